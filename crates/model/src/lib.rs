@@ -1,0 +1,31 @@
+//! The vocabulary that every other crate speaks: names, definitions, states, commands, events, snapshots.
+//!
+//! Standard library only, no I/O, no clock, no serialisation: a wire or file format mirrors these types at
+//! the edge (`config`, `rpc`), so that changing one of them never changes a promise made to a stranger.
+
+mod command;
+mod definition;
+mod event;
+mod exit;
+mod id;
+mod plan;
+mod signal;
+mod snapshot;
+mod spec;
+mod state;
+mod time;
+
+pub use command::{Command, Desired, InvalidDefinition, Refusal, Reply};
+pub use definition::{Definition, LogDefinition};
+pub use event::{Event, EventKind, ProcessRef};
+pub use exit::{ExitMatcher, ExitReason, ExitStatus, SpawnFailure, SpawnStage, Usage};
+pub use id::{IdError, InvocationId, NameError, ProcessId, ProcessName, RunId, RunNumber, Seq};
+pub use plan::{Change, Impact, plan, plan_one};
+pub use signal::Signal;
+pub use snapshot::{Counters, LastExit, NextAction, NextActionKind, ProcessView, RunView, Snapshot};
+pub use spec::{
+    ExecSpec, InheritEnv, KillMode, LogSpec, OnStartLimit, Origin, Output, OutputSpec, ProcessSpec,
+    RestartPolicy, RestartSpec, StopSpec, Stream,
+};
+pub use state::{Reason, State};
+pub use time::{Mono, Stamp, Wall};

@@ -1,0 +1,119 @@
+//! What a new set of definitions means for each process: one comparison, used by the reload and by its preview.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+
+use crate::{ProcessName, ProcessSpec};
+
+/// What a change does to a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Impact {
+    /// Nothing.
+    None,
+    /// Applied to the running process; its pid stays.
+    Hot,
+    /// Needs a new run when it runs.
+    Restart,
+    /// A new process; started when `auto_start` is set.
+    Start,
+    /// The definition is gone: stopped and removed.
+    Stop,
+}
+
+impl Impact {
+    /// Its name in `plan` and in the reply to a reload.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::None => "none",
+            Self::Hot => "hot",
+            Self::Restart => "restart",
+            Self::Start => "start",
+            Self::Stop => "stop",
+        }
+    }
+}
+
+/// What happens to one process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Change {
+    /// Which.
+    pub name: ProcessName,
+    /// What.
+    pub impact: Impact,
+    /// The keys that cause it, as written in a definition.
+    pub keys: Vec<&'static str>,
+}
+
+/// Compares two definitions of one process. Only keys that exec depends on need a new run.
+#[must_use]
+pub fn plan_one(old: &ProcessSpec, new: &ProcessSpec) -> (Impact, Vec<&'static str>) {
+    let (a, b) = (&old.exec, &new.exec);
+    let restart = [
+        ("command", a.program != b.program),
+        ("args", a.args != b.args),
+        ("working_dir", a.working_dir != b.working_dir),
+        ("env", a.env != b.env),
+        ("inherit_env", a.inherit_env != b.inherit_env),
+        ("user", a.user != b.user),
+        ("group", a.group != b.group),
+        ("supplementary_groups", a.supplementary_groups != b.supplementary_groups),
+        ("umask", a.umask != b.umask),
+        ("stdout", old.output.stdout != new.output.stdout),
+        ("stderr", old.output.stderr != new.output.stderr),
+    ];
+    let (r, s) = (&old.restart, &new.restart);
+    let hot = [
+        ("description", old.description != new.description),
+        ("auto_start", old.auto_start != new.auto_start),
+        ("after", old.after != new.after),
+        ("before", old.before != new.before),
+        ("restart", r.policy != s.policy),
+        ("restart_sec", r.delay != s.delay),
+        ("restart_max_delay_sec", r.max_delay != s.max_delay),
+        ("restart_jitter", r.jitter.to_bits() != s.jitter.to_bits()),
+        ("runtime_success_sec", r.stable_after != s.stable_after),
+        ("start_limit_burst", r.limit_burst != s.limit_burst),
+        ("start_limit_interval_sec", r.limit_interval != s.limit_interval),
+        ("on_start_limit", r.on_limit != s.on_limit),
+        ("success_exit_status", r.success != s.success),
+        ("restart_prevent_exit_status", r.prevent != s.prevent),
+        ("kill_signal", old.stop.signal != new.stop.signal),
+        ("kill_mode", old.stop.mode != new.stop.mode),
+        ("stop_timeout", old.stop.timeout != new.stop.timeout),
+        ("send_sighup", old.stop.send_sighup != new.stop.send_sighup),
+        ("log", old.output.log != new.output.log),
+    ];
+    let differing = |keys: &[(&'static str, bool)]| -> Vec<&'static str> {
+        keys.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()
+    };
+    let (cold, warm) = (differing(&restart), differing(&hot));
+    match (cold.is_empty(), warm.is_empty()) {
+        (true, true) => (Impact::None, warm),
+        (true, false) => (Impact::Hot, warm),
+        (false, _) => (Impact::Restart, [cold, warm].concat()),
+    }
+}
+
+/// Compares two sets of definitions. Unchanged processes are left out; the rest is sorted by name.
+#[must_use]
+pub fn plan(old: &[Arc<ProcessSpec>], new: &[Arc<ProcessSpec>]) -> Vec<Change> {
+    let by_name = |specs: &[Arc<ProcessSpec>]| -> BTreeMap<ProcessName, Arc<ProcessSpec>> {
+        specs.iter().map(|s| (s.name.clone(), Arc::clone(s))).collect()
+    };
+    let (old, new) = (by_name(old), by_name(new));
+    let mut changes: Vec<Change> = Vec::new();
+    for (name, spec) in &new {
+        let (impact, keys) = match old.get(name) {
+            Some(before) => plan_one(before, spec),
+            None => (Impact::Start, Vec::new()),
+        };
+        if impact != Impact::None {
+            changes.push(Change { name: name.clone(), impact, keys });
+        }
+    }
+    let gone = old.keys().filter(|name| !new.contains_key(*name));
+    changes.extend(gone.map(|name| Change { name: name.clone(), impact: Impact::Stop, keys: Vec::new() }));
+    changes.sort_by(|a, b| a.name.cmp(&b.name));
+    changes
+}

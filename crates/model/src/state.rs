@@ -1,0 +1,158 @@
+//! States that a user sees, and the reason for each.
+
+use std::fmt;
+use std::time::Duration;
+
+use crate::{ExitStatus, ProcessName, Signal, SpawnFailure};
+
+/// The visible state of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum State {
+    /// Down because nobody wants it up. Nothing that it ever spawned is alive.
+    Stopped,
+    /// Being spawned.
+    Starting,
+    /// Its main process runs.
+    Running,
+    /// Was asked to reload and has not answered yet.
+    Reloading,
+    /// Being stopped: something of it is still alive.
+    Stopping,
+    /// Down; will be started when the delay is over.
+    Backoff,
+    /// Failed too often in too short a time; will be tried again when the cool-down is over.
+    CrashLoop,
+    /// Ended successfully by itself; its policy asks for no restart.
+    Exited,
+    /// Ended badly, or could not be started; its policy asks for no restart.
+    Failed,
+    /// Wanted up; waits for others that come first.
+    Waiting,
+    /// Its definition is broken; it can't be started.
+    Invalid,
+    /// A condition kept it from starting.
+    Skipped,
+}
+
+impl State {
+    /// Every state, in the order of the documentation and the exposition.
+    pub const ALL: [Self; 12] = [
+        Self::Stopped,
+        Self::Starting,
+        Self::Running,
+        Self::Reloading,
+        Self::Stopping,
+        Self::Backoff,
+        Self::CrashLoop,
+        Self::Exited,
+        Self::Failed,
+        Self::Waiting,
+        Self::Invalid,
+        Self::Skipped,
+    ];
+
+    /// Its name in lists, labels and the API.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Stopped => "stopped",
+            Self::Starting => "starting",
+            Self::Running => "running",
+            Self::Reloading => "reloading",
+            Self::Stopping => "stopping",
+            Self::Backoff => "backoff",
+            Self::CrashLoop => "crash_loop",
+            Self::Exited => "exited",
+            Self::Failed => "failed",
+            Self::Waiting => "waiting",
+            Self::Invalid => "invalid",
+            Self::Skipped => "skipped",
+        }
+    }
+}
+
+impl fmt::Display for State {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(self.as_str())
+    }
+}
+
+/// Why a process is in its state. `Display` is the sentence that a user reads.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum Reason {
+    /// Defined with `auto_start: false` and never started.
+    NotStarted,
+    /// It is wanted up: at boot, or because somebody asked.
+    Wanted,
+    /// An operator stopped it.
+    StoppedByOperator,
+    /// A changed definition needs a new run.
+    DefinitionChanged,
+    /// An operator asked for a new run.
+    RestartRequested,
+    /// It is being removed.
+    Removed,
+    /// The daemon ends.
+    Shutdown,
+    /// The last run ended like this.
+    Exited(ExitStatus),
+    /// The last run could not be started.
+    SpawnFailed(SpawnFailure),
+    /// `burst` automatic starts within `interval`, the last one ended as told.
+    StartLimit {
+        /// Allowed starts.
+        burst: u32,
+        /// Within this time.
+        interval: Duration,
+        /// How the last attempt ended.
+        last: Box<Reason>,
+    },
+    /// These come first and are not up yet.
+    WaitsFor(Vec<ProcessName>),
+    /// These started after it and have to be down first.
+    WaitsForStopOf(Vec<ProcessName>),
+    /// Its main process is gone, these descendants are not.
+    Leftovers(Vec<u32>),
+    /// It did not end within `stop_timeout` and was sent this signal.
+    StopTimedOut(Signal),
+    /// The definition is broken: the message with file, line and column.
+    Invalid(String),
+}
+
+impl fmt::Display for Reason {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        match self {
+            Self::NotStarted => f.write_str("not started: auto_start is false"),
+            Self::Wanted => f.write_str("wanted up"),
+            Self::StoppedByOperator => f.write_str("stopped by an operator"),
+            Self::DefinitionChanged => f.write_str("its definition changed"),
+            Self::RestartRequested => f.write_str("restart requested"),
+            Self::Removed => f.write_str("being removed"),
+            Self::Shutdown => f.write_str("the daemon is shutting down"),
+            Self::Exited(status) => write!(f, "ended with {status}"),
+            Self::SpawnFailed(failure) => write!(f, "could not start: {failure}"),
+            Self::StartLimit { burst, interval, last } => {
+                write!(f, "start limit reached ({burst} starts within {} s); {last}", interval.as_secs_f64())
+            }
+            Self::WaitsFor(names) => write!(f, "waits for {}", Names(names)),
+            Self::WaitsForStopOf(names) => write!(f, "waits for the stop of {}", Names(names)),
+            Self::Leftovers(pids) => {
+                f.write_str("main process gone, still alive: pid")?;
+                pids.iter().try_for_each(|p| write!(f, " {p}"))
+            }
+            Self::StopTimedOut(signal) => write!(f, "did not stop in time, sent {signal}"),
+            Self::Invalid(message) => f.write_str(message),
+        }
+    }
+}
+
+struct Names<'a>(&'a [ProcessName]);
+
+impl fmt::Display for Names<'_> {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        for (i, name) in self.0.iter().enumerate() {
+            write!(f, "{}{name}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
