@@ -1,0 +1,118 @@
+//! When to restart, after which delay, and when it has been too often.
+
+use std::collections::VecDeque;
+use std::time::Duration;
+
+use model::{ExitStatus, Mono, Reason, RestartPolicy, RestartSpec, SpawnFailure};
+
+use super::rng::Rng;
+
+/// How a run ended, as far as the restart policy cares.
+#[derive(Clone, Debug, PartialEq)]
+pub(super) enum Ended {
+    /// It ran and ended.
+    Exit {
+        /// How.
+        status: ExitStatus,
+        /// How long it had run.
+        ran: Duration,
+    },
+    /// It never began.
+    SpawnFailed(SpawnFailure),
+}
+
+impl Ended {
+    pub(super) fn reason(&self) -> Reason {
+        match self {
+            Self::Exit { status, .. } => Reason::Exited(*status),
+            Self::SpawnFailed(failure) => Reason::SpawnFailed(failure.clone()),
+        }
+    }
+
+    pub(super) fn is_success(&self, spec: &RestartSpec) -> bool {
+        match self {
+            Self::Exit { status, .. } => spec.is_success(*status),
+            Self::SpawnFailed(_) => false,
+        }
+    }
+}
+
+/// Whether the policy asks for another run. A spawn that failed is a failure like any other.
+pub(super) fn wanted(spec: &RestartSpec, ended: &Ended) -> bool {
+    if let Ended::Exit { status, .. } = ended
+        && spec.prevent.iter().any(|m| m.matches(*status))
+    {
+        return false;
+    }
+    match spec.policy {
+        RestartPolicy::Always => true,
+        RestartPolicy::OnFailure => !ended.is_success(spec),
+        RestartPolicy::OnSuccess => ended.is_success(spec),
+        RestartPolicy::Never => false,
+    }
+}
+
+/// What a process remembers of its past starts.
+#[derive(Debug, Default)]
+pub(super) struct StartRecord {
+    /// Unstable runs in a row.
+    in_a_row: u32,
+    /// Times of the last starts, oldest first; at most `limit_burst` of them are kept.
+    starts: VecDeque<Mono>,
+}
+
+impl StartRecord {
+    /// An operator's start wipes the slate.
+    pub(super) fn forget(&mut self) {
+        *self = Self::default();
+    }
+
+    /// Notes a start.
+    pub(super) fn started(&mut self, now: Mono, spec: &RestartSpec) {
+        let keep = spec.limit_burst as usize;
+        self.starts.push_back(now);
+        while self.starts.len() > keep {
+            self.starts.pop_front();
+        }
+    }
+
+    /// Notes an end: a run that lasted makes the delay fall back to its base.
+    pub(super) fn ended(&mut self, ended: &Ended, spec: &RestartSpec) {
+        if let Ended::Exit { ran, .. } = ended
+            && *ran >= spec.stable_after
+        {
+            self.in_a_row = 0;
+        }
+        self.in_a_row = self.in_a_row.saturating_add(1);
+    }
+
+    /// Whether one more start at `at` would be more than `limit_burst` within the window.
+    pub(super) fn limit_reached(&self, at: Mono, spec: &RestartSpec) -> bool {
+        let burst = spec.limit_burst as usize;
+        let within = self.starts.iter().filter(|start| at.since(**start) < spec.limit_interval).count();
+        burst > 0 && within >= burst
+    }
+
+    /// Delay before the next start: base, doubled for each unstable run in a row, capped, spread by the jitter.
+    pub(super) fn delay(&self, spec: &RestartSpec, rng: &mut Rng) -> Duration {
+        let doublings = self.in_a_row.saturating_sub(1).min(63);
+        let factor = u32::try_from(1_u64 << doublings.min(31)).unwrap_or(u32::MAX);
+        let delay = spec.delay.saturating_mul(factor).min(spec.max_delay.max(spec.delay));
+        spread(delay, spec.jitter, rng)
+    }
+}
+
+/// Time in `crash_loop` before the next try: long enough that the window is empty again.
+pub(super) fn cooldown(spec: &RestartSpec, rng: &mut Rng) -> Duration {
+    let least = spec.max_delay.max(spec.limit_interval);
+    // Spread upwards only: a shorter cool-down would meet a window that still counts the old starts.
+    spread(least, spec.jitter, rng).max(least)
+}
+
+fn spread(delay: Duration, jitter: f64, rng: &mut Rng) -> Duration {
+    if delay.is_zero() || jitter <= 0.0 {
+        return delay;
+    }
+    let factor = 1.0 + jitter.min(1.0) * rng.signed_unit();
+    Duration::try_from_secs_f64(delay.as_secs_f64() * factor).unwrap_or(delay)
+}

@@ -1,0 +1,287 @@
+//! A world made by hand around the machine: it keeps the driver's promises and checks the machine's.
+
+use std::collections::{BTreeMap, BTreeSet};
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::*;
+use supervisor::machine::{Effect, Input, Machine, Target, Ticket};
+
+/// A definition with the documented defaults, no jitter, so that delays can be asserted.
+pub(crate) fn spec(name: &str) -> ProcessSpec {
+    let name = ProcessName::new(name).unwrap();
+    let digest = name.as_str().bytes().fold([0_u8; 6], |mut d, b| {
+        d.rotate_left(1);
+        d[0] = d[0].wrapping_mul(31).wrapping_add(b);
+        d
+    });
+    ProcessSpec {
+        id: ProcessId::from_digest(digest),
+        name,
+        origin: Origin::Runtime,
+        description: String::new(),
+        exec: ExecSpec {
+            program: "/bin/true".into(),
+            args: vec![],
+            working_dir: None,
+            env: BTreeMap::new(),
+            inherit_env: InheritEnv::None,
+            user: None,
+            group: None,
+            supplementary_groups: None,
+            umask: None,
+        },
+        auto_start: true,
+        after: vec![],
+        before: vec![],
+        restart: RestartSpec {
+            policy: RestartPolicy::OnFailure,
+            delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+            jitter: 0.0,
+            stable_after: Duration::from_secs(10),
+            limit_burst: 5,
+            limit_interval: Duration::from_secs(10),
+            on_limit: OnStartLimit::Cooldown,
+            success: vec![],
+            prevent: vec![],
+        },
+        stop: StopSpec {
+            signal: Signal::TERM,
+            mode: KillMode::ControlGroup,
+            timeout: Duration::from_secs(10),
+            send_sighup: false,
+        },
+        output: OutputSpec {
+            stdout: Output::Capture,
+            stderr: Output::Capture,
+            log: LogSpec { journald: true, file: true, max_size: 0, max_files: 5, max_line: 262_144 },
+        },
+    }
+}
+
+pub(crate) fn name(text: &str) -> ProcessName {
+    ProcessName::new(text).unwrap()
+}
+
+/// A run as the operating system would see it.
+#[derive(Debug, Clone, PartialEq)]
+pub(crate) enum Life {
+    Spawning,
+    Alive { pid: u32 },
+    MainGone,
+}
+
+#[derive(Debug)]
+pub(crate) struct World {
+    pub(crate) machine: Machine,
+    pub(crate) now: Stamp,
+    pub(crate) runs: BTreeMap<RunId, (ProcessName, Life)>,
+    pub(crate) views: BTreeMap<ProcessName, Arc<ProcessView>>,
+    pub(crate) replies: BTreeMap<Ticket, Result<Reply, Refusal>>,
+    pub(crate) asked: BTreeSet<Ticket>,
+    pub(crate) events: Vec<Event>,
+    pub(crate) signals: Vec<(RunId, Signal, Target)>,
+    pub(crate) kills: Vec<RunId>,
+    pub(crate) spawns: Vec<(Mono, ProcessName, RunId)>,
+    pub(crate) forgotten: Vec<ProcessName>,
+    next_ticket: u64,
+    next_pid: u32,
+}
+
+impl World {
+    pub(crate) fn new() -> Self {
+        Self {
+            machine: Machine::new(7),
+            now: Stamp { mono: Mono(1_000_000_000), wall: Wall(1_700_000_000_000_000_000) },
+            runs: BTreeMap::new(),
+            views: BTreeMap::new(),
+            replies: BTreeMap::new(),
+            asked: BTreeSet::new(),
+            events: vec![],
+            signals: vec![],
+            kills: vec![],
+            spawns: vec![],
+            forgotten: vec![],
+            next_ticket: 0,
+            next_pid: 100,
+        }
+    }
+
+    /// Feeds one input, carries out the effects and checks what must hold at any time.
+    pub(crate) fn feed(&mut self, input: Input) {
+        let mut out = Vec::new();
+        self.machine.step(self.now, input, &mut out);
+        for effect in out {
+            self.carry_out(effect);
+        }
+        for (name, view) in self.machine.take_changes() {
+            match view {
+                Some(view) => self.views.insert(name, view),
+                None => self.views.remove(&name),
+            };
+        }
+        self.check();
+    }
+
+    fn carry_out(&mut self, effect: Effect) {
+        match effect {
+            Effect::Spawn { run, spec, .. } => {
+                let twin = self.runs.iter().find(|(_, (n, _))| *n == spec.name);
+                assert_eq!(twin, None, "a second run of {} beside a live one", spec.name);
+                self.runs.insert(run, (spec.name.clone(), Life::Spawning));
+                self.spawns.push((self.now.mono, spec.name.clone(), run));
+            }
+            Effect::Signal { run, signal, target } => {
+                assert!(self.runs.contains_key(&run), "signal to a run that is gone");
+                self.signals.push((run, signal, target));
+            }
+            Effect::Kill { run } => {
+                assert!(self.runs.contains_key(&run), "kill of a run that is gone");
+                self.kills.push(run);
+            }
+            Effect::Release { run } => {
+                let life = self.runs.remove(&run).expect("release of an unknown run").1;
+                assert_eq!(life, Life::MainGone, "released while its main process lives");
+            }
+            Effect::Configure { .. } => {}
+            Effect::Forget { name } => self.forgotten.push(name),
+            Effect::Emit(event) => {
+                assert_eq!(event.seq.0, self.events.len() as u64 + 1, "gap in the event numbers");
+                self.events.push(event);
+            }
+            Effect::Reply { ticket, result } => {
+                assert!(self.asked.contains(&ticket), "answer to a question nobody asked");
+                assert_eq!(self.replies.insert(ticket, result), None, "two answers to one question");
+            }
+        }
+    }
+
+    fn check(&self) {
+        for (name, view) in &self.views {
+            let live: Vec<_> = self.runs.iter().filter(|(_, (n, _))| n == name).collect();
+            let down = matches!(
+                view.state,
+                State::Stopped
+                    | State::Exited
+                    | State::Failed
+                    | State::Waiting
+                    | State::Backoff
+                    | State::CrashLoop
+                    | State::Invalid
+            );
+            assert_eq!(live.is_empty(), down, "{name} is shown as {} but its runs are {live:?}", view.state);
+            assert_eq!(
+                view.run.as_ref().map(|r| r.id),
+                live.first().map(|(id, _)| **id),
+                "{name} shows another run"
+            );
+            let next_due = matches!(view.state, State::Backoff | State::CrashLoop);
+            if next_due {
+                assert!(view.next.is_some(), "{name} waits without saying until when");
+            }
+        }
+    }
+
+    pub(crate) fn ask(&mut self, command: Command) -> Ticket {
+        self.next_ticket += 1;
+        let ticket = Ticket(self.next_ticket);
+        self.asked.insert(ticket);
+        self.feed(Input::Command { ticket, command });
+        ticket
+    }
+
+    pub(crate) fn apply(&mut self, specs: Vec<ProcessSpec>) -> Ticket {
+        self.ask(Command::Apply(Desired {
+            specs: specs.into_iter().map(Arc::new).collect(),
+            invalid: vec![],
+        }))
+    }
+
+    pub(crate) fn run_of(&self, process: &str) -> RunId {
+        *self
+            .runs
+            .iter()
+            .find(|(_, (n, _))| n.as_str() == process)
+            .unwrap_or_else(|| panic!("{process} has no run"))
+            .0
+    }
+
+    pub(crate) fn spawned(&mut self, process: &str) {
+        let run = self.run_of(process);
+        self.next_pid += 1;
+        let pid = self.next_pid;
+        let life = &mut self.runs.get_mut(&run).unwrap().1;
+        assert_eq!(*life, Life::Spawning);
+        *life = Life::Alive { pid };
+        self.feed(Input::Spawned { run, pid });
+    }
+
+    pub(crate) fn spawn_failed(&mut self, process: &str, errno: i32) {
+        let run = self.run_of(process);
+        self.runs.remove(&run);
+        let failure = SpawnFailure {
+            stage: SpawnStage::Exec,
+            errno,
+            subject: "/bin/true".into(),
+            message: "No such file or directory".into(),
+            hint: String::new(),
+        };
+        self.feed(Input::SpawnFailed { run, failure });
+    }
+
+    /// The main process ends and leaves `leftovers` alive.
+    pub(crate) fn exited_leaving(&mut self, process: &str, status: ExitStatus, leftovers: Vec<u32>) {
+        let run = self.run_of(process);
+        self.runs.get_mut(&run).unwrap().1 = Life::MainGone;
+        self.feed(Input::Exited { run, status, usage: Usage::default(), leftovers });
+    }
+
+    pub(crate) fn exited(&mut self, process: &str, code: u8) {
+        self.exited_leaving(process, ExitStatus::Code(code), vec![]);
+    }
+
+    pub(crate) fn leftovers(&mut self, process: &str, pids: Vec<u32>) {
+        let run = self.run_of(process);
+        self.feed(Input::Leftovers { run, pids });
+    }
+
+    /// Time passes; deadlines fire when they are due, in order.
+    pub(crate) fn pass(&mut self, time: Duration) {
+        let end = self.now.mono.after(time);
+        let end_wall = self.now.wall.after(time);
+        while let Some(due) = self.machine.next_deadline().filter(|d| *d <= end) {
+            let step = due.since(self.now.mono);
+            self.now = Stamp { mono: self.now.mono.after(step), wall: self.now.wall.after(step) };
+            self.feed(Input::Deadline);
+            assert!(self.machine.next_deadline() != Some(due), "a deadline that stays due would spin");
+        }
+        self.now = Stamp { mono: end, wall: end_wall };
+    }
+
+    pub(crate) fn seconds(&mut self, s: f64) {
+        self.pass(Duration::from_secs_f64(s));
+    }
+
+    pub(crate) fn state(&self, process: &str) -> State {
+        self.view(process).state
+    }
+
+    pub(crate) fn view(&self, process: &str) -> &ProcessView {
+        self.views.get(process).unwrap_or_else(|| panic!("{process} is not in the table"))
+    }
+
+    /// One process, up and running.
+    pub(crate) fn running(spec: ProcessSpec) -> Self {
+        let mut w = Self::new();
+        let process = spec.name.clone();
+        w.apply(vec![spec]);
+        w.spawned(process.as_str());
+        w
+    }
+
+    pub(crate) fn last_events(&self, n: usize) -> Vec<&'static str> {
+        let from = self.events.len().saturating_sub(n);
+        self.events[from..].iter().map(|e| e.kind.as_str()).collect()
+    }
+}
