@@ -1,1 +1,27 @@
-fn main() {}
+//! `cargo xtask`: what developers run beside cargo's own commands.
+
+mod system_test;
+
+use std::process::ExitCode;
+
+use clap::{Parser, Subcommand};
+
+/// Development tasks of dd-procmgrd.
+#[derive(Debug, Parser)]
+#[command(name = "cargo xtask", bin_name = "cargo xtask")]
+struct Args {
+    #[command(subcommand)]
+    task: Task,
+}
+
+#[derive(Debug, Subcommand)]
+enum Task {
+    /// Install the release build on a booted systemd in a container and check it there (needs root)
+    SystemTest(system_test::Args),
+}
+
+fn main() -> anyhow::Result<ExitCode> {
+    match Args::parse().task {
+        Task::SystemTest(args) => system_test::run(&args),
+    }
+}

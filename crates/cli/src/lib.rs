@@ -1,1 +1,77 @@
-//! TODO
+//! `pm-cli`: reads its arguments, finds the daemon, does one verb, shows the outcome.
+//!
+//! What the program gets from its surroundings is gathered in [`Context`], and it writes only to the two streams it is
+//! given, so that a test sees all of it. Data goes to stdout, everything else to stderr.
+
+mod args;
+mod context;
+mod create_args;
+mod find;
+mod render;
+mod report;
+mod units;
+mod verb;
+
+use std::io::{self, Write};
+use std::process::ExitCode;
+
+pub use context::Context;
+
+use report::{Failure, Session, Stop};
+
+/// Done.
+pub const DONE: u8 = 0;
+/// Refused or failed.
+pub const FAILED: u8 = 1;
+/// The command line is wrong.
+pub const USAGE: u8 = 2;
+/// No process of that name.
+pub const NO_SUCH_PROCESS: u8 = 4;
+/// No daemon answers.
+pub const UNREACHABLE: u8 = 5;
+
+/// The program on the real surroundings.
+#[must_use]
+pub fn main() -> ExitCode {
+    let context = Context::from_process();
+    let mut out = io::BufWriter::new(io::stdout().lock());
+    let mut err = io::stderr().lock();
+    ExitCode::from(run(&context, &mut out, &mut err))
+}
+
+/// The program: does what the arguments say and returns its exit code.
+pub fn run(context: &Context, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
+    let parsed = match args::parse(&context.args) {
+        Ok(parsed) => parsed,
+        Err(stop) => {
+            // Help and version are what was asked for, and therefore data.
+            let text = stop.render();
+            let text = if context.color { text.ansi().to_string() } else { text.to_string() };
+            let code = u8::try_from(stop.exit_code()).unwrap_or(USAGE);
+            let mut written = if stop.use_stderr() {
+                err.write_all(text.as_bytes())
+            } else {
+                out.write_all(text.as_bytes())
+            };
+            written = written.and_then(|()| out.flush());
+            return match written {
+                Err(e) if e.kind() != io::ErrorKind::BrokenPipe => FAILED,
+                Ok(()) | Err(_) => code,
+            };
+        }
+    };
+    let mut session = Session::new(context, parsed.global, out, err);
+    let result = tokio::runtime::Builder::new_current_thread()
+        .enable_all()
+        .build()
+        .map_err(|e| Failure::new(FAILED, format!("can't start: {e}")).into())
+        .and_then(|runtime| runtime.block_on(verb::run(&mut session, parsed.verb)))
+        .and_then(|()| Ok(session.out.flush()?));
+    match result {
+        Ok(()) => session.code,
+        // The reader of a pipe has seen enough (`pm-cli list | head -1`): that is no failure.
+        Err(Stop::Io(e)) if e.kind() == io::ErrorKind::BrokenPipe => DONE,
+        Err(Stop::Io(e)) => session.fail(&Failure::new(FAILED, format!("can't write the output: {e}"))),
+        Err(Stop::Failure(failure)) => session.fail(&failure),
+    }
+}

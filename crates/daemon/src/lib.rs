@@ -1,1 +1,57 @@
-//! TODO
+//! The composition root: builds every part from its own configuration, joins them, and is the binary dd-procmgrd.
+//!
+//! [`main`] reads as the life of the daemon: arguments, settings, signals, [`app::run`], exit status.
+
+mod access;
+mod adapters;
+mod app;
+mod args;
+mod check;
+mod clock;
+mod control;
+mod definitions;
+mod directories;
+mod identity;
+mod listeners;
+mod logging;
+mod logs;
+mod settings;
+mod signals;
+mod summary;
+mod systemd;
+
+use std::process::ExitCode;
+
+use clap::Parser;
+
+use args::Args;
+use settings::Settings;
+use signals::Signals;
+
+/// Cannot start with these settings (`EX_USAGE` of sysexits.h).
+const CANNOT_START: u8 = 64;
+
+/// The program.
+#[must_use]
+pub fn main() -> ExitCode {
+    let args = Args::parse();
+    let journal = logging::stderr_is_journal();
+    let started = Settings::from_process(&args).and_then(|settings| {
+        if args.check {
+            return Ok(check::run(&settings));
+        }
+        logging::init(journal)?;
+        // Before the first thread: threads inherit the mask.
+        let signals = Signals::block()?;
+        app::App::build(&settings, &signals, journal).map(|app| app.run(&signals))
+    });
+    started.unwrap_or_else(|error| {
+        complain(&error);
+        ExitCode::from(CANNOT_START)
+    })
+}
+
+#[expect(clippy::print_stderr, reason = "the daemon can't start, and its log may not be there yet")]
+fn complain(error: &anyhow::Error) {
+    eprintln!("dd-procmgrd: {error:#}");
+}

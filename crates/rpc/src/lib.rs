@@ -1,1 +1,39 @@
-//! TODO
+//! The control API: the proto, a server over the traits [`Control`] and [`LogSource`], who may do what, and a client.
+//!
+//! Inside, [`convert`](crate) is the only place where wire types meet `model` types. The server knows neither the
+//! supervisor nor the log pipeline: the composition root hands it implementations of the two traits.
+
+mod accept;
+mod auth;
+mod client;
+mod control;
+mod convert;
+mod fault;
+mod lookup;
+mod server;
+mod service;
+mod socket;
+mod token;
+
+pub use accept::ListenState;
+pub use auth::{Method, Role};
+pub use client::{Client, ClientError, Logs, Rejection, Target, Unreachable};
+pub use control::{
+    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, Listener, ListenerState,
+    LogChunk, LogRequest, LogSource, ReloadReport, ReloadResult, ViewResult, Violation,
+};
+pub use server::{BindError, Config, Server};
+pub use socket::SocketError;
+pub use token::Token;
+
+/// The wire types, generated from `proto/ddprocmgr/v1/process_manager.proto`, which documents them.
+#[expect(clippy::allow_attributes, clippy::allow_attributes_without_reason, reason = "generated code")]
+pub mod v1 {
+    tonic::include_proto!("ddprocmgr.v1");
+}
+
+/// The compiled proto file, for reflection and for the test that no number ever changes.
+pub const DESCRIPTOR: &[u8] = include_bytes!(concat!(env!("OUT_DIR"), "/ddprocmgr.bin"));
+
+/// The full name of the service, as health and reflection show it.
+pub const SERVICE: &str = "ddprocmgr.v1.ProcessManagerService";

@@ -93,6 +93,10 @@ impl Machine {
             },
         );
         self.emit(t, key, event);
+        // Also for the counters of its output: they must exist, at zero, before the first line.
+        if let Some(process) = self.get(key) {
+            t.out.push(Effect::Configure { spec: Arc::clone(&process.spec) });
+        }
         self.touch(key);
         key
     }

@@ -1,0 +1,73 @@
+//! What one step of the pure machine costs: a crash and its restart, in tables of different sizes.
+#![expect(missing_docs, reason = "criterion's macros make public items")]
+
+use std::hint::black_box;
+use std::sync::Arc;
+
+use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
+use model::{Command, Desired, ExitStatus, Mono, RunId, Stamp, Usage, Wall};
+use supervisor::machine::{Effect, Input, Machine, Ticket};
+
+/// A table of running processes, and the runs in it.
+fn running(count: u32) -> (Machine, Vec<RunId>) {
+    let mut machine = Machine::new(1);
+    let mut out = Vec::new();
+    let specs = (0..count).map(|n| Arc::new(benches::spec(n))).collect();
+    let command = Command::Apply(Desired { specs, invalid: Vec::new() });
+    machine.step(now(0), Input::Command { ticket: Ticket(0), command }, &mut out);
+    let runs: Vec<RunId> = out.iter().filter_map(spawned).collect();
+    for run in &runs {
+        machine.step(now(0), Input::Spawned { run: *run, pid: 1 }, &mut out);
+    }
+    machine.take_changes();
+    (machine, runs)
+}
+
+fn spawned(effect: &Effect) -> Option<RunId> {
+    match effect {
+        Effect::Spawn { run, .. } => Some(*run),
+        _ => None,
+    }
+}
+
+fn now(nanos: u64) -> Stamp {
+    Stamp { mono: Mono(nanos), wall: Wall(nanos) }
+}
+
+fn crash_and_restart(c: &mut Criterion) {
+    let mut group = c.benchmark_group("machine: crash, restart, publish");
+    for count in [10, 1_000, 10_000] {
+        let (mut machine, runs) = running(count);
+        let (mut run, mut out, mut time) = (runs[0], Vec::new(), 0);
+        group.bench_function(BenchmarkId::from_parameter(count), |b| {
+            b.iter(|| {
+                time += 1_000_000;
+                out.clear();
+                let status = ExitStatus::Code(1);
+                let input = Input::Exited { run, status, usage: Usage::default(), leftovers: Vec::new() };
+                machine.step(now(time), input, &mut out);
+                run = out.iter().find_map(spawned).unwrap_or(run);
+                machine.step(now(time), Input::Spawned { run, pid: 2 }, &mut out);
+                black_box(machine.take_changes());
+            });
+        });
+    }
+    group.finish();
+}
+
+fn reload_without_change(c: &mut Criterion) {
+    let (mut machine, _) = running(1_000);
+    let mut out = Vec::new();
+    c.bench_function("machine: reload of 1,000 unchanged definitions", |b| {
+        b.iter(|| {
+            let specs = (0..1_000).map(|n| Arc::new(benches::spec(n))).collect();
+            let command = Command::Apply(Desired { specs, invalid: Vec::new() });
+            out.clear();
+            machine.step(now(1), Input::Command { ticket: Ticket(1), command }, &mut out);
+            black_box(machine.take_changes());
+        });
+    });
+}
+
+criterion_group!(all, crash_and_restart, reload_without_change);
+criterion_main!(all);

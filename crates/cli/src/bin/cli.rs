@@ -1,0 +1,5 @@
+//! `pm-cli` under the name that the installation guide copies.
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

@@ -1,0 +1,5 @@
+//! The command `pm-cli`.
+
+fn main() -> std::process::ExitCode {
+    cli::main()
+}

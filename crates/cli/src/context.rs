@@ -1,0 +1,66 @@
+//! What the program gets from its surroundings, read once.
+
+use std::collections::BTreeMap;
+use std::env;
+use std::ffi::OsString;
+use std::io::{self, IsTerminal as _};
+use std::path::PathBuf;
+use std::time::{SystemTime, UNIX_EPOCH};
+
+use model::Wall;
+
+/// The surroundings.
+#[derive(Clone, Debug)]
+pub struct Context {
+    /// The command line, the program's name first.
+    pub args: Vec<OsString>,
+    /// Environment variables that are valid UTF-8.
+    pub env: BTreeMap<String, String>,
+    /// The working directory, against which relative paths of `create` are resolved.
+    pub cwd: PathBuf,
+    /// The runtime directory of the system's daemon.
+    pub system_dir: PathBuf,
+    /// The user.
+    pub uid: u32,
+    /// The time, for "5m ago".
+    pub now: Wall,
+    /// Columns of the terminal; `None` = the output is no terminal and nothing is cut.
+    pub width: Option<usize>,
+    /// Whether the output is a terminal that may be colored, `NO_COLOR` considered.
+    pub color: bool,
+}
+
+impl Context {
+    /// The real ones.
+    #[must_use]
+    pub fn from_process() -> Self {
+        let env: BTreeMap<String, String> = env::vars_os()
+            .filter_map(|(key, value)| Some((key.into_string().ok()?, value.into_string().ok()?)))
+            .collect();
+        let terminal = io::stdout().is_terminal();
+        let plain = env.get("NO_COLOR").is_some_and(|v| !v.is_empty())
+            || env.get("TERM").is_some_and(|term| term == "dumb");
+        let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self {
+            args: env::args_os().collect(),
+            cwd: env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
+            system_dir: PathBuf::from("/run/dd-procmgrd"),
+            uid: rustix::process::getuid().as_raw(),
+            now: Wall::default().after(since_epoch),
+            width: terminal.then(width).flatten(),
+            color: terminal && !plain,
+            env,
+        }
+    }
+
+    /// A variable that is set to something.
+    pub(crate) fn var(&self, key: &str) -> Option<&str> {
+        self.env.get(key).map(String::as_str).filter(|value| !value.is_empty())
+    }
+}
+
+fn width() -> Option<usize> {
+    let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
+    // Some terminals say 0 when they don't know.
+    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+}

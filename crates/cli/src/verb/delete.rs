@@ -1,0 +1,22 @@
+//! `delete`: stops processes and removes their definitions.
+
+use serde_json::json;
+
+use crate::args::Names;
+use crate::report::{Session, Stop};
+use crate::verb::each::each;
+
+pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), Stop> {
+    let found = session.connect().await?;
+    let call = |mut client: rpc::Client, name: String| async move { client.delete(&name).await };
+    let gone = each(session, &found.client, names, call).await?;
+    if session.json() {
+        let deleted: Vec<_> =
+            gone.iter().map(|d| json!({ "name": d.name, "process_id": d.process_id })).collect();
+        return session.write_json(&json!({ "deleted": deleted }));
+    }
+    for deleted in gone {
+        writeln!(session.out, "{} deleted", deleted.name)?;
+    }
+    Ok(())
+}

@@ -1,0 +1,146 @@
+//! One process's mapping of keys to a [`Definition`], and the checks that hold for every definition.
+
+use model::Definition;
+
+use crate::fault::{Fault, Faults, steps};
+use crate::keys::{KEYS, Key, LATER, LOG_KEYS, LOG_LATER};
+use crate::suggest::closest;
+use crate::tree::{Map, Node, Step, Yaml, quoted};
+
+/// Reads all keys; what could not be read is missing in the definition and named in the faults.
+pub(crate) fn read(node: &Node) -> (Definition, Vec<Fault>) {
+    let (mut definition, mut faults) = (Definition::default(), Faults::default());
+    match node.map() {
+        Some(map) => read_keys(map, &mut definition, &mut faults),
+        None => {
+            let hint = "write its keys below its name, one to a line, indented: `command: ...`";
+            faults.value(format!("expected a mapping of keys, found {}", node.value), hint);
+        }
+    }
+    let mut found = faults.found;
+    found.extend(check(&definition));
+    (definition, found)
+}
+
+/// What is wrong with the values of a definition.
+pub(crate) fn check(definition: &Definition) -> Vec<Fault> {
+    let mut faults = Faults::default();
+    for key in &KEYS {
+        faults.below(Step::Key(key.name.to_owned()), |faults| (key.check)(definition, faults));
+    }
+    faults.below(Step::Key("log".to_owned()), |faults| {
+        for key in &LOG_KEYS {
+            faults.below(Step::Key(key.name.to_owned()), |faults| (key.check)(definition, faults));
+        }
+    });
+    faults.found
+}
+
+fn read_keys(map: &Map, definition: &mut Definition, faults: &mut Faults) {
+    for entry in &map.entries {
+        let name = entry.key.as_str();
+        faults.below(Step::Key(name.to_owned()), |faults| match find(&KEYS, name) {
+            Some(key) => (key.read)(&entry.value, definition, faults),
+            None if name == "log" => read_log(&entry.value, definition, faults),
+            None if name == "type" => check_type(&entry.value, faults),
+            None => unknown(name, &entry.value, faults),
+        });
+    }
+}
+
+fn find<'a>(table: &'a [Key], name: &str) -> Option<&'a Key> {
+    table.iter().find(|key| key.name == name)
+}
+
+fn read_log(node: &Node, definition: &mut Definition, faults: &mut Faults) {
+    let Some(map) = node.map() else {
+        let hint = "write its keys below it: `log:`, then `max_size: 10M`; a file is chosen by `stdout:` and `stderr:`";
+        faults.value(format!("expected a mapping of keys, found {}", node.value), hint);
+        return;
+    };
+    for entry in &map.entries {
+        let name = entry.key.as_str();
+        faults.below(Step::Key(name.to_owned()), |faults| match find(&LOG_KEYS, name) {
+            Some(key) => (key.read)(&entry.value, definition, faults),
+            None if LOG_LATER.contains(&name) => not_yet(&format!("log.{name}"), faults),
+            None if find(&KEYS, name).is_some() => {
+                faults.key(
+                    format!("{} is not a key of `log:`", quoted(name)),
+                    "it belongs one level up, beside `log:`",
+                );
+            }
+            None => faults
+                .key(format!("{} is not a key of `log:`", quoted(name)), meant(name, &LOG_KEYS, &LOG_LATER)),
+        });
+    }
+}
+
+/// A process is started and is then up; other types come with a later version.
+fn check_type(node: &Node, faults: &mut Faults) {
+    match node.value.text() {
+        Some("simple") => {}
+        Some(other @ ("notify" | "oneshot" | "forking")) => {
+            let hint = match other {
+                "forking" => "let the program stay in the foreground and write `type: simple`",
+                _ => "write `type: simple`",
+            };
+            faults.value(format!("`type: {other}` is not supported by this version"), hint);
+        }
+        _ => faults.value(format!("expected `simple`, found {}", node.value), "remove the key"),
+    }
+}
+
+fn not_yet(name: &str, faults: &mut Faults) {
+    faults.key(format!("`{name}` is not supported by this version"), "remove the key, or update");
+}
+
+fn unknown(name: &str, value: &Node, faults: &mut Faults) {
+    if LATER.contains(&name) {
+        return not_yet(name, faults);
+    }
+    let variable =
+        name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
+    let hint = if find(&LOG_KEYS, name).is_some() || LOG_LATER.contains(&name) {
+        "it belongs below `log:`".to_owned()
+    } else if variable {
+        "an environment variable belongs below `env:`".to_owned()
+    } else if value.map().is_some_and(|map| map.entries.iter().any(|e| e.key == "command")) {
+        "it looks like a process: indent it as far as the other processes".to_owned()
+    } else {
+        meant(name, &KEYS, &LATER)
+    };
+    faults.key(format!("{} is not a known key", quoted(name)), hint);
+}
+
+/// "did you mean", or else the whole list.
+fn meant(name: &str, table: &[Key], later: &[&'static str]) -> String {
+    let spellings = table.iter().flat_map(|key| {
+        std::iter::once(key.name).chain(key.also.iter().copied()).map(|spelling| (spelling, key.name))
+    });
+    // `log` and `type` are no rows of the table, as they have no value of their own in a definition.
+    let others = [("log", "log"), ("logging", "log"), ("type", "type")];
+    let others = others.into_iter().filter(|_| table.len() == KEYS.len());
+    let upcoming = later.iter().map(|name| (*name, *name));
+    match closest(name, spellings.chain(others).chain(upcoming)) {
+        Some(word) if later.contains(&word) => {
+            format!("did you mean `{word}`? It is not supported by this version")
+        }
+        Some(word) => format!("did you mean `{word}`?"),
+        None => {
+            let names: Vec<&str> = table.iter().map(|key| key.name).collect();
+            format!("the keys are {}", names.join(", "))
+        }
+    }
+}
+
+/// The keys that a definition has, with their paths, in the order of the table.
+pub(crate) fn written(definition: &Definition) -> impl Iterator<Item = (Vec<Step>, serde_yaml::Value)> {
+    let top = KEYS.iter().map(|key| (key, key.name.to_owned()));
+    let log = LOG_KEYS.iter().map(|key| (key, format!("log.{}", key.name)));
+    top.chain(log).filter_map(|(key, path)| Some((steps(&path), (key.write)(definition)?)))
+}
+
+/// Whether the value of a process is there but empty: `web:` and nothing below.
+pub(crate) fn is_empty(node: &Node) -> bool {
+    matches!(&node.value, Yaml::Null(_)) || node.map().is_some_and(|map| map.entries.is_empty())
+}

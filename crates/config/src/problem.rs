@@ -1,0 +1,221 @@
+//! What is wrong with a file, where, and what to do about it: shown the way rustc shows its errors.
+
+use std::fmt;
+use std::path::{Path, PathBuf};
+
+use model::ProcessName;
+
+use crate::secret::mask_line;
+use crate::source::{Source, Span};
+
+/// How bad it is.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Severity {
+    /// The definition can't be used.
+    Error,
+    /// It is used, but it probably doesn't do what its author wants.
+    Warning,
+}
+
+/// One problem.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Problem {
+    /// How bad it is.
+    pub severity: Severity,
+    /// The file.
+    pub file: PathBuf,
+    /// The place in it; `None` when the file as a whole is meant.
+    pub place: Option<Place>,
+    /// The path of keys, for example `processes.web.restart_sec`; may be empty.
+    pub key: String,
+    /// What is wrong.
+    pub message: String,
+    /// The way out.
+    pub hint: Option<String>,
+    /// The process whose definition it makes unusable; `None` when it concerns no process or all of them.
+    pub process: Option<ProcessName>,
+}
+
+/// A place in a file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Place {
+    /// Line, from 1.
+    pub line: usize,
+    /// Column in characters, from 1.
+    pub column: usize,
+    /// The line, fit for a terminal: tabs are spaces, control characters are `�`, the values of secrets are
+    /// stars, a long line is cut around the place.
+    pub excerpt: String,
+    /// Characters of `excerpt` before the place.
+    caret: usize,
+    /// Characters to underline.
+    width: usize,
+}
+
+/// Longest excerpt in characters.
+const EXCERPT: usize = 96;
+/// Of a line that is cut, what stays visible before the place.
+const BEFORE: usize = 40;
+/// What a tab is shown as.
+const TAB: &str = "    ";
+
+impl Place {
+    pub(crate) fn new(line: &str, span: Span) -> Self {
+        let masked = mask_line(line);
+        let (mut shown, mut caret, mut end) = (Vec::new(), None, None);
+        for (index, c) in masked.chars().enumerate() {
+            if index + 1 == span.column {
+                caret = Some(shown.len());
+            }
+            if index + 1 == span.column.saturating_add(span.width) {
+                end = Some(shown.len());
+            }
+            match c {
+                '\t' => shown.extend(TAB.chars()),
+                c if c.is_control() || is_invisible(c) => shown.push('\u{fffd}'),
+                c => shown.push(c),
+            }
+        }
+        let caret = caret.unwrap_or(shown.len());
+        let end = end.unwrap_or(shown.len()).max(caret + 1);
+        let from = if shown.len() > EXCERPT { caret.saturating_sub(BEFORE) } else { 0 };
+        let to = shown.len().min(from + EXCERPT);
+        let mut excerpt: String = shown.get(from..to).unwrap_or_default().iter().collect();
+        let mut offset = 0;
+        if from > 0 {
+            excerpt.insert_str(0, "...");
+            offset = 3;
+        }
+        if to < shown.len() {
+            excerpt.push_str("...");
+        }
+        Self {
+            line: span.line,
+            column: span.column,
+            caret: caret - from + offset,
+            width: end.min(to.max(caret + 1)) - caret,
+            excerpt: excerpt.trim_end().to_owned(),
+        }
+    }
+}
+
+/// Characters that reorder or hide text on a terminal.
+fn is_invisible(c: char) -> bool {
+    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+}
+
+impl Problem {
+    pub(crate) fn whole_file(path: &Path, message: impl Into<String>, hint: &str) -> Self {
+        Self {
+            severity: Severity::Error,
+            file: path.to_owned(),
+            place: None,
+            key: String::new(),
+            message: message.into(),
+            hint: (!hint.is_empty()).then(|| hint.to_owned()),
+            process: None,
+        }
+    }
+
+    pub(crate) fn at(source: &Source, span: Span, message: impl Into<String>, hint: &str) -> Self {
+        Self { place: source.place(span), ..Self::whole_file(&source.path, message, hint) }
+    }
+
+    pub(crate) fn key(self, key: impl Into<String>) -> Self {
+        Self { key: key.into(), ..self }
+    }
+
+    pub(crate) fn of(self, process: &ProcessName) -> Self {
+        Self { process: Some(process.clone()), ..self }
+    }
+
+    pub(crate) fn warning(self) -> Self {
+        Self { severity: Severity::Warning, ..self }
+    }
+
+    /// Whether it is an error.
+    #[must_use]
+    pub fn is_error(&self) -> bool {
+        self.severity == Severity::Error
+    }
+}
+
+impl fmt::Display for Problem {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let severity = match self.severity {
+            Severity::Error => "error",
+            Severity::Warning => "warning",
+        };
+        write!(f, "{severity}: ")?;
+        if !self.key.is_empty() {
+            write!(f, "{}: ", self.key)?;
+        }
+        write!(f, "{}", self.message)?;
+        let file = self.file.display();
+        let gutter = self.place.as_ref().map_or(1, |p| p.line.to_string().len());
+        match &self.place {
+            None => write!(f, "\n{:gutter$}--> {file}", "")?,
+            Some(Place { line, column, excerpt, caret, width }) => {
+                write!(f, "\n{:gutter$}--> {file}:{line}:{column}", "")?;
+                write!(f, "\n{:gutter$} |", "")?;
+                write!(f, "\n{line} | {excerpt}")?;
+                write!(f, "\n{:gutter$} | {:caret$}{}", "", "", "^".repeat(*width))?;
+            }
+        }
+        match &self.hint {
+            Some(hint) => write!(f, "\n{:gutter$} = help: {hint}", ""),
+            None => Ok(()),
+        }
+    }
+}
+
+/// Problems one below the other; at most `limit` in full, then how many more there are.
+pub(crate) fn list(problems: &[Problem], limit: usize) -> String {
+    let mut text: Vec<String> = problems.iter().take(limit).map(ToString::to_string).collect();
+    if problems.len() > limit {
+        text.push(format!("... and {} more", problems.len() - limit));
+    }
+    text.join("\n\n")
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn place(line: &str, column: usize, width: usize) -> Place {
+        Place::new(line, Span { line: 1, column, width })
+    }
+
+    fn underlined(place: &Place) -> String {
+        place.excerpt.chars().skip(place.caret).take(place.width).collect()
+    }
+
+    #[test]
+    fn tabs_and_long_lines_keep_the_caret_in_place() {
+        assert_eq!(underlined(&place("a:\tbad value", 4, 3)), "bad");
+        let long = format!("{}bad{}", "x".repeat(500), "y".repeat(500));
+        let shown = place(&long, 501, 3);
+        assert_eq!(underlined(&shown), "bad");
+        assert!(shown.excerpt.chars().count() <= EXCERPT + 6);
+        assert!(shown.excerpt.starts_with("...x") && shown.excerpt.ends_with("y..."));
+        assert_eq!((shown.line, shown.column), (1, 501));
+    }
+
+    #[test]
+    fn places_outside_of_the_line_are_harmless() {
+        for (column, width) in [(0, 0), (9, 1), (3, 99), (usize::MAX, usize::MAX)] {
+            let shown = place("äb\u{202e}c", column, width);
+            assert_eq!(shown.excerpt, "äb\u{fffd}c");
+            assert!(shown.width >= 1);
+        }
+    }
+
+    #[test]
+    fn secrets_are_not_shown() {
+        let problem = Problem {
+            place: Some(place("  API_KEY: hunter2 # x", 3, 7)),
+            ..Problem::whole_file(Path::new("f.yaml"), "bad", "")
+        };
+        assert!(!problem.to_string().contains("hunter2"), "{problem}");
+    }
+}

@@ -1,0 +1,285 @@
+//! Builds the parts in dependency order, joins them, and takes them down in the opposite order.
+
+use std::path::Path;
+use std::process::ExitCode;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicBool, Ordering};
+use std::thread::JoinHandle;
+use std::time::Duration;
+
+use anyhow::{Context, Result, anyhow};
+use config::Main;
+use libsystemd::daemon::NotifyState;
+use logpipe::LogPipe;
+use model::Command;
+use supervisor::{Containment, Handle};
+use tokio::runtime::Runtime;
+use tokio::sync::{Notify, watch};
+use tokio::task::JoinHandle as Task;
+
+use crate::access;
+use crate::adapters::{Events, Stdio};
+use crate::control::Desk;
+use crate::definitions::Definitions;
+use crate::directories;
+use crate::identity::Host;
+use crate::listeners::Listeners;
+use crate::settings::Settings;
+use crate::signals::{Signals, Wake};
+use crate::{clock, summary, systemd};
+
+/// Time for the last lines to get from the pipes into files and journal after everything is down.
+const LOG_DRAIN: Duration = Duration::from_secs(5);
+/// Time for open calls to finish after everything is down.
+const SERVER_DRAIN: Duration = Duration::from_secs(2);
+/// How long a taken port is left alone before the next try.
+const PORT_RETRY: Duration = Duration::from_secs(10);
+/// journald's native socket.
+const JOURNAL: &str = "/run/systemd/journal/socket";
+
+/// The daemon, built and running.
+pub(crate) struct App {
+    io: Runtime,
+    pipe: LogPipe,
+    supervisor: Handle,
+    supervisor_thread: JoinHandle<()>,
+    desk: Arc<Desk>,
+    /// True = the servers shall end.
+    closing: watch::Sender<bool>,
+    servers: Vec<Task<()>>,
+}
+
+impl App {
+    /// Starts everything, reads the definitions, and tells systemd.
+    pub(crate) fn build(settings: &Settings, signals: &Signals, journal: bool) -> Result<Self> {
+        let addr = settings.grpc.map_or_else(|| "off".to_owned(), |a| a.to_string());
+        tracing::info!("Starting Process Manager version={} addr={addr}", env!("CARGO_PKG_VERSION"));
+        let started = clock::wall();
+        nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
+        directories::prepare(settings)?;
+        let host = Host::read(&settings.state_dir)?;
+        let io = io_runtime()?;
+
+        // The control socket comes first: when another daemon owns it, nothing else may be touched.
+        let rpc_config = access::rpc_config(settings, PORT_RETRY, SERVER_DRAIN)?;
+        let rpc_server = io.block_on(rpc::Server::bind(rpc_config))?;
+        let (metrics_state, metrics_watch) = watch::channel(metrics::ListenState::default());
+        let listeners = Listeners {
+            socket: settings.socket(),
+            grpc: rpc_server.tcp_state(),
+            metrics: settings.metrics.is_some().then_some(metrics_watch),
+            metrics_addr: settings.metrics,
+        };
+
+        let journald = Path::new(JOURNAL).exists();
+        let pipe = start_pipe(settings, journald)?;
+        let happened = Arc::new(Notify::new());
+        let events =
+            Events { pipe: pipe.clone(), to_stderr: !(journal && journald), happened: Arc::clone(&happened) };
+        let containment = containment();
+        let contained_by = match containment {
+            Containment::Cgroup(_) => "cgroup",
+            Containment::Subreaper => "subreaper",
+        };
+        let (supervisor, supervisor_thread) = start_supervisor(containment, pipe.clone(), events)?;
+
+        let definitions = Arc::new(Definitions::new(settings.layout.clone(), host, supervisor.clone()));
+        let desk = Arc::new(Desk {
+            supervisor: supervisor.clone(),
+            definitions: Arc::clone(&definitions),
+            listeners,
+            pipe: pipe.clone(),
+            config_path: settings.layout.main.clone(),
+            containment: contained_by,
+            started,
+            ready: AtomicBool::new(false),
+        });
+
+        let closing = watch::Sender::new(false);
+        let ready = watch::Sender::new(false);
+        let mut servers = vec![io.spawn(serve_rpc(rpc_server, Arc::clone(&desk), &ready, &closing))];
+        if let Some(addr) = settings.metrics {
+            let exporter =
+                Arc::new(metrics::Exporter::new(Arc::clone(&desk) as Arc<dyn metrics::Source>, build_info()));
+            let config = metrics::Config { addr, retry: PORT_RETRY };
+            servers.push(io.spawn(metrics::serve(config, exporter, metrics_state, flagged(&closing))));
+        }
+        io.spawn(summary::keep(Arc::clone(&desk), Arc::clone(&happened)));
+
+        let app = Self { io, pipe, supervisor, supervisor_thread, desk, closing, servers };
+        if let Err(error) = app.first_load(settings) {
+            app.stop(signals);
+            return Err(error);
+        }
+        app.desk.ready.store(true, Ordering::Release);
+        ready.send_replace(true);
+        systemd::tell(&[NotifyState::Ready]);
+        Ok(app)
+    }
+
+    /// Reads the definitions for the first time.
+    fn first_load(&self, settings: &Settings) -> Result<()> {
+        let main = if settings.strict { Main::Required } else { Main::Optional };
+        match self.io.block_on(self.desk.definitions.load(main)) {
+            Ok(_) => Ok(()),
+            Err(error) if settings.strict => Err(anyhow!("{error}")),
+            // At boot, a typo in one file must not keep down what other files define. The error is in the log, in
+            // `pm-cli status` and in the metrics; the next good reload brings in the rest.
+            Err(_) => {
+                self.io.block_on(self.desk.definitions.load(Main::Skipped)).map(drop).or_else(|error| {
+                    tracing::error!("starting without any definition: {error}");
+                    Ok(())
+                })
+            }
+        }
+    }
+
+    /// Sleeps on signals until one asks for the end.
+    pub(crate) fn run(self, signals: &Signals) -> ExitCode {
+        loop {
+            match signals.wait() {
+                Ok(Wake::Stop) => break,
+                Ok(Wake::Reload) => self.reload(),
+                Ok(Wake::Reopen) => self.pipe.reopen(),
+                Ok(Wake::Flag) => {}
+                Err(error) => {
+                    tracing::error!("{error:#}; stopping");
+                    break;
+                }
+            }
+        }
+        self.stop(signals);
+        ExitCode::SUCCESS
+    }
+
+    /// SIGHUP. Beside the main thread, so that a SIGTERM meanwhile is seen at once.
+    fn reload(&self) {
+        self.pipe.reopen();
+        let definitions = Arc::clone(&self.desk.definitions);
+        self.io.spawn(async move {
+            systemd::tell(&[NotifyState::Reloading, systemd::monotonic_now()]);
+            // What went wrong is in the log and in `pm-cli status`; nothing that runs was touched.
+            drop(definitions.load(Main::Required).await);
+            systemd::tell(&[NotifyState::Ready]);
+        });
+    }
+
+    /// Processes first, in reverse order; then their last lines; then the servers, so that whoever follows a log or
+    /// waits for an answer sees the end of it.
+    fn stop(self, signals: &Signals) {
+        systemd::tell(&[NotifyState::Stopping]);
+        tracing::info!("stopping all processes");
+        let done = signals.flag();
+        match self.supervisor.submit(Command::Shutdown, Box::new(move |_| done.raise())) {
+            Ok(()) => self.wait_until_down(signals),
+            Err(refusal) => tracing::error!("the supervisor takes no command: {refusal}"),
+        }
+        if self.supervisor_thread.join().is_err() {
+            tracing::error!("the supervisor ended in a panic");
+        }
+        self.pipe.shutdown(LOG_DRAIN);
+        self.closing.send_replace(true);
+        self.io.block_on(async {
+            for server in self.servers {
+                drop(tokio::time::timeout(SERVER_DRAIN * 2, server).await);
+            }
+        });
+        self.io.shutdown_timeout(Duration::from_secs(1));
+        tracing::info!("stopped");
+    }
+
+    /// A second SIGINT or SIGTERM tells what is still alive.
+    fn wait_until_down(&self, signals: &Signals) {
+        loop {
+            match signals.wait() {
+                Ok(Wake::Flag) => return,
+                Ok(Wake::Stop) => {
+                    for process in self.supervisor.snapshot().processes.iter().filter(|p| p.run.is_some()) {
+                        tracing::warn!(
+                            "{} is still {}: {}",
+                            process.spec.name,
+                            process.state,
+                            process.reason
+                        );
+                    }
+                }
+                Ok(Wake::Reload | Wake::Reopen) => {}
+                Err(error) => {
+                    tracing::error!("{error:#}");
+                    return;
+                }
+            }
+        }
+    }
+}
+
+fn io_runtime() -> Result<Runtime> {
+    tokio::runtime::Builder::new_multi_thread()
+        .worker_threads(2)
+        // Definitions and scrapes; both are short.
+        .max_blocking_threads(8)
+        .thread_name("io")
+        .enable_all()
+        .build()
+        .context("starting the I/O threads")
+}
+
+fn start_pipe(settings: &Settings, journald: bool) -> Result<LogPipe> {
+    logpipe::start(logpipe::Config {
+        dir: settings.layout.log_dir.clone(),
+        journald: journald.then(|| JOURNAL.into()),
+        console: settings.console.then_some(logpipe::Console { colour: settings.color }),
+        drain_deadline: LOG_DRAIN,
+    })
+    .context("starting the log pipeline")
+}
+
+fn start_supervisor(
+    containment: Containment,
+    pipe: LogPipe,
+    events: Events,
+) -> Result<(Handle, JoinHandle<()>)> {
+    let base_env = std::env::vars_os().collect();
+    let config = supervisor::Config { spawners: supervisor::Config::SPAWNERS, containment, base_env };
+    supervisor::start(config, Arc::new(Stdio(pipe)), Box::new(events)).context("starting the supervisor")
+}
+
+/// How descendants are known: by cgroup where one was delegated to the daemon, else as a subreaper.
+fn containment() -> Containment {
+    match sys::cgroup::Delegated::detect() {
+        Ok(Some(delegated)) => Containment::Cgroup(Arc::new(delegated)),
+        Ok(None) => Containment::Subreaper,
+        Err(error) => {
+            tracing::warn!(
+                "a delegated cgroup can't be used, descendants are tracked as a subreaper: {error}"
+            );
+            Containment::Subreaper
+        }
+    }
+}
+
+fn build_info() -> metrics::BuildInfo {
+    let revision = option_env!("DD_PROCMGR_REVISION").unwrap_or("unknown");
+    metrics::BuildInfo { version: env!("CARGO_PKG_VERSION"), revision }
+}
+
+fn serve_rpc(
+    server: rpc::Server,
+    desk: Arc<Desk>,
+    ready: &watch::Sender<bool>,
+    closing: &watch::Sender<bool>,
+) -> impl Future<Output = ()> + Send + 'static {
+    let (ready, end) = (ready.subscribe(), flagged(closing));
+    async move {
+        if let Err(error) = server.serve(Arc::clone(&desk) as _, desk, ready, end).await {
+            tracing::error!("the control server ended: {error}");
+        }
+    }
+}
+
+/// Resolves when the flag is set.
+fn flagged(flag: &watch::Sender<bool>) -> impl Future<Output = ()> + Send + 'static {
+    let mut flag = flag.subscribe();
+    // The sender outlives every server; if it did not, ending would be right as well.
+    async move { drop(flag.wait_for(|set| *set).await) }
+}

@@ -1,0 +1,5 @@
+//! The daemon; everything is in the library of this crate.
+
+fn main() -> std::process::ExitCode {
+    daemon::main()
+}

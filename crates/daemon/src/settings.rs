@@ -1,0 +1,225 @@
+//! Where everything is: command line, environment, systemd's directories, and the defaults for root and for a user.
+
+use std::env;
+use std::io::IsTerminal;
+use std::net::{IpAddr, Ipv4Addr, SocketAddr};
+use std::path::{Path, PathBuf};
+
+use anyhow::{Context, Result, bail};
+
+use crate::args::{Args, Console};
+
+/// Everything that is decided before the first thread starts.
+#[derive(Clone, Debug)]
+pub(crate) struct Settings {
+    /// Where definitions come from.
+    pub(crate) layout: config::Layout,
+    /// Whether definitions that can't be read keep the daemon from starting. True where somebody named the file on
+    /// the command line and watches; at boot, what can be run shall run.
+    pub(crate) strict: bool,
+    /// What the daemon keeps over restarts.
+    pub(crate) state_dir: PathBuf,
+    /// Control socket and token.
+    pub(crate) runtime_dir: PathBuf,
+    /// gRPC over TCP.
+    pub(crate) grpc: Option<SocketAddr>,
+    /// Metrics over HTTP.
+    pub(crate) metrics: Option<SocketAddr>,
+    /// Show the children's lines on standard output.
+    pub(crate) console: bool,
+    /// With colored names.
+    pub(crate) color: bool,
+}
+
+impl Settings {
+    pub(crate) fn socket(&self) -> PathBuf {
+        self.runtime_dir.join("control.sock")
+    }
+
+    pub(crate) fn from_process(args: &Args) -> Result<Self> {
+        let uid = nix::unistd::geteuid();
+        let lookup = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
+        let console = match args.console {
+            Console::Always => true,
+            Console::Never => false,
+            Console::Auto => std::io::stdout().is_terminal(),
+        };
+        let cwd = env::current_dir().context("the current directory is gone; start from one that exists")?;
+        let settings = Self::resolve(args.config.as_deref(), uid.as_raw(), &cwd, &lookup)?;
+        let color = std::io::stdout().is_terminal() && lookup("NO_COLOR").is_none();
+        Ok(Self { console, color, ..settings })
+    }
+
+    /// The same from explicit inputs.
+    fn resolve(
+        config: Option<&Path>,
+        uid: u32,
+        cwd: &Path,
+        env: &dyn Fn(&str) -> Option<String>,
+    ) -> Result<Self> {
+        // systemd may give several directories, separated by colons; the first one is ours.
+        let given = |name: &str| env(name).map(|v| PathBuf::from(v.split(':').next().unwrap_or_default()));
+        let dirs = Directories::standard(uid, env)?;
+        let config_dir = given("CONFIGURATION_DIRECTORY").unwrap_or(dirs.config);
+        let state_dir = given("STATE_DIRECTORY").unwrap_or(dirs.state);
+        let log_dir = given("LOGS_DIRECTORY").unwrap_or(dirs.logs);
+        let runtime_dir = given("RUNTIME_DIRECTORY").unwrap_or(dirs.runtime);
+        let named = config.map(Path::to_path_buf).or_else(|| env("PM_CONFIG_PATH").map(PathBuf::from));
+        let main = named.map_or_else(|| config_dir.join("processes.yaml"), |path| cwd.join(path));
+        let beside = main.parent().unwrap_or(Path::new("/")).to_path_buf();
+        Ok(Self {
+            layout: config::Layout {
+                main,
+                package_dir: PathBuf::from("/usr/lib/dd-procmgrd/processes.d"),
+                admin_dir: beside.join("processes.d"),
+                overrides_dir: beside.join("overrides.d"),
+                runtime_dir: state_dir.join("processes.d"),
+                log_dir,
+            },
+            strict: config.is_some(),
+            state_dir,
+            runtime_dir,
+            grpc: grpc_address(env("PM_BIND_ADDRESS").as_deref())?,
+            metrics: metrics_address(env)?,
+            console: false,
+            color: false,
+        })
+    }
+}
+
+struct Directories {
+    config: PathBuf,
+    state: PathBuf,
+    logs: PathBuf,
+    runtime: PathBuf,
+}
+
+impl Directories {
+    fn standard(uid: u32, env: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+        const NAME: &str = "dd-procmgrd";
+        if uid == 0 {
+            return Ok(Self {
+                config: Path::new("/etc").join(NAME),
+                state: Path::new("/var/lib").join(NAME),
+                logs: Path::new("/var/log").join(NAME),
+                runtime: Path::new("/run").join(NAME),
+            });
+        }
+        let home = env("HOME").map(PathBuf::from);
+        let below_home = |sub: &str| home.clone().map(|h| h.join(sub));
+        let base = |var: &str, sub: &str| {
+            env(var).map(PathBuf::from).or_else(|| below_home(sub)).with_context(|| {
+                format!("neither {var} nor HOME is set\n\nhint: set HOME, or STATE_DIRECTORY, LOGS_DIRECTORY and --config")
+            })
+        };
+        let state = base("XDG_STATE_HOME", ".local/share")?.join(NAME);
+        Ok(Self {
+            config: base("XDG_CONFIG_HOME", ".config")?.join(NAME),
+            logs: state.join("logs"),
+            state,
+            runtime: env("XDG_RUNTIME_DIR").map_or_else(
+                || PathBuf::from(format!("/tmp/{NAME}-{uid}")),
+                |dir| Path::new(&dir).join(NAME),
+            ),
+        })
+    }
+}
+
+fn grpc_address(text: Option<&str>) -> Result<Option<SocketAddr>> {
+    match text {
+        None => Ok(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)))),
+        Some("off" | "none") => Ok(None),
+        Some(text) => text.parse().map(Some).with_context(|| {
+            format!("PM_BIND_ADDRESS={text:?} is not an address\n\nhint: write it as 127.0.0.1:50051, or off for no TCP")
+        }),
+    }
+}
+
+fn metrics_address(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<SocketAddr>> {
+    match env("METRICS_ENABLED").as_deref().map(str::to_ascii_lowercase).as_deref() {
+        None | Some("true" | "1" | "yes" | "on") => {}
+        Some("false" | "0" | "no" | "off") => return Ok(None),
+        Some(other) => bail!("METRICS_ENABLED={other:?} is neither true nor false"),
+    }
+    let port = env("METRICS_PORT").unwrap_or_else(|| "9090".into());
+    let port: u16 =
+        port.parse().with_context(|| format!("METRICS_PORT={port:?} is not a port from 0 to 65535"))?;
+    let ip = env("METRICS_BIND_ADDRESS").unwrap_or_else(|| "127.0.0.1".into());
+    let ip: IpAddr = ip.parse().with_context(|| {
+        format!("METRICS_BIND_ADDRESS={ip:?} is not an IP address\n\nhint: the port goes into METRICS_PORT")
+    })?;
+    Ok(Some(SocketAddr::new(ip, port)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn resolve(uid: u32, config: Option<&str>, vars: &[(&str, &str)]) -> Result<Settings> {
+        let lookup = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
+        Settings::resolve(config.map(Path::new), uid, Path::new("/cwd"), &lookup)
+    }
+
+    #[test]
+    fn root_uses_the_system_directories() {
+        let s = resolve(0, None, &[]).unwrap();
+        assert_eq!(s.layout.main, Path::new("/etc/dd-procmgrd/processes.yaml"));
+        assert_eq!(s.layout.admin_dir, Path::new("/etc/dd-procmgrd/processes.d"));
+        assert_eq!(s.layout.runtime_dir, Path::new("/var/lib/dd-procmgrd/processes.d"));
+        assert_eq!(s.layout.log_dir, Path::new("/var/log/dd-procmgrd"));
+        assert_eq!(s.socket(), Path::new("/run/dd-procmgrd/control.sock"));
+        assert_eq!(s.grpc.unwrap().to_string(), "127.0.0.1:50051");
+        assert_eq!(s.metrics.unwrap().to_string(), "127.0.0.1:9090");
+    }
+
+    #[test]
+    fn a_user_gets_xdg_directories() {
+        let s =
+            resolve(1000, Some("ex/p.yaml"), &[("HOME", "/home/u"), ("XDG_RUNTIME_DIR", "/run/user/1000")])
+                .unwrap();
+        assert_eq!(s.layout.main, Path::new("/cwd/ex/p.yaml"));
+        assert_eq!(s.layout.log_dir, Path::new("/home/u/.local/share/dd-procmgrd/logs"));
+        assert_eq!(s.runtime_dir, Path::new("/run/user/1000/dd-procmgrd"));
+        let s = resolve(1000, None, &[("HOME", "/home/u"), ("XDG_STATE_HOME", "/st")]).unwrap();
+        assert_eq!(s.layout.main, Path::new("/home/u/.config/dd-procmgrd/processes.yaml"));
+        assert_eq!(s.state_dir, Path::new("/st/dd-procmgrd"));
+        assert_eq!(s.runtime_dir, Path::new("/tmp/dd-procmgrd-1000"));
+        assert!(resolve(1000, None, &[]).unwrap_err().to_string().contains("HOME"));
+    }
+
+    #[test]
+    fn systemd_directories_win() {
+        let s = resolve(
+            0,
+            None,
+            &[
+                ("STATE_DIRECTORY", "/s:/other"),
+                ("LOGS_DIRECTORY", "/l"),
+                ("RUNTIME_DIRECTORY", "/r"),
+                ("CONFIGURATION_DIRECTORY", "/c"),
+            ],
+        )
+        .unwrap();
+        assert_eq!(s.state_dir, Path::new("/s"));
+        assert_eq!(s.layout.log_dir, Path::new("/l"));
+        assert_eq!(s.runtime_dir, Path::new("/r"));
+        assert_eq!(s.layout.main, Path::new("/c/processes.yaml"));
+    }
+
+    #[test]
+    fn bad_addresses_are_named() {
+        for (var, value) in [
+            ("PM_BIND_ADDRESS", "localhost"),
+            ("METRICS_PORT", "99999"),
+            ("METRICS_BIND_ADDRESS", "127.0.0.1:9090"),
+            ("METRICS_ENABLED", "maybe"),
+        ] {
+            let error = resolve(0, None, &[(var, value)]).unwrap_err().to_string();
+            assert!(error.contains(var), "{error}");
+        }
+        assert_eq!(
+            resolve(0, None, &[("PM_BIND_ADDRESS", "off"), ("METRICS_ENABLED", "false")]).unwrap().metrics,
+            None
+        );
+    }
+}

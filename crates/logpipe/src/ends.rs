@@ -1,0 +1,106 @@
+//! The three descriptors that a child starts with, and the ends that stay here.
+
+use std::fs::File;
+use std::io;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::{Path, PathBuf};
+
+use model::{Output, OutputSpec, ProcessName, Stream};
+
+use crate::place;
+use sys::pipe::pipe_for_output;
+
+/// A stream of a child could not be opened.
+#[derive(Debug, thiserror::Error)]
+#[error("{subject}: {source}")]
+pub struct OutputError {
+    /// The file, or what else was being opened.
+    pub subject: String,
+    /// The system's answer.
+    pub source: io::Error,
+    /// What an operator can do about it; may be empty.
+    pub hint: String,
+}
+
+/// What a child starts with.
+#[derive(Debug)]
+pub struct ChildEnds {
+    /// /dev/null.
+    pub stdin: OwnedFd,
+    /// The writing end of a pipe, or what the definition names.
+    pub stdout: OwnedFd,
+    /// The writing end of a pipe, or what the definition names.
+    pub stderr: OwnedFd,
+    /// What has to be handed to [`LogPipe::attach`](crate::LogPipe::attach) once the child runs.
+    pub captured: Captured,
+}
+
+/// The reading ends of the captured streams.
+#[derive(Debug, Default)]
+pub struct Captured {
+    /// Reading end of standard output's pipe, non-blocking; `None` = not captured.
+    pub stdout: Option<OwnedFd>,
+    /// Reading end of standard error's pipe, non-blocking; `None` = not captured.
+    pub stderr: Option<OwnedFd>,
+    /// Log files that were opened to see that they can be: at most one per stream.
+    pub(crate) files: Vec<(PathBuf, File)>,
+}
+
+/// Where captured lines of a stream are kept; `None` when the stream is not captured.
+pub(crate) fn log_path(dir: &Path, name: &ProcessName, output: &Output) -> Option<PathBuf> {
+    match output {
+        Output::Capture => Some(dir.join(format!("{name}.log"))),
+        Output::File(path) => Some(path.clone()),
+        Output::Null | Output::Inherit | Output::Direct(_) => None,
+    }
+}
+
+impl ChildEnds {
+    /// Opens everything. The log file is opened as well, so that a path that can't be written to is told before the
+    /// child runs and not found out at its first line.
+    pub(crate) fn open(dir: &Path, name: &ProcessName, output: &OutputSpec) -> Result<Self, OutputError> {
+        let mut captured = Captured::default();
+        if output.log.file {
+            for path in Stream::ALL.iter().filter_map(|s| log_path(dir, name, output.of(*s))) {
+                if captured.files.iter().all(|(p, _)| *p != path) {
+                    let file = place::open_log(&path, dir).map_err(|e| at_path(&path, dir, e))?;
+                    captured.files.push((path, file));
+                }
+            }
+        }
+        let null = || File::options().read(true).write(true).open("/dev/null");
+        let one = |stream: Stream, reader: &mut Option<OwnedFd>| match output.of(stream) {
+            Output::Capture | Output::File(_) => {
+                let (read, write) = pipe_for_output().map_err(|e| plain("a pipe", e))?;
+                *reader = Some(read);
+                Ok(write)
+            }
+            Output::Null => null().map(OwnedFd::from).map_err(|e| plain("/dev/null", e)),
+            Output::Inherit => own(stream).map_err(|e| plain("the daemon's own output", e)),
+            Output::Direct(path) => place::open_direct(path, dir)
+                .map(OwnedFd::from)
+                .map_err(|e| at_path(path, dir, e)),
+        };
+        Ok(Self {
+            stdout: one(Stream::Stdout, &mut captured.stdout)?,
+            stderr: one(Stream::Stderr, &mut captured.stderr)?,
+            stdin: null().map_err(|e| plain("/dev/null", e))?.into(),
+            captured,
+        })
+    }
+}
+
+fn own(stream: Stream) -> io::Result<OwnedFd> {
+    match stream {
+        Stream::Stdout => io::stdout().as_fd().try_clone_to_owned(),
+        Stream::Stderr => io::stderr().as_fd().try_clone_to_owned(),
+    }
+}
+
+fn at_path(path: &Path, dir: &Path, source: io::Error) -> OutputError {
+    OutputError { subject: path.display().to_string(), hint: place::hint(path, dir, &source), source }
+}
+
+fn plain(subject: &str, source: io::Error) -> OutputError {
+    OutputError { subject: subject.to_owned(), hint: place::hint(Path::new(subject), Path::new("/"), &source), source }
+}

@@ -1,0 +1,180 @@
+//! Lifecycle events as journal entries, and the one sentence for each that the daemon prints as well.
+
+use std::fmt::Write as _;
+use std::time::Duration;
+
+use model::{Event, EventKind, ExitReason, ExitStatus};
+
+use crate::entry::{field, process, run, show};
+
+/// MESSAGE_ID of each event kind: fixed for ever, since people's queries and the message catalog use them.
+pub const MESSAGE_IDS: [(&str, &str); 14] = [
+    ("created", "1054610f6a9245d39e38b8aa613a3d23"),
+    ("updated", "b2c0e88085b3460a818b593d53b85c60"),
+    ("removed", "74a68eaeedbd41f8a8d4e47ede0e8e89"),
+    ("invalid", "414a8e02f65a402797dd9e4fd21ea52a"),
+    ("started", "bda46a7fc6c34d0d83fdfaaa2901ad35"),
+    ("spawn_failed", "3a55258359fe4255a0e40d2c857c9172"),
+    ("exited", "d8e6978a75744e7fb4b22973e55d730b"),
+    ("restart_scheduled", "2e8ba0b26fa54a7985a4c2b43d6ba105"),
+    ("start_limit_reached", "4f596fbd24904d0ca97d4c3d6e9fc1d8"),
+    ("stopping", "f8e243938e294adc8730bc1f232c2f44"),
+    ("stop_timed_out", "a304699860944b8a96d3a8f3aa55f4d0"),
+    ("leftovers_killed", "32b74895ae864674b5ba7c8fef4f1c01"),
+    ("survivors", "4df29567e4db47829d11dbec0aa4ffdf"),
+    ("stopped", "bfa12f67c9e647b2a3db848c52c6945a"),
+];
+
+fn message_id(kind: &EventKind) -> &'static str {
+    MESSAGE_IDS.iter().find(|(name, _)| *name == kind.as_str()).map_or("", |(_, id)| id)
+}
+
+/// Syslog priority of an event: 3 = somebody has to act, 4 = something went wrong, 6 = for the record.
+#[must_use]
+pub fn priority(kind: &EventKind) -> u8 {
+    match kind {
+        EventKind::Invalid { .. }
+        | EventKind::SpawnFailed(_)
+        | EventKind::StartLimitReached { .. }
+        | EventKind::Survivors { .. } => 3,
+        EventKind::Exited { status, reason, .. } => match (reason, status) {
+            (ExitReason::Success | ExitReason::Stopped, _) => 6,
+            (_, ExitStatus::Signal { core: true, .. }) => 3,
+            _ => 4,
+        },
+        EventKind::StopTimedOut { .. } | EventKind::LeftoversKilled { .. } => 4,
+        EventKind::Created
+        | EventKind::Updated { .. }
+        | EventKind::Removed
+        | EventKind::Started { .. }
+        | EventKind::RestartScheduled { .. }
+        | EventKind::Stopping { .. }
+        | EventKind::Stopped => 6,
+    }
+}
+
+/// The event as a sentence: `web ended with exit code 3 after 2.5 s [pid=812 run=4 process_id=1f0a…]`.
+///
+/// One line, except for a broken definition, whose problem is shown with its source excerpt.
+#[must_use]
+pub fn describe(event: &Event) -> String {
+    let mut text = event.process.name.as_str().to_owned();
+    // Writing to a String can't fail.
+    sentence(&mut text, &event.kind).unwrap_or_default();
+    let mut facts = String::new();
+    if let Some(pid) = event.pid {
+        write!(facts, "pid={pid} ").unwrap_or_default();
+    }
+    if let Some((number, _)) = event.run {
+        write!(facts, "run={number} ").unwrap_or_default();
+    }
+    write!(text, " [{facts}process_id={}]", event.process.id).unwrap_or_default();
+    text
+}
+
+fn sentence(text: &mut String, kind: &EventKind) -> std::fmt::Result {
+    match kind {
+        EventKind::Created => text.write_str(" is defined"),
+        EventKind::Updated { keys } => write!(text, " has a changed definition: {}", keys.join(", ")),
+        EventKind::Removed => text.write_str(" is removed"),
+        EventKind::Invalid { problem } => write!(text, " has a broken definition: {problem}"),
+        EventKind::Started { took } => write!(text, " started within {}", Time(*took)),
+        EventKind::SpawnFailed(failure) => {
+            write!(text, " could not start: {failure}")?;
+            if failure.hint.is_empty() { Ok(()) } else { write!(text, " ({})", failure.hint) }
+        }
+        EventKind::Exited { status, reason: ExitReason::Stopped, ran, .. } => {
+            write!(text, " ended as asked with {status} after {}", Time(*ran))
+        }
+        EventKind::Exited { status, ran, .. } => {
+            write!(text, " ended with {status} after {}", Time(*ran))
+        }
+        EventKind::RestartScheduled { delay, restarts } if delay.is_zero() => {
+            write!(text, " is restarted at once (restart {restarts})")
+        }
+        EventKind::RestartScheduled { delay, restarts } => {
+            write!(text, " will be restarted in {} (restart {restarts})", Time(*delay))
+        }
+        EventKind::StartLimitReached { burst, interval, cooldown } => {
+            write!(text, " reached its start limit of {burst} starts within {}; ", Time(*interval))?;
+            match cooldown {
+                Some(cooldown) => write!(text, "next try in {}", Time(*cooldown)),
+                None => text.write_str("it stays down until somebody starts it"),
+            }
+        }
+        EventKind::Stopping { signal } => write!(text, " is being stopped with {signal}"),
+        EventKind::StopTimedOut { timeout } => {
+            write!(text, " did not stop within {}; everything left of it gets SIGKILL", Time(*timeout))
+        }
+        EventKind::LeftoversKilled { pids } => {
+            write!(text, " left processes behind, which are being killed: pid {}", Pids(pids))
+        }
+        EventKind::Survivors { pids } => {
+            write!(text, " has processes that survived SIGKILL (state D?): pid {}", Pids(pids))
+        }
+        EventKind::Stopped => text.write_str(" is stopped"),
+    }
+}
+
+/// Seconds with as much precision as matters.
+struct Time(Duration);
+
+impl std::fmt::Display for Time {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        let seconds = self.0.as_secs_f64();
+        if seconds < 1.0 { write!(f, "{:.1} ms", seconds * 1e3) } else { write!(f, "{seconds:.1} s") }
+    }
+}
+
+struct Pids<'a>(&'a [u32]);
+
+impl std::fmt::Display for Pids<'_> {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        for (i, pid) in self.0.iter().enumerate() {
+            write!(f, "{}{pid}", if i == 0 { "" } else { ", " })?;
+        }
+        Ok(())
+    }
+}
+
+/// Appends the event's entry and the empty line that ends it.
+pub(crate) fn encode(out: &mut Vec<u8>, event: &Event) {
+    field(out, "MESSAGE", describe(event).as_bytes());
+    show(out, "PRIORITY", priority(&event.kind));
+    field(out, "SYSLOG_IDENTIFIER", b"dd-procmgrd");
+    field(out, "MESSAGE_ID", message_id(&event.kind).as_bytes());
+    field(out, "EVENT", event.kind.as_str().as_bytes());
+    process(out, &event.process);
+    if let Some(pid) = event.pid {
+        show(out, "PROCESS_PID", pid);
+    }
+    if let Some((number, invocation)) = event.run {
+        run(out, number, invocation);
+    }
+    match &event.kind {
+        EventKind::Exited { status, .. } => exit_fields(out, *status),
+        EventKind::RestartScheduled { delay, restarts } => {
+            show(out, "RESTART_COUNT", restarts);
+            show(out, "RESTART_DELAY_USEC", delay.as_micros());
+        }
+        EventKind::SpawnFailed(failure) if failure.errno != 0 => show(out, "ERRNO", failure.errno),
+        _ => {}
+    }
+    out.push(b'\n');
+}
+
+/// EXIT_CODE and EXIT_STATUS as systemd writes them.
+fn exit_fields(out: &mut Vec<u8>, status: ExitStatus) {
+    let (code, number) = match status {
+        ExitStatus::Code(code) => ("exited", i32::from(code)),
+        ExitStatus::Signal { signal, core: false } => ("killed", signal.number()),
+        ExitStatus::Signal { signal, core: true } => ("dumped", signal.number()),
+        ExitStatus::Unknown => return,
+    };
+    field(out, "EXIT_CODE", code.as_bytes());
+    show(out, "EXIT_STATUS", number);
+}
+
+
+#[cfg(test)]
+pub(crate) mod tests;

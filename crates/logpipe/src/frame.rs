@@ -1,0 +1,127 @@
+//! Bytes into lines, in place: pure, no I/O, no allocation per line.
+//!
+//! A stream's chunk goes in as `carry ++ new bytes`. Out come runs of whole lines (the common case: one run for the
+//! whole chunk, found by two searches, with no work per line) and single lines that were cut at `max_line`.
+
+use memchr::{memchr, memchr_iter, memrchr};
+
+/// What a chunk consists of, in order.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Piece<'a> {
+    /// One or more whole lines, each with its newline and at most `max_line` bytes before it.
+    Whole {
+        /// The lines.
+        bytes: &'a [u8],
+        /// How many.
+        lines: u64,
+    },
+    /// One line without its newline: too long (`cut` > 0 bytes are missing at its end) or the last one of the stream.
+    Single {
+        /// What is left of it.
+        head: &'a [u8],
+        /// Bytes cut off.
+        cut: u64,
+    },
+}
+
+/// The state between two chunks of one stream: the start of a line whose end has not come yet.
+///
+/// Holds at most `max_line` bytes, allocated exactly and only while there is a partial line.
+#[derive(Debug, Default)]
+pub(crate) struct Framer {
+    carry: Vec<u8>,
+    /// Bytes of the partial line that came after `max_line` and were not kept.
+    cut: u64,
+}
+
+fn count(bytes: &[u8]) -> u64 {
+    len(memchr_iter(b'\n', bytes).count())
+}
+
+fn len(n: usize) -> u64 {
+    u64::try_from(n).unwrap_or(u64::MAX)
+}
+
+impl Framer {
+    /// What the caller has to put in front of the next bytes it reads.
+    pub(crate) fn carry(&self) -> &[u8] {
+        &self.carry
+    }
+
+    /// Takes `data`, which starts with [`carry`](Self::carry), and hands out every line that ends in it.
+    pub(crate) fn feed<'a>(&mut self, data: &'a [u8], max_line: usize, mut out: impl FnMut(Piece<'a>)) {
+        let mut rest = data;
+        if self.cut > 0 {
+            // In the middle of an over-long line: `carry` is its head, everything up to its newline is missing.
+            let (head, fresh) = data.split_at(self.carry.len());
+            match memchr(b'\n', fresh) {
+                None => {
+                    self.cut += len(fresh.len());
+                    return;
+                }
+                Some(i) => {
+                    out(Piece::Single { head, cut: self.cut + len(i) });
+                    self.cut = 0;
+                    rest = &fresh[i + 1..];
+                }
+            }
+        }
+        let end = memrchr(b'\n', rest).map_or(0, |i| i + 1);
+        let (mut block, tail) = rest.split_at(end);
+        while !block.is_empty() {
+            let (run, over_long) = block.split_at(short_lines(block, max_line));
+            if !run.is_empty() {
+                out(Piece::Whole { bytes: run, lines: count(run) });
+            }
+            let newline = memchr(b'\n', over_long).unwrap_or(0);
+            if over_long.is_empty() {
+                break;
+            }
+            out(Piece::Single { head: &over_long[..max_line], cut: len(newline - max_line) });
+            block = &over_long[newline + 1..];
+        }
+        let kept = tail.len().min(max_line);
+        self.cut = len(tail.len() - kept);
+        self.carry = tail[..kept].to_vec();
+    }
+
+    /// The stream has ended: the last line has no newline, or there is none.
+    pub(crate) fn finish(&mut self, out: impl FnOnce(Piece<'_>)) {
+        let (head, cut) = (std::mem::take(&mut self.carry), std::mem::take(&mut self.cut));
+        if !head.is_empty() || cut > 0 {
+            out(Piece::Single { head: &head, cut });
+        }
+    }
+}
+
+/// Length of the longest prefix of `block` (which ends with a newline) whose lines all fit into `max_line`.
+///
+/// Jumps by whole windows, so that it looks at about one line per `max_line` bytes and not at each.
+fn short_lines(block: &[u8], max_line: usize) -> usize {
+    let mut at = 0;
+    while block.len() - at > max_line + 1 {
+        match memrchr(b'\n', &block[at..=at + max_line]) {
+            Some(i) => at += i + 1,
+            None => return at,
+        }
+    }
+    block.len()
+}
+
+/// The lines of a run, without their newlines.
+pub(crate) fn lines(run: &[u8]) -> impl Iterator<Item = &[u8]> {
+    let mut start = 0;
+    memchr_iter(b'\n', run).map(move |end| {
+        let line = &run[start..end];
+        start = end + 1;
+        line
+    })
+}
+
+/// Appended to a line that was cut, in every sink.
+pub(crate) fn mark(cut: u64) -> String {
+    format!(" [… {cut} bytes cut]")
+}
+
+#[cfg(test)]
+mod tests;

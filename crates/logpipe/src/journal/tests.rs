@@ -1,0 +1,143 @@
+//! A journal that works, stands still, restarts and gets giant lines.
+
+use std::io::{IoSliceMut, Read, Seek};
+use std::os::unix::net::UnixDatagram;
+
+use model::{EventKind, RunId};
+use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
+
+use super::*;
+use crate::entry::decode::{Fields, entries, get};
+use crate::testing::{Bed, journal_at, output, say, until, web};
+
+fn bed() -> (Bed, UnixDatagram, PathBuf) {
+    let mut socket = None;
+    let mut at = PathBuf::new();
+    let bed = Bed::with(|c| {
+        at = c.dir.with_file_name("journal");
+        socket = Some(journal_at(&at));
+        c.journald = Some(at.clone());
+    });
+    (bed, socket.unwrap(), at)
+}
+
+fn receive(socket: &UnixDatagram) -> Vec<Fields> {
+    let mut buffer = vec![0; 1 << 20];
+    let n = socket.recv(&mut buffer).unwrap();
+    entries(&buffer[..n])
+}
+
+fn sum_of_markers(all: &[Fields]) -> u64 {
+    let texts = all.iter().map(|f| get(f, "MESSAGE"));
+    texts.filter(|t| t.contains("dropped:")).map(|t| t.split(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+}
+
+#[test]
+fn lines_and_events_arrive_with_their_fields() {
+    let (mut bed, socket, _) = bed();
+    let child = bed.start(&output());
+    say(&child.stderr, b"a \0 \xff\n");
+    let line = receive(&socket).remove(0);
+    assert_eq!(line.iter().find(|(k, _)| k == "MESSAGE").unwrap().1, b"a \0 \xff");
+    assert_eq!((get(&line, "PROCESS_STREAM"), get(&line, "PROCESS_PID")), ("stderr".into(), "77".into()));
+    bed.pipe.event(&crate::events::tests::event(EventKind::Stopped));
+    let event = receive(&socket).remove(0);
+    assert_eq!((get(&event, "EVENT"), get(&event, "PROCESS_ID")), ("stopped".into(), web().id.to_string()));
+    drop(child);
+    let stats = bed.close();
+    assert_eq!(stats[1].sink(Sink::Journald).unwrap().written, 1);
+    assert!(bed.pipe.totals().journald_connected);
+}
+
+#[test]
+fn a_journal_that_stands_still_holds_up_nobody_and_every_drop_is_counted_and_marked() {
+    let (mut bed, socket, _) = bed();
+    let child = bed.start(&output());
+    const LINES: u64 = 30_000;
+    // Nobody receives: this returns only because the pipeline goes on reading.
+    let text: String = (0..LINES).map(|i| format!("{i} {}\n", "x".repeat(60))).collect();
+    say(&child.stdout, &text);
+    until("all read", || (bed.stats(Stream::Stdout).lines_read == LINES).then_some(()));
+    let stalled = bed.sink(Stream::Stdout, Sink::Journald);
+    assert!(stalled.dropped > 0 && stalled.queued > 0, "{stalled:?}");
+    assert_eq!(bed.sink(Stream::Stdout, Sink::File).written, LINES);
+    let mut all = Vec::new();
+    while bed.sink(Stream::Stdout, Sink::Journald).queued > 0 || sum_of_markers(&all) < stalled.dropped {
+        all.extend(receive(&socket));
+    }
+    // Room again: what comes now arrives behind the marker.
+    say(&child.stdout, "after\n");
+    while !all.iter().any(|f| get(f, "MESSAGE") == "after") {
+        all.extend(receive(&socket));
+    }
+    drop(child);
+    let books = *bed.close()[0].sink(Sink::Journald).unwrap();
+    assert_eq!(books.dropped, stalled.dropped);
+    assert_eq!(sum_of_markers(&all), books.dropped);
+    let lines: Vec<String> = all.iter().map(|f| get(f, "MESSAGE")).filter(|t| !t.contains("dropped:")).collect();
+    assert_eq!(u64::try_from(lines.len()).unwrap(), books.written);
+    let numbers = lines.iter().filter_map(|l| l.split(' ').next()?.parse::<u64>().ok());
+    assert!(numbers.collect::<Vec<_>>().is_sorted_by(|a, b| a < b), "in order and none twice");
+    assert_eq!(bed.text(), text + "after\n");
+}
+
+#[test]
+fn a_journal_that_restarts_is_found_again() {
+    let (mut bed, socket, at) = bed();
+    let child = bed.start(&output());
+    say(&child.stdout, "before\n");
+    assert_eq!(get(&receive(&socket)[0], "MESSAGE"), "before");
+    drop(socket);
+    std::fs::remove_file(&at).unwrap();
+    say(&child.stdout, "meanwhile\n");
+    until("away", || (bed.pipe.totals().journald_errors > 0).then_some(()));
+    assert!(!bed.pipe.totals().journald_connected);
+    let socket = journal_at(&at);
+    assert_eq!(get(&receive(&socket)[0], "MESSAGE"), "meanwhile");
+    say(&child.stdout, "after\n");
+    assert_eq!(get(&receive(&socket)[0], "MESSAGE"), "after");
+    drop(child);
+    let books = *bed.close()[0].sink(Sink::Journald).unwrap();
+    assert_eq!((books.written, books.dropped), (3, 0));
+    assert_eq!(bed.pipe.totals().journald_connects, 2);
+}
+
+#[test]
+fn what_an_absent_journal_never_took_is_counted_at_the_end() {
+    let (mut bed, socket, at) = bed();
+    drop(socket);
+    std::fs::remove_file(&at).unwrap();
+    let child = bed.start(&output());
+    say(&child.stdout, "a\nb\n");
+    until("queued", || (bed.sink(Stream::Stdout, Sink::Journald).queued == 2).then_some(()));
+    bed.pipe.finished(RunId(1));
+    drop(child);
+    let books = bed.pipe.clone();
+    bed.pipe.clone().shutdown(Duration::from_millis(50));
+    let sink = *books.stats()[0].sink(Sink::Journald).unwrap();
+    assert_eq!((sink.dropped, sink.queued), (2, 0));
+}
+
+#[test]
+fn a_giant_line_comes_in_a_sealed_memfd() {
+    // More than any socket's send buffer.
+    let (mut bed, socket, _) = bed();
+    let mut spec = output();
+    spec.log.max_line = 32 << 20;
+    let child = bed.start(&spec);
+    let line = "g".repeat(20 << 20);
+    say(&child.stdout, format!("{line}\n"));
+    let mut byte = [0; 16];
+    let mut iov = [IoSliceMut::new(&mut byte)];
+    let mut control = nix::cmsg_space!([std::os::fd::RawFd; 1]);
+    let message =
+        recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC).unwrap();
+    let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else { panic!("no descriptor") };
+    let mut file = std::fs::File::open(format!("/proc/self/fd/{}", fds[0])).unwrap();
+    let mut data = Vec::new();
+    file.rewind().unwrap();
+    file.read_to_end(&mut data).unwrap();
+    assert_eq!(get(&entries(&data)[0], "MESSAGE"), line);
+    drop(child);
+    assert_eq!(bed.close()[0].sink(Sink::Journald).unwrap().written, 1);
+}

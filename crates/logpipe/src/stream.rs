@@ -1,0 +1,309 @@
+//! One captured stream: a task that reads its pipe and gives whole lines to the sinks.
+//!
+//! With the file as the only sink a chunk costs one read(2), two searches, one count and one write(2), however many
+//! lines it has. The buffer belongs to the thread and is used by one stream at a time, between two awaits.
+
+use std::cell::{Cell, RefCell};
+use std::os::fd::OwnedFd;
+use std::rc::Rc;
+use std::time::Duration;
+
+use model::{LogSpec, ProcessRef};
+use nix::errno::Errno;
+use tokio::io::Interest;
+use tokio::io::unix::AsyncFd;
+use tokio::sync::Notify;
+use tokio::time::Instant;
+
+use crate::console::ConsoleSink;
+use crate::frame::{self, Framer, Piece};
+use crate::journal::{Journal, LaneRef};
+use crate::stats::{Account, Sink};
+use crate::store::{self, Lines, Store};
+
+/// Bytes read at once. What a pipe can be raised to by default; more brings nothing.
+pub(crate) const READ: usize = 256 << 10;
+/// A read that brings as much as a pipe holds by default proves that the child writes faster than we read.
+const BUSY: usize = 64 << 10;
+/// Reads of one stream before the others get their turn.
+const READS_PER_TURN: usize = 4;
+/// What is still read from a pipe that somebody holds open beyond the deadline: more than it can hold.
+const LAST_READS: usize = 8;
+
+/// The thread's read buffer.
+pub(crate) type Buffer = Rc<RefCell<Vec<u8>>>;
+
+/// How the pipeline tells a stream when to end.
+#[derive(Default)]
+pub(crate) struct Ending {
+    at: Cell<Option<Instant>>,
+    changed: Notify,
+}
+
+impl Ending {
+    /// The stream ends at the end of its pipe, but not later than this. An earlier deadline stays.
+    pub(crate) fn set(&self, after: Duration) {
+        let at = Instant::now() + after;
+        if self.at.get().is_none_or(|old| at < old) {
+            self.at.set(Some(at));
+            self.changed.notify_one();
+        }
+    }
+
+    async fn reached(&self) {
+        loop {
+            match self.at.get() {
+                None => self.changed.notified().await,
+                Some(at) => tokio::select! {
+                    () = tokio::time::sleep_until(at) => return,
+                    () = self.changed.notified() => {}
+                },
+            }
+        }
+    }
+}
+
+/// What the streams of one process share.
+pub(crate) struct Process {
+    pub(crate) who: ProcessRef,
+    pub(crate) log: RefCell<LogSpec>,
+    pub(crate) lane: Option<LaneRef>,
+}
+
+/// Where lines go on this thread.
+pub(crate) struct Sinks {
+    pub(crate) journal: Option<Rc<Journal>>,
+    pub(crate) console: Option<RefCell<ConsoleSink>>,
+}
+
+/// One stream of one run.
+pub(crate) struct StreamTask {
+    pub(crate) pipe: AsyncFd<OwnedFd>,
+    pub(crate) ending: Rc<Ending>,
+    pub(crate) reader: Reader,
+}
+
+/// What a task knows beside its pipe.
+pub(crate) struct Reader {
+    pub(crate) process: Rc<Process>,
+    pub(crate) account: Account,
+    pub(crate) store: Rc<Store>,
+    pub(crate) sinks: Rc<Sinks>,
+    /// The constant part of its journal entries.
+    pub(crate) prefix: Box<[u8]>,
+    pub(crate) buffer: Buffer,
+    pub(crate) framer: Framer,
+    /// Whether the pipe's size was raised, or could not be.
+    pub(crate) raised: bool,
+}
+
+/// What one read brought.
+#[derive(PartialEq, Eq)]
+enum Got {
+    /// As much as there was room for.
+    Full,
+    /// Less: the pipe is empty now.
+    Emptied,
+    /// No writer is left.
+    End,
+}
+
+impl StreamTask {
+    /// Reads until the end of the pipe or the deadline.
+    pub(crate) async fn run(self) {
+        let Self { pipe, ending, mut reader } = self;
+        let store = Rc::clone(&reader.store);
+        let reached = ending.reached();
+        tokio::pin!(reached);
+        loop {
+            if store.is_blocked() {
+                // Lines stay in the pipe, so that the child waits and nothing is lost.
+                tokio::select! {
+                    () = store.unblocked() => {}
+                    () = &mut reached => break,
+                }
+            }
+            tokio::select! {
+                biased;
+                ready = pipe.ready(Interest::READABLE) => {
+                    let Ok(mut ready) = ready else { break };
+                    match reader.turn(&pipe) {
+                        Got::Full => {}
+                        // Less than there was room for: the pipe was empty at that moment, and what comes now
+                        // makes it ready again. The end stays ready.
+                        Got::Emptied => ready.clear_ready(),
+                        Got::End => break,
+                    }
+                }
+                () = &mut reached => {
+                    tracing::debug!(process = %reader.process.who.name, "somebody holds its output open; given up");
+                    for _ in 0..LAST_READS {
+                        if store.is_blocked() || reader.read(&pipe) != Got::Full {
+                            break;
+                        }
+                    }
+                    break;
+                }
+            }
+        }
+        reader.finish();
+    }
+}
+
+/// What one chunk did to the accounts, booked at once at its end. The store keeps its own.
+#[derive(Default)]
+struct Batch {
+    lines: u64,
+    journal: Tally,
+    console: Tally,
+}
+
+#[derive(Default)]
+struct Tally {
+    whole: u64,
+    cut: u64,
+    dropped: u64,
+}
+
+impl Tally {
+    fn add(&mut self, taken: bool, cut: bool) {
+        *(match (taken, cut) {
+            (false, _) => &mut self.dropped,
+            (true, false) => &mut self.whole,
+            (true, true) => &mut self.cut,
+        }) += 1;
+    }
+
+    fn all(&self) -> u64 {
+        self.whole + self.cut + self.dropped
+    }
+}
+
+impl Reader {
+    /// A few reads: then others get their turn.
+    fn turn(&mut self, pipe: &AsyncFd<OwnedFd>) -> Got {
+        for _ in 0..READS_PER_TURN {
+            let got = self.read(pipe);
+            if got != Got::Full || self.store.is_blocked() {
+                return got;
+            }
+        }
+        Got::Full
+    }
+
+    /// One read, and everything that follows from it.
+    fn read(&mut self, pipe: &AsyncFd<OwnedFd>) -> Got {
+        let shared = Rc::clone(&self.buffer);
+        let mut buffer = shared.borrow_mut();
+        let carry = self.framer.carry().len();
+        if buffer.len() < carry + READ {
+            buffer.resize(carry + READ, 0);
+        }
+        buffer[..carry].copy_from_slice(self.framer.carry());
+        let n = match nix::unistd::read(pipe.get_ref(), &mut buffer[carry..carry + READ]) {
+            Ok(0) => return Got::End,
+            Ok(n) => n,
+            Err(Errno::EINTR) => return Got::Full,
+            Err(Errno::EAGAIN) => return Got::Emptied,
+            Err(_) => return Got::End,
+        };
+        if n >= BUSY && !self.raised {
+            self.raised = true;
+            // Not raised (the user's share of pipe memory is used up) is slower and nothing else.
+            if let Err(e) = sys::pipe::raise_capacity(pipe.get_ref(), READ) {
+                tracing::trace!(error = %e, "a pipe keeps its size");
+            }
+        }
+        self.take(&buffer[..carry + n], u64::try_from(n).unwrap_or(u64::MAX));
+        if buffer.len() > 4 * READ {
+            // One stream's giant lines must not stay in memory for ever.
+            buffer.truncate(READ);
+            buffer.shrink_to_fit();
+        }
+        if n == READ { Got::Full } else { Got::Emptied }
+    }
+
+    fn take(&mut self, data: &[u8], fresh: u64) {
+        let mut framer = std::mem::take(&mut self.framer);
+        let max_line = usize::try_from(self.process.log.borrow().max_line).unwrap_or(usize::MAX).max(1);
+        let mut batch = Batch::default();
+        framer.feed(data, max_line, |piece| self.give(piece, &mut batch));
+        self.framer = framer;
+        self.book(fresh, &batch);
+    }
+
+    /// The pipe is at its end: so is the last line.
+    fn finish(mut self) {
+        let mut framer = std::mem::take(&mut self.framer);
+        framer.finish(|piece| {
+            let mut batch = Batch::default();
+            self.give(piece, &mut batch);
+            self.book(0, &batch);
+        });
+    }
+
+    fn give(&self, piece: Piece<'_>, batch: &mut Batch) {
+        match piece {
+            Piece::Whole { bytes, lines } => {
+                batch.lines += lines;
+                self.to_file(bytes, Lines { whole: lines, cut: 0 });
+                if self.per_line() {
+                    for line in frame::lines(bytes) {
+                        self.line(line, "", batch);
+                    }
+                }
+            }
+            Piece::Single { head, cut } => {
+                batch.lines += 1;
+                let mark = if cut > 0 { frame::mark(cut) } else { String::new() };
+                let text = [head, mark.as_bytes(), b"\n"].concat();
+                let is_cut = u64::from(cut > 0);
+                self.to_file(&text, Lines { whole: 1 - is_cut, cut: is_cut });
+                self.line(head, &mark, batch);
+            }
+        }
+    }
+
+    fn to_file(&self, text: &[u8], lines: Lines) {
+        if self.process.log.borrow().file && !self.store.append(text, &self.account, lines) {
+            store::keep_trying(&self.store);
+        }
+    }
+
+    /// Whether any sink wants single lines.
+    fn per_line(&self) -> bool {
+        self.sinks.console.is_some() || self.sinks.journal.is_some() && self.process.log.borrow().journald
+    }
+
+    fn line(&self, line: &[u8], mark: &str, batch: &mut Batch) {
+        if let (Some(journal), Some(lane), true) =
+            (&self.sinks.journal, &self.process.lane, self.process.log.borrow().journald)
+        {
+            let taken = journal.line(lane, self.account.stream, &self.prefix, line, mark);
+            batch.journal.add(taken, !mark.is_empty());
+        }
+        if let Some(console) = &self.sinks.console {
+            batch.console.add(console.borrow().line(&self.process.who.name, line, mark), !mark.is_empty());
+        }
+    }
+
+    fn book(&self, bytes: u64, batch: &Batch) {
+        self.account.book(|counts| {
+            counts.lines += batch.lines;
+            counts.bytes += bytes;
+            if batch.journal.all() > 0 {
+                let sink = counts.sink(Sink::Journald);
+                sink.read += batch.journal.all();
+                sink.queued += batch.journal.whole + batch.journal.cut;
+                sink.dropped += batch.journal.dropped;
+            }
+            if batch.console.all() > 0 {
+                let sink = counts.sink(Sink::Console);
+                sink.read += batch.console.all();
+                sink.written += batch.console.whole;
+                sink.truncated += batch.console.cut;
+                sink.dropped += batch.console.dropped;
+            }
+        });
+    }
+}

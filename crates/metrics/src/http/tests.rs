@@ -1,0 +1,440 @@
+//! The server as clients meet it: real sockets, raw requests, short limits.
+
+use std::io::Read as _;
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
+use std::time::Instant;
+
+use model::Snapshot;
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWriteExt as _};
+use tokio::net::TcpStream;
+use tokio::sync::oneshot;
+use tokio::task::JoinHandle;
+
+use super::*;
+use crate::tests::{Fixture, exporter, process};
+use crate::{DaemonFacts, LogStream, Source};
+
+/// Patience: passes at once when all is well, fails after this.
+const PATIENCE: Duration = Duration::from_secs(20);
+
+/// Counts how often it is asked, and is ready when told so.
+#[derive(Default)]
+struct Counting {
+    fixture: Fixture,
+    snapshots: Arc<AtomicU64>,
+    ready: Arc<AtomicBool>,
+}
+
+impl Source for Counting {
+    fn snapshot(&self) -> Snapshot {
+        self.snapshots.fetch_add(1, Ordering::SeqCst);
+        self.fixture.snapshot()
+    }
+    fn log_streams(&self) -> Vec<LogStream> {
+        self.fixture.log_streams()
+    }
+    fn daemon(&self) -> DaemonFacts {
+        self.fixture.daemon()
+    }
+    fn ready(&self) -> bool {
+        self.ready.load(Ordering::SeqCst)
+    }
+}
+
+struct Server {
+    addr: SocketAddr,
+    stop: oneshot::Sender<()>,
+    task: JoinHandle<()>,
+}
+
+impl Server {
+    async fn start(limits: Limits, source: impl Source) -> Self {
+        let config = Config::new("127.0.0.1:0".parse().unwrap());
+        let (server, mut state) = Self::launch(limits, config, source);
+        let listening = state.wait_for(|s| matches!(s, ListenState::Listening { .. }));
+        let ListenState::Listening { addr } = timeout(PATIENCE, listening).await.unwrap().unwrap().clone()
+        else {
+            unreachable!("it was waited for")
+        };
+        Self { addr, ..server }
+    }
+
+    fn launch(limits: Limits, config: Config, source: impl Source) -> (Self, watch::Receiver<ListenState>) {
+        let (state, states) = watch::channel(ListenState::default());
+        let (stop, stopped) = oneshot::channel::<()>();
+        let exporter = Arc::new(exporter(source));
+        let task = tokio::spawn(async move {
+            let shutdown = pin!(async { stopped.await.unwrap_or_default() });
+            serve_within(limits, config, exporter, state, shutdown).await;
+        });
+        (Self { addr: config.addr, stop, task }, states)
+    }
+
+    async fn connect(&self) -> TcpStream {
+        TcpStream::connect(self.addr).await.unwrap()
+    }
+
+    /// One request on its own connection; the whole response.
+    async fn ask(&self, request: &str) -> Response {
+        let mut stream = self.connect().await;
+        stream.write_all(request.as_bytes()).await.unwrap();
+        Response::read(&mut stream).await
+    }
+
+    async fn get(&self, path: &str) -> Response {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+    }
+
+    async fn shut_down(self) {
+        self.stop.send(()).unwrap();
+        timeout(PATIENCE, self.task).await.unwrap().unwrap();
+    }
+}
+
+#[derive(Debug)]
+struct Response {
+    status: u16,
+    head: String,
+    body: Vec<u8>,
+}
+
+impl Response {
+    /// Reads until the server closes.
+    async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
+        let mut raw = Vec::new();
+        timeout(PATIENCE, stream.read_to_end(&mut raw)).await.unwrap().unwrap();
+        let end =
+            raw.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| panic!("no head in {raw:?}"));
+        let head = String::from_utf8(raw[..end].to_vec()).unwrap().to_lowercase();
+        let status = head.split(' ').nth(1).unwrap().parse().unwrap();
+        Self { status, head, body: raw[end + 4..].to_vec() }
+    }
+
+    fn header(&self, name: &str) -> Option<&str> {
+        self.head.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(": "))
+    }
+
+    fn text(&self) -> &str {
+        std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+#[tokio::test]
+async fn an_exposition_is_served_as_prometheus_wants_it() {
+    let server = Server::start(LIMITS, Fixture::default()).await;
+    let response = server.get("/metrics?collect=all").await;
+    assert_eq!(response.status, 200);
+    assert_eq!(response.header("content-type"), Some("text/plain; version=0.0.4; charset=utf-8"));
+    assert_eq!(response.header("content-length"), Some(response.body.len().to_string().as_str()));
+    assert_eq!(response.header("content-encoding"), None);
+    assert!(response.text().contains("\nddprocmgr_process_restarts_total{process=\"api@1.blue\"} 3\n"));
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn each_path_and_method_has_its_answer() {
+    let source = Counting::default();
+    let ready = Arc::clone(&source.ready);
+    let server = Server::start(LIMITS, source).await;
+    let page = server.get("/").await;
+    assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
+    assert!(page.text().contains("<a href=\"/metrics\">"), "{}", page.text());
+    assert_eq!(page.header("content-security-policy"), Some("default-src 'none'"));
+    assert_eq!(server.get("/healthz").await.status, 200);
+    assert_eq!(server.get("/readyz").await.status, 503);
+    ready.store(true, Ordering::SeqCst);
+    assert_eq!(server.get("/readyz").await.status, 200);
+    for path in ["/metric", "/metrics/", "//metrics", "/favicon.ico", "/%6detrics"] {
+        assert_eq!(server.get(path).await.status, 404, "{path}");
+    }
+    for method in ["POST", "PUT", "DELETE", "OPTIONS", "PATCH", "BREW"] {
+        let request = format!(
+            "{method} /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\ncontent-length: 0\r\n\r\n"
+        );
+        let refused = server.ask(&request).await;
+        assert_eq!((refused.status, refused.header("allow")), (405, Some("get, head")), "{method}");
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn head_has_the_head_of_get_and_no_body() {
+    let server = Server::start(LIMITS, Fixture::default()).await;
+    for (path, status) in [("/metrics", 200), ("/", 200), ("/healthz", 200), ("/nothing", 404)] {
+        let get = server.get(path).await;
+        let head = server.ask(&format!("HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await;
+        assert_eq!((head.status, head.body.len()), (status, 0), "{path}");
+        for name in ["content-length", "content-type"] {
+            assert_eq!(head.header(name), get.header(name), "{path}");
+        }
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn gzip_is_the_same_text() {
+    let server = Server::start(LIMITS, Fixture::default()).await;
+    let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\naccept-encoding: gzip\r\n\r\n";
+    // Both within a second, as a rule: then they are one rendering. Otherwise the next try is.
+    let same = async {
+        loop {
+            let (packed, plain) = (server.ask(request).await, server.get("/metrics").await);
+            assert_eq!(packed.header("content-encoding"), Some("gzip"));
+            assert_eq!(packed.header("vary"), Some("accept-encoding"));
+            assert!(packed.body.len() * 4 < plain.body.len());
+            let mut text = String::new();
+            flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_string(&mut text).unwrap();
+            if text == plain.text() {
+                break;
+            }
+        }
+    };
+    timeout(PATIENCE, same).await.unwrap();
+    server.shut_down().await;
+}
+
+#[tokio::test(flavor = "multi_thread", worker_threads = 2)]
+async fn two_hundred_parallel_scrapes_share_the_work() {
+    let source = Counting::default();
+    let snapshots = Arc::clone(&source.snapshots);
+    let server = Arc::new(Server::start(LIMITS, source).await);
+    let begun = Instant::now();
+    let scrapes: Vec<_> = (0..200)
+        .map(|_| {
+            let server = Arc::clone(&server);
+            tokio::spawn(async move { server.get("/metrics").await })
+        })
+        .collect();
+    for scrape in scrapes {
+        let response = scrape.await.unwrap();
+        assert_eq!(response.status, 200);
+        assert!(response.text().ends_with('\n') && response.text().contains("process_open_fds 12\n"));
+    }
+    let seconds = begun.elapsed().as_secs();
+    let rendered = snapshots.load(Ordering::SeqCst);
+    assert!((1..=seconds + 2).contains(&rendered), "rendered {rendered} times in {seconds} s");
+    Arc::into_inner(server).unwrap().shut_down().await;
+}
+
+/// A source whose snapshot is made when the test says so.
+struct Gated {
+    fixture: Fixture,
+    entered: std::sync::mpsc::Sender<()>,
+    gate: std::sync::Mutex<std::sync::mpsc::Receiver<()>>,
+}
+
+impl Source for Gated {
+    fn snapshot(&self) -> Snapshot {
+        self.entered.send(()).unwrap();
+        self.gate.lock().unwrap().recv_timeout(PATIENCE).unwrap();
+        self.fixture.snapshot()
+    }
+    fn log_streams(&self) -> Vec<LogStream> {
+        Vec::new()
+    }
+    fn daemon(&self) -> DaemonFacts {
+        DaemonFacts::default()
+    }
+    fn ready(&self) -> bool {
+        true
+    }
+}
+
+fn gated() -> (Gated, std::sync::mpsc::Receiver<()>, std::sync::mpsc::Sender<()>) {
+    let (entered, has_entered) = std::sync::mpsc::channel();
+    let (open, gate) = std::sync::mpsc::channel();
+    (Gated { fixture: Fixture::default(), entered, gate: gate.into() }, has_entered, open)
+}
+
+/// On one I/O thread: if rendering were done there, /healthz could not answer meanwhile.
+#[tokio::test]
+async fn rendering_is_off_the_reactor_and_leaving_clients_do_not_repeat_it() {
+    let (source, has_entered, open) = gated();
+    let server = Server::start(LIMITS, source).await;
+    for _ in 0..3 {
+        let mut impatient = server.connect().await;
+        impatient.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    }
+    let (entered, has_entered) =
+        tokio::task::spawn_blocking(move || (has_entered.recv_timeout(PATIENCE), has_entered)).await.unwrap();
+    entered.unwrap();
+    // Answered after the impatient ones were noticed: their ends were in the queue before.
+    assert_eq!(server.get("/healthz").await.status, 200);
+    assert!(has_entered.try_recv().is_err(), "a second rendering runs beside the first");
+    // Two: should this request come more than a second after the first rendering began, it needs its own.
+    open.send(()).unwrap();
+    open.send(()).unwrap();
+    assert_eq!(server.get("/metrics").await.status, 200);
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_port_that_is_taken_is_tried_again() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let addr = taken.local_addr().unwrap();
+    let config = Config { addr, retry: Duration::from_millis(10) };
+    let (server, mut state) = Server::launch(LIMITS, config, Fixture::default());
+    let failed = state.wait_for(|s| matches!(s, ListenState::Failed { .. }));
+    let failed = timeout(PATIENCE, failed).await.unwrap().unwrap().clone();
+    assert_eq!(
+        failed.to_string(),
+        format!("can't listen on {addr}: Address already in use (os error 98); trying again")
+    );
+    drop(taken);
+    timeout(PATIENCE, state.wait_for(|s| *s == ListenState::Listening { addr })).await.unwrap().unwrap();
+    assert_eq!(server.get("/metrics").await.status, 200);
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn shutdown_ends_the_retries_too() {
+    let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
+    let config = Config::new(taken.local_addr().unwrap());
+    let (server, mut state) = Server::launch(LIMITS, config, Fixture::default());
+    timeout(PATIENCE, state.wait_for(|s| matches!(s, ListenState::Failed { .. }))).await.unwrap().unwrap();
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_connection_serves_many_requests() {
+    let server = Server::start(LIMITS, Fixture::default()).await;
+    let mut stream = server.connect().await;
+    for _ in 0..3 {
+        stream.write_all(b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+        let mut seen = Vec::new();
+        while !seen.ends_with(b"\r\n\r\nok\n") {
+            assert_ne!(timeout(PATIENCE, stream.read_buf(&mut seen)).await.unwrap().unwrap(), 0);
+        }
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn garbage_and_giant_headers_cost_their_sender_the_connection() {
+    let server = Server::start(LIMITS, Fixture::default()).await;
+    let giant_value = format!("GET /metrics HTTP/1.1\r\nhost: x\r\nx: {}\r\n\r\n", "y".repeat(64 * 1024));
+    let giant_path = format!("GET /{} HTTP/1.1\r\nhost: x\r\n\r\n", "y".repeat(64 * 1024));
+    let many = format!("GET /metrics HTTP/1.1\r\nhost: x\r\n{}\r\n", "a: b\r\n".repeat(1000));
+    let cases: [(&[u8], &[u16]); 7] = [
+        (giant_value.as_bytes(), &[431]),
+        (giant_path.as_bytes(), &[414, 431]),
+        (many.as_bytes(), &[431]),
+        (b"\x16\x03\x01\x02\x00\x01\x00\x01\xfc\x03\x03 a TLS client\r\n\r\n", &[400]),
+        (b"PRI * HTTP/2.0\r\n\r\nSM\r\n\r\n", &[400, 505]),
+        (b"\0\0\0\0\0\0\0\0\r\n\r\n", &[400]),
+        (b"GET /metrics HTTP/1.1\r\ncontent-length: 1\r\ntransfer-encoding: chunked, x\r\n\r\n", &[400]),
+    ];
+    for (bytes, expected) in cases {
+        let mut stream = server.connect().await;
+        let shown = String::from_utf8_lossy(&bytes[..bytes.len().min(40)]).into_owned();
+        // The server may have answered and closed before all of it is written.
+        let written = stream.write_all(bytes).await;
+        let mut raw = Vec::new();
+        let read = timeout(PATIENCE, stream.read_to_end(&mut raw)).await.unwrap();
+        let answer = String::from_utf8_lossy(&raw).into_owned();
+        if answer.is_empty() {
+            // Closing with unread bytes makes the kernel send a reset, which may overtake the answer.
+            assert!(read.is_err() || written.is_err() || bytes.starts_with(b"PRI"), "{shown}: no answer");
+            continue;
+        }
+        let status = answer.split(' ').nth(1).unwrap().parse().unwrap();
+        assert!(expected.contains(&status), "{shown}: {answer}");
+    }
+    assert_eq!(server.get("/metrics").await.status, 200);
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_client_that_sends_its_header_slowly_is_closed() {
+    let limits = Limits { header: Duration::from_millis(50), ..LIMITS };
+    let server = Server::start(limits, Fixture::default()).await;
+    for sent in ["", "GET /metrics HTTP/1.1\r\nhost: x\r\n", "GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n"] {
+        let mut stream = server.connect().await;
+        stream.write_all(sent.as_bytes()).await.unwrap();
+        // Ends only when the server closes: half a header, nothing at all, or an idle kept-alive connection.
+        timeout(PATIENCE, stream.read_to_end(&mut Vec::new())).await.unwrap().unwrap();
+    }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_client_that_does_not_read_is_closed() {
+    let limits = Limits { response: Duration::from_millis(50), ..LIMITS };
+    // 64 bytes of buffer where a socket has megabytes.
+    let (mut client, stream) = tokio::io::duplex(64);
+    let (_stop, stopped) = watch::channel(());
+    let pages = Pages::new(Arc::new(exporter(Fixture::default())));
+    let served = tokio::spawn(connection::serve(stream, pages, limits, stopped));
+    client.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    timeout(PATIENCE, served).await.expect("the connection ends although the client stays").unwrap();
+    let mut got = Vec::new();
+    client.read_to_end(&mut got).await.unwrap();
+    assert!(got.len() <= 64, "{} bytes", got.len());
+}
+
+#[tokio::test]
+async fn clients_beyond_the_limit_wait_for_their_turn() {
+    let limits = Limits { connections: 2, ..LIMITS };
+    let server = Server::start(limits, Fixture::default()).await;
+    let (mut first, mut second, mut third) =
+        (server.connect().await, server.connect().await, server.connect().await);
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    let mut byte = [0];
+    for served in [&mut first, &mut second] {
+        served.write_all(request).await.unwrap();
+        timeout(PATIENCE, served.read_exact(&mut byte)).await.unwrap().unwrap();
+    }
+    third.write_all(request).await.unwrap();
+    assert!(timeout(Duration::from_millis(50), third.read_exact(&mut byte)).await.is_err(), "served at once");
+    drop(first);
+    timeout(PATIENCE, third.read_exact(&mut byte)).await.unwrap().unwrap();
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn shutdown_finishes_what_is_being_answered_and_closes_the_rest() {
+    let (source, has_entered, open) = gated();
+    let server = Server::start(LIMITS, source).await;
+    let mut idle = server.connect().await;
+    let mut busy = server.connect().await;
+    busy.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    tokio::task::spawn_blocking(move || has_entered.recv_timeout(PATIENCE).unwrap()).await.unwrap();
+    server.stop.send(()).unwrap();
+    // The idle one is closed while the busy one still waits for its answer.
+    assert_eq!(timeout(PATIENCE, idle.read(&mut [0])).await.unwrap().unwrap(), 0);
+    open.send(()).unwrap();
+    let response = Response::read(&mut busy).await;
+    assert!(response.status == 200 && response.text().contains("process_open_fds 12\n"));
+    timeout(PATIENCE, server.task).await.unwrap().unwrap();
+    assert!(TcpStream::connect(server.addr).await.is_err());
+}
+
+#[tokio::test]
+async fn a_connection_that_never_ends_does_not_hold_up_shutdown() {
+    let (source, has_entered, open) = gated();
+    let limits = Limits { grace: Duration::from_millis(20), ..LIMITS };
+    let server = Server::start(limits, source).await;
+    let mut stuck = server.connect().await;
+    stuck.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
+    tokio::task::spawn_blocking(move || has_entered.recv_timeout(PATIENCE).unwrap()).await.unwrap();
+    server.shut_down().await;
+    open.send(()).unwrap();
+}
+
+#[tokio::test]
+async fn a_page_is_forgotten_once_it_is_too_old() {
+    let fixture = Fixture { processes: vec![process("only")], ..Fixture::default() };
+    let source = Counting { fixture, ..Counting::default() };
+    let snapshots = Arc::clone(&source.snapshots);
+    let pages = Pages::new(Arc::new(exporter(source)));
+    let first = pages.get(false).await.unwrap();
+    // Ours is the only reference once the slot has let go of it.
+    let forgotten = async {
+        while !first.is_unique() {
+            sleep(Duration::from_millis(20)).await;
+        }
+    };
+    timeout(PATIENCE, forgotten).await.unwrap();
+    pages.get(false).await.unwrap();
+    assert_eq!(snapshots.load(Ordering::SeqCst), 2);
+}

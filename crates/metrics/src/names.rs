@@ -1,0 +1,223 @@
+//! The one table of metrics. Descriptors, `docs/METRICS.md` and the checks of dashboards and alert rules all
+//! derive from it; a metric that is not here can't be exported.
+//!
+//! Rules: prefix `ddprocmgr_` (but the standard `process_*` set for the daemon itself); the label `process` is
+//! the process's name; no pid and no run in any label, because each new value is a new series and a counter
+//! that starts anew with each restart can't be alerted on.
+
+use std::fmt;
+
+/// Counter or gauge; the exposition has nothing else.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Kind {
+    /// Only goes up; starts again from 0 with the daemon.
+    Counter,
+    /// Goes both ways.
+    Gauge,
+}
+
+impl fmt::Display for Kind {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Counter => "counter",
+            Self::Gauge => "gauge",
+        })
+    }
+}
+
+/// What a value counts or measures.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Unit {
+    /// 0 or 1.
+    Bool,
+    /// A number of things.
+    Count,
+    /// A length of time.
+    Seconds,
+    /// A point in time: seconds since 1970.
+    UnixSeconds,
+    /// Bytes.
+    Bytes,
+    /// A number that stands for itself.
+    Code,
+}
+
+impl fmt::Display for Unit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.pad(match self {
+            Self::Bool => "0 or 1",
+            Self::Count => "count",
+            Self::Seconds => "seconds",
+            Self::UnixSeconds => "unix time in seconds",
+            Self::Bytes => "bytes",
+            Self::Code => "code",
+        })
+    }
+}
+
+/// Which collector exports a metric.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub enum Group {
+    /// The supervisor's snapshot and the processes' /proc entries.
+    Processes,
+    /// The log pipeline's accounting.
+    Logs,
+    /// The daemon's own facts.
+    Daemon,
+    /// The daemon as an operating system process.
+    SelfProcess,
+    /// The scrape itself.
+    Scrape,
+}
+
+impl Group {
+    /// Every group, in the order of the documentation.
+    pub const ALL: [Self; 5] = [Self::Processes, Self::Logs, Self::Daemon, Self::SelfProcess, Self::Scrape];
+
+    /// The value of the label `collector`.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Processes => "processes",
+            Self::Logs => "logs",
+            Self::Daemon => "daemon",
+            Self::SelfProcess => "self_process",
+            Self::Scrape => "scrape",
+        }
+    }
+}
+
+/// One metric.
+#[derive(Debug, PartialEq, Eq)]
+pub struct Metric {
+    /// Full name.
+    pub name: &'static str,
+    /// Type.
+    pub kind: Kind,
+    /// Label names, in the order of the exposition.
+    pub labels: &'static [&'static str],
+    /// Unit of the value.
+    pub unit: Unit,
+    /// How many series there are, in words.
+    pub series: &'static str,
+    /// The HELP text.
+    pub help: &'static str,
+    /// Who exports it.
+    pub group: Group,
+}
+
+/// Declares each metric as a static and lists it in [`TABLE`], so that none can be left out of the table.
+macro_rules! table {
+    ($($group:ident { $($id:ident = $kind:ident $name:literal [$($label:literal),*] $unit:ident, $series:literal, $help:literal;)* })*) => {
+        $($(pub(crate) static $id: Metric = Metric {
+            name: $name,
+            kind: Kind::$kind,
+            labels: &[$($label),*],
+            unit: Unit::$unit,
+            series: $series,
+            help: $help,
+            group: Group::$group,
+        };)*)*
+        /// Every metric, in the order of the documentation.
+        pub static TABLE: &[&Metric] = &[$($(&$id),*),*];
+    };
+}
+
+table! {
+    Processes {
+        PROCESSES = Gauge "ddprocmgr_processes" ["state"] Count, "1 per state",
+            "Managed processes in each state.";
+        PROCESS_INFO = Gauge "ddprocmgr_process_info" ["process", "process_id", "command", "user", "restart_policy"] Bool, "1 per process",
+            "Definition of the managed process; always 1. The command is the program alone, cut at 128 bytes; an empty user is the daemon's own.";
+        PROCESS_UP = Gauge "ddprocmgr_process_up" ["process"] Bool, "1 per process",
+            "Whether the main process is alive (1) or not (0).";
+        PROCESS_STATE = Gauge "ddprocmgr_process_state" ["process", "state"] Bool, "1 per process and state",
+            "State of the managed process: 1 for the current state, 0 for all others.";
+        PROCESS_RESTARTS = Counter "ddprocmgr_process_restarts_total" ["process"] Count, "1 per process",
+            "Automatic restarts of the managed process.";
+        PROCESS_STARTS = Counter "ddprocmgr_process_starts_total" ["process"] Count, "1 per process",
+            "Starts of the managed process that reached its program, automatic or asked for.";
+        PROCESS_EXITS = Counter "ddprocmgr_process_exits_total" ["process", "reason"] Count, "1 per process and reason",
+            "Ends of the managed process by reason; stopped means asked for, spawn_failed that it never began.";
+        PROCESS_START_TIME = Gauge "ddprocmgr_process_start_time_seconds" ["process"] UnixSeconds, "1 per live process",
+            "Time at which the current run was started; absent while the process is down.";
+        PROCESS_UPTIME = Gauge "ddprocmgr_process_uptime_seconds" ["process"] Seconds, "1 per process",
+            "Time since the current run was started; 0 while the process is down.";
+        PROCESS_CPU = Counter "ddprocmgr_process_cpu_seconds_total" ["process"] Seconds, "1 per process",
+            "User and system CPU time of the main process and the children it waited for, summed over all runs.";
+        PROCESS_RESIDENT = Gauge "ddprocmgr_process_resident_memory_bytes" ["process"] Bytes, "1 per live process",
+            "Resident memory of the main process; absent while it is down.";
+        PROCESS_VIRTUAL = Gauge "ddprocmgr_process_virtual_memory_bytes" ["process"] Bytes, "1 per live process",
+            "Virtual memory of the main process; absent while it is down.";
+        PROCESS_FDS = Gauge "ddprocmgr_process_open_fds" ["process"] Count, "1 per live process",
+            "Open file descriptors of the main process; absent while it is down, or where the kernel (before 6.2) lets only its owner count them.";
+        PROCESS_THREADS = Gauge "ddprocmgr_process_threads" ["process"] Count, "1 per live process",
+            "Threads of the main process; absent while it is down.";
+        PROCESS_LAST_EXIT_CODE = Gauge "ddprocmgr_process_last_exit_code" ["process"] Code, "at most 1 per process",
+            "How the last run ended, as a shell counts: exit code, 128 + N after signal N, 255 when unknown; absent before the first end and when the last run never began.";
+        PROCESS_LAST_EXIT_TIME = Gauge "ddprocmgr_process_last_exit_timestamp_seconds" ["process"] UnixSeconds, "at most 1 per process",
+            "Time at which the last run ended or failed to begin; absent before.";
+        PROCESS_RESTART_DELAY = Gauge "ddprocmgr_process_restart_delay_seconds" ["process"] Seconds, "1 per process",
+            "Time until the next automatic start; 0 when none is due.";
+    }
+    Logs {
+        LOG_LINES = Counter "ddprocmgr_process_log_lines_total" ["process", "stream"] Count, "1 per captured stream",
+            "Lines read from the managed process.";
+        LOG_BYTES = Counter "ddprocmgr_process_log_bytes_total" ["process", "stream"] Bytes, "1 per captured stream",
+            "Bytes read from the managed process.";
+        LOG_WRITTEN = Counter "ddprocmgr_process_log_written_lines_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
+            "Lines written whole to the sink.";
+        LOG_DROPPED = Counter "ddprocmgr_process_log_dropped_lines_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
+            "Lines that did not reach the sink.";
+        LOG_TRUNCATED = Counter "ddprocmgr_process_log_truncated_lines_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
+            "Lines written to the sink but cut at the longest length allowed.";
+        LOG_ERRORS = Counter "ddprocmgr_process_log_write_errors_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
+            "Failed writes to the sink.";
+    }
+    Daemon {
+        BUILD_INFO = Gauge "ddprocmgr_build_info" ["version", "revision"] Bool, "1",
+            "Version of dd-procmgrd and the source revision it was built from; always 1.";
+        RELOAD_SUCCESSFUL = Gauge "ddprocmgr_config_last_reload_successful" [] Bool, "1",
+            "Whether the last load of the configuration succeeded; the one at start counts.";
+        RELOAD_TIME = Gauge "ddprocmgr_config_last_reload_success_timestamp_seconds" [] UnixSeconds, "at most 1",
+            "Time of the last successful load of the configuration; absent before the first.";
+        TURNS = Counter "ddprocmgr_supervisor_turns_total" [] Count, "1",
+            "Turns of the supervisor's main loop.";
+        TURN_TIME = Counter "ddprocmgr_supervisor_turn_seconds_total" [] Seconds, "1",
+            "Time spent in turns of the supervisor's main loop.";
+        TURN_LONGEST = Gauge "ddprocmgr_supervisor_longest_turn_seconds" [] Seconds, "1",
+            "Longest turn of the supervisor's main loop since dd-procmgrd started.";
+        JOURNALD_CONNECTED = Gauge "ddprocmgr_journald_connected" [] Bool, "at most 1",
+            "Whether dd-procmgrd is connected to the journal; absent when it does not use one.";
+        JOURNALD_ERRORS = Counter "ddprocmgr_journald_errors_total" [] Count, "at most 1",
+            "Failed connects and sends to the journal.";
+        EVENTS_DROPPED = Counter "ddprocmgr_journald_events_dropped_total" [] Count, "at most 1",
+            "Lifecycle events that the journal did not get.";
+        LISTENER_UP = Gauge "ddprocmgr_listener_up" ["listener"] Bool, "1 per listener",
+            "Whether dd-procmgrd listens on the address (1) or could not bind it and tries again (0).";
+    }
+    SelfProcess {
+        SELF_CPU = Counter "process_cpu_seconds_total" [] Seconds, "1",
+            "User and system CPU time of dd-procmgrd.";
+        SELF_FDS = Gauge "process_open_fds" [] Count, "1",
+            "Open file descriptors of dd-procmgrd.";
+        SELF_MAX_FDS = Gauge "process_max_fds" [] Count, "at most 1",
+            "Largest number of file descriptors that dd-procmgrd may open; absent when unlimited.";
+        SELF_RESIDENT = Gauge "process_resident_memory_bytes" [] Bytes, "1",
+            "Resident memory of dd-procmgrd.";
+        SELF_VIRTUAL = Gauge "process_virtual_memory_bytes" [] Bytes, "1",
+            "Virtual memory of dd-procmgrd.";
+        SELF_START_TIME = Gauge "process_start_time_seconds" [] UnixSeconds, "1",
+            "Time at which dd-procmgrd was started.";
+        SELF_THREADS = Gauge "process_threads" [] Count, "1",
+            "Threads of dd-procmgrd.";
+    }
+    Scrape {
+        SCRAPE_DURATION = Gauge "ddprocmgr_scrape_duration_seconds" [] Seconds, "1",
+            "Time that collecting this exposition took.";
+        COLLECTOR_SUCCESS = Gauge "ddprocmgr_scrape_collector_success" ["collector"] Bool, "1 per collector",
+            "Whether the collector got everything it asked for (1) or left something out (0).";
+        COLLECTOR_DURATION = Gauge "ddprocmgr_scrape_collector_duration_seconds" ["collector"] Seconds, "1 per collector",
+            "Time that the collector took.";
+    }
+}

@@ -1,0 +1,279 @@
+//! Reads /proc. The parsers stand apart in [`parse`]; here are the files, the errors and the units.
+//!
+//! Cost per process and scrape: open, read, close of `stat` and one stat(2) of `fd`. Everything needed is in
+//! `stat`, so `status` and `statm` are not read.
+
+mod parse;
+
+use std::fmt::{Display, Write as _};
+use std::fs::{self, File};
+use std::io::{self, Read as _};
+use std::sync::OnceLock;
+use std::time::Duration;
+
+pub(crate) use parse::Stat;
+
+/// How far the age of a process may be from the age of the run it shall belong to: /proc counts in ticks, and
+/// the run's start is noted when the supervisor hears of it.
+const AGE_TOLERANCE: f64 = 2.0;
+
+/// ESRCH, the same number on every Linux: the process ended between open and read.
+const NO_SUCH_PROCESS: i32 = 3;
+
+/// A file of /proc that could not be used.
+#[derive(Debug, thiserror::Error)]
+pub(crate) enum ProcError {
+    /// Not readable.
+    #[error("reading {path}: {error}; is /proc mounted and, if with hidepid=, with a gid= of the daemon's?")]
+    Read {
+        /// Which file.
+        path: String,
+        /// Why not.
+        error: io::Error,
+    },
+    /// Readable but not what proc(5) says.
+    #[error("{path} does not look the way proc(5) describes it")]
+    Malformed {
+        /// Which file.
+        path: String,
+    },
+}
+
+impl ProcError {
+    /// Whether it only says that the process does not exist (any more).
+    fn is_gone(&self) -> bool {
+        matches!(self, Self::Read { error, .. }
+            if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(NO_SUCH_PROCESS))
+    }
+}
+
+/// A /proc file system and the units that its numbers are in.
+#[derive(Debug)]
+pub(crate) struct ProcFs {
+    pub(crate) root: String,
+    pub(crate) own_pid: u32,
+    /// Clock ticks per second (USER_HZ).
+    pub(crate) ticks: f64,
+    /// Bytes per page; `None` = unknown, then nothing that is counted in pages is exported.
+    pub(crate) page_size: Option<u64>,
+    /// Whether the size of a `fd` directory is the number of descriptors (Linux 6.2 and later). Besides being
+    /// one system call however many there are, it needs no privilege over the other process.
+    pub(crate) fds_by_size: bool,
+    /// Kept from its first reading: the boot time that it is computed from moves by a second when the clock is
+    /// adjusted, and a start time that changes looks like a restart of the daemon.
+    own_start: OnceLock<f64>,
+}
+
+impl ProcFs {
+    /// The system's own. Page size and ticks come from the auxiliary vector, which the kernel hands to each
+    /// program; sysconf(3) reads them there too, but calling it takes `unsafe`. The file is unreadable when the
+    /// program was executed with file capabilities; then ticks are 100 (as on every architecture that Rust's
+    /// standard library knows) and the page size stays unknown.
+    pub(crate) fn detect() -> Self {
+        let auxv = fs::read("/proc/self/auxv").map(|raw| parse::auxv(&raw)).unwrap_or_else(|error| {
+            tracing::warn!(%error, "can't read /proc/self/auxv: resident memory is not exported");
+            parse::Auxv::default()
+        });
+        let fds_by_size = fs::metadata("/proc/self/fd").is_ok_and(|m| m.len() > 0);
+        let ticks = crate::family::count(auxv.ticks.unwrap_or(100));
+        Self::at("/proc".to_owned(), std::process::id(), ticks, auxv.page_size, fds_by_size)
+    }
+
+    /// One with everything given.
+    pub(crate) fn at(
+        root: String,
+        own_pid: u32,
+        ticks: f64,
+        page_size: Option<u64>,
+        fds_by_size: bool,
+    ) -> Self {
+        Self { root, own_pid, ticks, page_size, fds_by_size, own_start: OnceLock::new() }
+    }
+
+    /// Ticks as seconds.
+    pub(crate) fn seconds(&self, ticks: u64) -> f64 {
+        crate::family::count(ticks) / self.ticks
+    }
+
+    /// Pages as bytes.
+    pub(crate) fn pages(&self, pages: u64) -> Option<u64> {
+        self.page_size.map(|size| pages.saturating_mul(size))
+    }
+}
+
+/// Reads the files of one scrape into one buffer.
+#[derive(Debug)]
+pub(crate) struct Reader<'a> {
+    proc: &'a ProcFs,
+    path: String,
+    buffer: Vec<u8>,
+    /// Read when the first process asks for it: a scrape of the daemon's own children needs none.
+    uptime: Option<f64>,
+}
+
+impl<'a> Reader<'a> {
+    /// A reader for one scrape.
+    pub(crate) fn new(proc: &'a ProcFs) -> Self {
+        Self { proc, path: String::new(), buffer: vec![0; 4096], uptime: None }
+    }
+
+    /// `stat` of a process, or of `self`.
+    pub(crate) fn stat(&mut self, who: &dyn Display) -> Result<Stat, ProcError> {
+        self.point_at(&format_args!("{who}/stat"));
+        self.read(parse::stat)
+    }
+
+    /// `stat` of a run's main process, which is `age` old; `None` when it is gone, or when the pid belongs to
+    /// another process by now: to neither a child of the daemon nor one that was started when the run was.
+    pub(crate) fn stat_of_run(&mut self, pid: u32, age: Duration) -> Result<Option<Stat>, ProcError> {
+        let stat = match self.stat(&pid) {
+            Ok(stat) => stat,
+            Err(error) if error.is_gone() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        if stat.parent == self.proc.own_pid {
+            return Ok(Some(stat));
+        }
+        let real_age = self.uptime()? - self.proc.seconds(stat.start_ticks);
+        Ok(((real_age - age.as_secs_f64()).abs() <= AGE_TOLERANCE).then_some(stat))
+    }
+
+    /// Number of open descriptors of a process, or of `self`.
+    pub(crate) fn open_fds(&mut self, who: &dyn Display) -> Result<u64, ProcError> {
+        self.point_at(&format_args!("{who}/fd"));
+        let counted = if self.proc.fds_by_size {
+            fs::metadata(&self.path).map(|m| m.len())
+        } else {
+            fs::read_dir(&self.path).map(|entries| entries.map(|_| 1).sum())
+        };
+        counted.map_err(|error| self.unreadable(error))
+    }
+
+    /// The daemon's soft limit of open descriptors; `None` = unlimited.
+    pub(crate) fn max_fds(&mut self) -> Result<Option<u64>, ProcError> {
+        self.point_at(&"self/limits");
+        self.read(parse::max_fds)
+    }
+
+    /// When the daemon was started, in seconds since 1970.
+    pub(crate) fn own_start_time(&mut self, own: &Stat) -> Result<f64, ProcError> {
+        if let Some(start) = self.proc.own_start.get() {
+            return Ok(*start);
+        }
+        self.point_at(&"stat");
+        let boot = self.read(parse::boot_time)?;
+        Ok(*self.proc.own_start.get_or_init(|| boot + self.proc.seconds(own.start_ticks)))
+    }
+
+    fn uptime(&mut self) -> Result<f64, ProcError> {
+        if let Some(uptime) = self.uptime {
+            return Ok(uptime);
+        }
+        self.point_at(&"uptime");
+        let uptime = self.read(parse::uptime)?;
+        Ok(*self.uptime.insert(uptime))
+    }
+
+    fn point_at(&mut self, below: &dyn Display) {
+        self.path.clear();
+        write!(self.path, "{}/{below}", self.proc.root).expect("a String takes everything");
+    }
+
+    fn read<T>(&mut self, parse: fn(&[u8]) -> Option<T>) -> Result<T, ProcError> {
+        let length = self.fill().map_err(|error| self.unreadable(error))?;
+        parse(&self.buffer[..length]).ok_or_else(|| ProcError::Malformed { path: self.path.clone() })
+    }
+
+    /// Reads the whole file. All files read here come from one kernel buffer: a read that does not fill ours
+    /// has reached the end, so there is no second one.
+    fn fill(&mut self) -> io::Result<usize> {
+        let mut file = File::open(&self.path)?;
+        let mut length = 0;
+        loop {
+            length += file.read(&mut self.buffer[length..])?;
+            if length < self.buffer.len() {
+                return Ok(length);
+            }
+            // Only /proc/stat of a machine with many CPUs comes here, once in the daemon's life.
+            self.buffer.resize(self.buffer.len() * 2, 0);
+        }
+    }
+
+    fn unreadable(&self, error: io::Error) -> ProcError {
+        ProcError::Read { path: self.path.clone(), error }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::io::Write as _;
+
+    use super::*;
+
+    #[test]
+    fn the_real_proc_tells_about_this_process() {
+        let proc = ProcFs::detect();
+        let mut reader = Reader::new(&proc);
+        let stat = reader.stat(&"self").unwrap();
+        assert_eq!(proc.ticks, 100.0);
+        assert!(proc.page_size.unwrap().is_power_of_two());
+        let resident = proc.pages(stat.resident_pages).unwrap();
+        assert!((100_000..stat.virtual_bytes).contains(&resident), "{resident}");
+        assert!(reader.max_fds().unwrap().is_none_or(|max| max >= 64));
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
+        let started = reader.own_start_time(&stat).unwrap();
+        assert!(started <= now + 1.0 && now - started < 3600.0, "started {started}, now {now}");
+    }
+
+    #[test]
+    fn a_child_is_known_and_its_descriptors_are_counted_both_ways() {
+        let mut child = std::process::Command::new("cat")
+            .stdin(std::process::Stdio::piped())
+            .stdout(std::process::Stdio::piped())
+            .spawn()
+            .unwrap();
+        // Once it has answered it is past its start, in which it opens and closes libraries.
+        child.stdin.as_mut().unwrap().write_all(b"x").unwrap();
+        child.stdout.as_mut().unwrap().read_exact(&mut [0]).unwrap();
+        let mut proc = ProcFs::detect();
+        let by_size = proc.fds_by_size;
+        let open = std::fs::read_dir(format!("/proc/{}/fd", child.id())).unwrap().count() as u64;
+        for size in [false, by_size] {
+            proc.fds_by_size = size;
+            let mut reader = Reader::new(&proc);
+            // Any age will do: it is this process's child.
+            let stat = reader.stat_of_run(child.id(), Duration::from_secs(1_000_000)).unwrap().unwrap();
+            assert_eq!((stat.parent, stat.threads), (std::process::id(), 1));
+            assert_eq!(reader.open_fds(&child.id()).unwrap(), open);
+        }
+        child.kill().unwrap();
+        child.wait().unwrap();
+        assert!(Reader::new(&proc).stat_of_run(child.id(), Duration::ZERO).unwrap().is_none());
+    }
+
+    #[test]
+    fn a_foreign_process_counts_only_when_it_is_as_old_as_the_run() {
+        let mut proc = ProcFs::detect();
+        proc.own_pid = 0;
+        let mut reader = Reader::new(&proc);
+        let pid = std::process::id();
+        let stat = reader.stat(&pid).unwrap();
+        let age =
+            Duration::from_secs_f64((reader.uptime().unwrap() - proc.seconds(stat.start_ticks)).max(0.0));
+        assert!(reader.stat_of_run(pid, age).unwrap().is_some());
+        assert!(reader.stat_of_run(pid, age + Duration::from_secs(10)).unwrap().is_none());
+    }
+
+    #[test]
+    fn errors_name_the_file() {
+        let dir = env!("CARGO_MANIFEST_DIR").to_owned() + "/tests/fixtures/proc-broken";
+        let proc = ProcFs::at(dir.clone(), 1, 100.0, Some(4096), false);
+        let mut reader = Reader::new(&proc);
+        let malformed = reader.stat_of_run(7, Duration::ZERO).unwrap_err();
+        assert_eq!(malformed.to_string(), format!("{dir}/7/stat does not look the way proc(5) describes it"));
+        assert!(reader.stat_of_run(8, Duration::ZERO).unwrap().is_none());
+        // A directory can be opened but not read: neither "gone" nor text.
+        let unreadable = reader.stat_of_run(9, Duration::ZERO).unwrap_err();
+        assert!(unreadable.to_string().starts_with(&format!("reading {dir}/9/stat: ")), "{unreadable}");
+    }
+}

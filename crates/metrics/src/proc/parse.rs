@@ -1,0 +1,185 @@
+//! Parsers of the files of /proc: bytes in, numbers out, no I/O.
+
+use std::str::FromStr;
+
+/// What `/proc/<pid>/stat` tells, as far as it is exported.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Stat {
+    /// R, S, D, Z, …
+    pub(crate) state: u8,
+    /// Pid of its parent.
+    pub(crate) parent: u32,
+    /// CPU time in ticks: user, system, and both of the children it waited for.
+    pub(crate) cpu_ticks: [u64; 4],
+    /// Number of threads.
+    pub(crate) threads: u64,
+    /// Start, in ticks since the machine's.
+    pub(crate) start_ticks: u64,
+    /// Size of its address space.
+    pub(crate) virtual_bytes: u64,
+    /// Resident set in pages.
+    pub(crate) resident_pages: u64,
+}
+
+impl Stat {
+    /// Whether it has ended and waits for its parent to notice.
+    pub(crate) fn is_zombie(&self) -> bool {
+        matches!(self.state, b'Z' | b'X')
+    }
+
+    /// CPU time of the process alone.
+    pub(crate) fn own_cpu_ticks(&self) -> u64 {
+        self.cpu_ticks[..2].iter().sum()
+    }
+
+    /// CPU time of the process and the children it waited for: the same sum that wait4(2) returns at its end,
+    /// so that the counter makes no jump there.
+    pub(crate) fn tree_cpu_ticks(&self) -> u64 {
+        self.cpu_ticks.iter().sum()
+    }
+}
+
+/// `/proc/<pid>/stat`. The name of the program (field 2) may hold spaces, parentheses and bytes that are no
+/// text, so the fields are counted from the last closing parenthesis.
+pub(crate) fn stat(raw: &[u8]) -> Option<Stat> {
+    let end_of_name = raw.iter().rposition(|&b| b == b')')?;
+    let rest = std::str::from_utf8(raw.get(end_of_name + 1..)?).ok()?;
+    // The first of these is field 3 of proc(5).
+    let mut fields = rest.split_ascii_whitespace();
+    Some(Stat {
+        state: *fields.next()?.as_bytes().first()?,
+        parent: number(fields.next())?,
+        // Fields 14 to 17; nth counts from what is left.
+        cpu_ticks: [
+            number(fields.nth(9))?,
+            number(fields.next())?,
+            number(fields.next())?,
+            number(fields.next())?,
+        ],
+        threads: number(fields.nth(2))?,
+        start_ticks: number(fields.nth(1))?,
+        virtual_bytes: number(fields.next())?,
+        // The kernel may show a small negative number here for a moment.
+        resident_pages: number::<i64>(fields.next())?.max(0).unsigned_abs(),
+    })
+}
+
+fn number<T: FromStr>(text: Option<&str>) -> Option<T> {
+    text?.parse().ok()
+}
+
+/// `btime` of `/proc/stat`: seconds since 1970.
+pub(crate) fn boot_time(raw: &[u8]) -> Option<f64> {
+    number(lines(raw)?.find_map(|l| l.strip_prefix("btime ")).map(str::trim))
+}
+
+/// The first number of `/proc/uptime`: seconds.
+pub(crate) fn uptime(raw: &[u8]) -> Option<f64> {
+    number(std::str::from_utf8(raw).ok()?.split_ascii_whitespace().next())
+}
+
+/// The soft limit of `Max open files` in `/proc/<pid>/limits`; the inner `None` = unlimited.
+#[expect(clippy::option_option, reason = "the outer one means malformed, as in all parsers here")]
+pub(crate) fn max_fds(raw: &[u8]) -> Option<Option<u64>> {
+    let limit =
+        lines(raw)?.find_map(|l| l.strip_prefix("Max open files"))?.split_ascii_whitespace().next()?;
+    if limit == "unlimited" { Some(None) } else { limit.parse().ok().map(Some) }
+}
+
+fn lines(raw: &[u8]) -> Option<std::str::Lines<'_>> {
+    Some(std::str::from_utf8(raw).ok()?.lines())
+}
+
+/// What the kernel told the program at its start.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub(crate) struct Auxv {
+    /// AT_PAGESZ.
+    pub(crate) page_size: Option<u64>,
+    /// AT_CLKTCK.
+    pub(crate) ticks: Option<u64>,
+}
+
+/// `/proc/self/auxv`: pairs of native words, key and value.
+pub(crate) fn auxv(raw: &[u8]) -> Auxv {
+    const AT_PAGESZ: usize = 6;
+    const AT_CLKTCK: usize = 17;
+    const WORD: usize = size_of::<usize>();
+    let (words, _) = raw.as_chunks::<WORD>();
+    let (pairs, _) = words.as_chunks::<2>();
+    let mut found = Auxv::default();
+    for [key, value] in pairs {
+        let value = u64::try_from(usize::from_ne_bytes(*value)).ok().filter(|v| *v > 0);
+        match usize::from_ne_bytes(*key) {
+            AT_PAGESZ => found.page_size = value,
+            AT_CLKTCK => found.ticks = value,
+            _ => {}
+        }
+    }
+    found
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    const TAIL: &str = "S 7 7 7 0 -1 4194560 812 5120 0 3 150 25 4 2 20 0 9 0 8000 123450000 3014 \
+        18446744073709551615 1 1 0 0 0 0 0 4096 16898 0 0 0 17 1 0 0 0 0 0 0 0 0 0 0 0 0 0";
+
+    #[test]
+    fn the_fields_of_stat() {
+        let expected = Stat {
+            state: b'S',
+            parent: 7,
+            cpu_ticks: [150, 25, 4, 2],
+            threads: 9,
+            start_ticks: 8000,
+            virtual_bytes: 123_450_000,
+            resident_pages: 3014,
+        };
+        for name in ["web", "a b", "a) S 1 2 (b", "))", "", "x\u{fffd}\ny"] {
+            assert_eq!(stat(format!("4242 ({name}) {TAIL}\n").as_bytes()), Some(expected), "{name:?}");
+        }
+        assert_eq!(stat([b"4242 (\xff\xfe) ", TAIL.as_bytes()].concat().as_slice()), Some(expected));
+        assert_eq!((expected.own_cpu_ticks(), expected.tree_cpu_ticks()), (175, 181));
+    }
+
+    #[test]
+    fn a_negative_resident_set_is_none() {
+        assert_eq!(
+            stat(format!("1 (x) {}", TAIL.replace(" 3014", " -3")).as_bytes()).unwrap().resident_pages,
+            0
+        );
+    }
+
+    #[test]
+    fn what_is_not_stat() {
+        for bad in ["", ")", "1 (x)", "1 (x) S", "1 (x) S 7 7 7", "1 x S 7 7 7"] {
+            assert_eq!(stat(bad.as_bytes()), None, "{bad:?}");
+        }
+        for cut in 0..TAIL.find(" 18446744073709551615").unwrap() - 4 {
+            assert_eq!(stat(format!("1 (x) {}", &TAIL[..cut]).as_bytes()), None, "cut at {cut}");
+        }
+        assert_eq!(stat(format!("1 (x) {}", TAIL.replace(" 8000", " many")).as_bytes()), None);
+    }
+
+    #[test]
+    fn the_small_files() {
+        assert_eq!(boot_time(b"cpu  1 2 3\nbtime 1763650000\nprocesses 9\n"), Some(1_763_650_000.0));
+        assert_eq!(boot_time(b"cpu  1 2 3\n"), None);
+        assert_eq!(uptime(b"13663.12 26000.50\n"), Some(13663.12));
+        assert_eq!(uptime(b""), None);
+        let limits =
+            "Limit          Soft Limit  Hard Limit  Units\nMax open files 1024        4096        files\n";
+        assert_eq!(max_fds(limits.as_bytes()), Some(Some(1024)));
+        assert_eq!(max_fds(limits.replace("1024", "unlimited").as_bytes()), Some(None));
+        assert_eq!(max_fds(b"Max processes 1 1 processes\n"), None);
+    }
+
+    #[test]
+    fn the_auxiliary_vector() {
+        let raw: Vec<u8> = [33, 0xdead, 6, 16_384, 17, 100, 0, 0_usize].map(usize::to_ne_bytes).concat();
+        assert_eq!(auxv(&raw), Auxv { page_size: Some(16_384), ticks: Some(100) });
+        assert_eq!(auxv(&raw[..5 * size_of::<usize>()]), Auxv { page_size: Some(16_384), ticks: None });
+        assert_eq!(auxv(b""), Auxv::default());
+    }
+}

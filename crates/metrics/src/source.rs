@@ -1,0 +1,129 @@
+//! What this crate needs to know from the rest of the daemon, as one trait and plain data.
+
+use std::time::Duration;
+
+use model::{ProcessName, Snapshot, Stream, Wall};
+
+/// The daemon, seen from a scrape. All methods only copy what is already known: a scrape calls each of them
+/// once, on a thread that may block, but `ready` also from the I/O threads.
+pub trait Source: Send + Sync + 'static {
+    /// All processes.
+    fn snapshot(&self) -> Snapshot;
+    /// Accounting of every captured stream. An entry appears as soon as its process is defined, with zeros:
+    /// a counter that is born with a value above 0 hides its first increase from `increase()`. At most one
+    /// entry for each process and stream.
+    fn log_streams(&self) -> Vec<LogStream>;
+    /// The daemon's own facts.
+    fn daemon(&self) -> DaemonFacts;
+    /// Whether the daemon has finished its start: `/readyz`. Must not block.
+    fn ready(&self) -> bool;
+}
+
+/// Where captured lines go.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sink {
+    /// The process's log file.
+    File,
+    /// The journal.
+    Journald,
+    /// The daemon's own terminal, in the foreground.
+    Console,
+}
+
+impl Sink {
+    /// Every sink.
+    pub const ALL: [Self; 3] = [Self::File, Self::Journald, Self::Console];
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Journald => "journald",
+            Self::Console => "console",
+        }
+    }
+}
+
+/// Accounting of one captured stream of one process. Counts never go down while the process is defined.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct LogStream {
+    /// Whose.
+    pub process: ProcessName,
+    /// Which of the two.
+    pub stream: Stream,
+    /// Lines read from the pipe.
+    pub lines: u64,
+    /// Bytes read from the pipe.
+    pub bytes: u64,
+    /// The sinks that this stream goes to.
+    pub sinks: Vec<SinkStats>,
+}
+
+/// What one sink did with the lines of one stream: `read = written + dropped + truncated`, plus those in flight.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct SinkStats {
+    /// Which sink.
+    pub sink: Sink,
+    /// Lines written whole.
+    pub written: u64,
+    /// Lines that did not get through.
+    pub dropped: u64,
+    /// Lines written, but cut at `max_line`.
+    pub truncated: u64,
+    /// Failed writes.
+    pub errors: u64,
+}
+
+/// Facts about the daemon itself.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct DaemonFacts {
+    /// The configuration.
+    pub reload: Reload,
+    /// The supervisor's main loop.
+    pub turns: Turns,
+    /// The connection to the journal; `None` = the daemon does not use the journal.
+    pub journal: Option<Journal>,
+    /// Everything that the daemon listens on, or tries to.
+    pub listeners: Vec<Listener>,
+}
+
+/// How the last load of the configuration went; the first one counts.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Reload {
+    /// Whether the last one succeeded.
+    pub successful: bool,
+    /// When the last successful one was; `None` = there was none yet.
+    pub last_success: Option<Wall>,
+}
+
+/// Turns of the supervisor's main loop since the daemon started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Turns {
+    /// How many.
+    pub count: u64,
+    /// Time spent in them.
+    pub total: Duration,
+    /// The longest one.
+    pub longest: Duration,
+}
+
+/// The connection to the journal; counts since the daemon started.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct Journal {
+    /// Whether it stands now.
+    pub connected: bool,
+    /// Failed connects and sends.
+    pub errors: u64,
+    /// Lifecycle events that the journal did not get.
+    pub events_dropped: u64,
+}
+
+/// One address that the daemon listens on, or tries to.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub struct Listener {
+    /// A fixed name such as `metrics` or `control_socket`; unique within the list.
+    pub name: &'static str,
+    /// Whether it accepts connections.
+    pub up: bool,
+}

@@ -1,0 +1,7 @@
+//! Tests of the exposition as a whole, on a fixed snapshot and a fixture of /proc.
+
+mod fixture;
+mod golden;
+mod table;
+
+pub(crate) use fixture::{BUILD, Fixture, NOW, exporter, process};

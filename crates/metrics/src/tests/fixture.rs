@@ -1,0 +1,224 @@
+//! A daemon with a process in each interesting situation, at one fixed moment.
+
+use std::collections::BTreeMap;
+use std::sync::Arc;
+use std::time::Duration;
+
+use model::{
+    Counters, ExecSpec, ExitReason, ExitStatus, InheritEnv, InvocationId, KillMode, LastExit, LogSpec,
+    NextAction, NextActionKind, OnStartLimit, Origin, Output, OutputSpec, ProcessId, ProcessName,
+    ProcessSpec, ProcessView, Reason, RestartPolicy, RestartSpec, RunId, RunNumber, RunView, Seq, Signal,
+    Snapshot, State, StopSpec, Stream, Usage, Wall,
+};
+
+use crate::proc::ProcFs;
+use crate::{
+    BuildInfo, DaemonFacts, Exporter, Journal, Listener, LogStream, Reload, Sink, SinkStats, Source, Turns,
+};
+
+pub(crate) const BUILD: BuildInfo = BuildInfo { version: "1.2.3", revision: "0123abc" };
+
+/// 2026-11-20T18:37:30.500Z; 10000 s after the fixture machine's start.
+pub(crate) const NOW: Wall = Wall(1_795_199_850_500_000_000);
+
+fn before(seconds: u64) -> Wall {
+    Wall(NOW.0 - seconds * 1_000_000_000)
+}
+
+/// Says what it is told to say.
+pub(crate) struct Fixture {
+    pub(crate) processes: Vec<ProcessView>,
+    pub(crate) streams: Vec<LogStream>,
+    pub(crate) facts: DaemonFacts,
+}
+
+impl Source for Fixture {
+    fn snapshot(&self) -> Snapshot {
+        Snapshot { seq: Seq(7), processes: self.processes.iter().cloned().map(Arc::new).collect() }
+    }
+    fn log_streams(&self) -> Vec<LogStream> {
+        self.streams.clone()
+    }
+    fn daemon(&self) -> DaemonFacts {
+        self.facts.clone()
+    }
+    fn ready(&self) -> bool {
+        true
+    }
+}
+
+pub(crate) fn exporter(source: impl Source) -> Exporter {
+    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/proc").to_owned();
+    Exporter::on(Arc::new(source), BUILD, ProcFs::at(root, 1000, 100.0, Some(4096), false), || NOW)
+}
+
+/// A process that never did anything.
+pub(crate) fn process(name: &str) -> ProcessView {
+    let name = ProcessName::new(name).unwrap();
+    let bytes = name.as_str().as_bytes();
+    let spec = ProcessSpec {
+        id: ProcessId::from_digest(std::array::from_fn(|i| bytes.get(i).copied().unwrap_or_default())),
+        name,
+        origin: Origin::Runtime,
+        description: String::new(),
+        exec: ExecSpec {
+            program: "/usr/bin/sleep".to_owned(),
+            args: vec!["secret".to_owned()],
+            working_dir: None,
+            env: BTreeMap::new(),
+            inherit_env: InheritEnv::None,
+            user: None,
+            group: None,
+            supplementary_groups: None,
+            umask: None,
+        },
+        auto_start: true,
+        after: Vec::new(),
+        before: Vec::new(),
+        restart: RestartSpec {
+            policy: RestartPolicy::OnFailure,
+            delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+            jitter: 0.1,
+            stable_after: Duration::from_secs(10),
+            limit_burst: 5,
+            limit_interval: Duration::from_secs(10),
+            on_limit: OnStartLimit::Cooldown,
+            success: Vec::new(),
+            prevent: Vec::new(),
+        },
+        stop: StopSpec {
+            signal: Signal::TERM,
+            mode: KillMode::ControlGroup,
+            timeout: Duration::from_secs(10),
+            send_sighup: false,
+        },
+        output: OutputSpec {
+            stdout: Output::Capture,
+            stderr: Output::Capture,
+            log: LogSpec { journald: true, file: true, max_size: 0, max_files: 5, max_line: 262_144 },
+        },
+    };
+    ProcessView {
+        spec: Arc::new(spec),
+        state: State::Stopped,
+        reason: Reason::NotStarted,
+        since: before(10),
+        wanted_up: false,
+        run: None,
+        next: None,
+        last_exit: None,
+        counters: Counters::default(),
+        problem: None,
+    }
+}
+
+fn running(name: &str, pid: u32, age: u64) -> ProcessView {
+    let mut view = process(name);
+    view.state = State::Running;
+    view.reason = Reason::Wanted;
+    view.counters.starts = 1;
+    view.run = Some(RunView {
+        id: RunId(1),
+        number: RunNumber(1),
+        invocation: InvocationId(1),
+        pid: Some(pid),
+        started: before(age),
+    });
+    view
+}
+
+fn exit(status: Option<ExitStatus>, reason: ExitReason, ago: u64) -> Option<LastExit> {
+    let ran = Duration::from_millis(1500);
+    Some(LastExit { run: RunNumber(4), status, reason, at: before(ago), ran, usage: Usage::default() })
+}
+
+impl Default for Fixture {
+    fn default() -> Self {
+        let mut api = running("api@1.blue", 4242, 500);
+        let spec = Arc::make_mut(&mut api.spec);
+        spec.exec.user = Some("www-data".to_owned());
+        spec.restart.policy = RestartPolicy::Always;
+        api.counters =
+            Counters { restarts: 3, starts: 5, exits: [1, 2, 0, 1, 0], cpu: Duration::from_millis(12_500) };
+        api.last_exit = exit(Some(ExitStatus::Code(3)), ExitReason::ExitCode, 501);
+
+        let mut crasher = process("crasher");
+        crasher.state = State::CrashLoop;
+        crasher.counters =
+            Counters { restarts: 41, starts: 42, exits: [0, 0, 42, 0, 0], cpu: Duration::ZERO };
+        crasher.last_exit =
+            exit(Some(ExitStatus::Signal { signal: Signal::KILL, core: false }), ExitReason::Signal, 2);
+        crasher.next =
+            Some(NextAction { kind: NextActionKind::Start, at: NOW.after(Duration::from_millis(7250)) });
+
+        let mut no_program = process("no-program");
+        no_program.state = State::Failed;
+        no_program.counters.exits = [0, 0, 0, 0, 1];
+        no_program.last_exit = exit(None, ExitReason::SpawnFailed, 30);
+
+        let mut odd = process("odd");
+        let spec = Arc::make_mut(&mut odd.spec);
+        spec.exec.program = format!("/opt/\"back\\slash\"\n{}", "ä".repeat(100));
+        spec.exec.user = Some("{user=\"x\"} 1 # HELP".to_owned());
+
+        // Its main process is dead, something it left behind is being killed.
+        let mut stopping = running("stopping", 1, 60);
+        stopping.state = State::Stopping;
+        stopping.next =
+            Some(NextAction { kind: NextActionKind::Kill, at: NOW.after(Duration::from_secs(3)) });
+        stopping.counters.cpu = Duration::from_secs(2);
+        stopping.run.as_mut().unwrap().pid = None;
+
+        let mut gone = running("gone", 4245, 60);
+        gone.counters.cpu = Duration::from_secs(9);
+        let mut zombie = running("zombie", 4246, 300);
+        zombie.counters.cpu = Duration::from_secs(1);
+
+        Self {
+            processes: vec![
+                running("adopted", 4243, 100),
+                api,
+                crasher,
+                gone,
+                no_program,
+                odd,
+                running("reused", 4244, 100),
+                stopping,
+                zombie,
+            ],
+            streams: vec![
+                stream("api@1.blue", Stream::Stdout, 10),
+                stream("api@1.blue", Stream::Stderr, 0),
+                LogStream { sinks: Vec::new(), ..stream("crasher", Stream::Stdout, 9_007_199_254_740_993) },
+            ],
+            facts: DaemonFacts {
+                reload: Reload { successful: false, last_success: Some(before(3600)) },
+                turns: Turns {
+                    count: 12_345,
+                    total: Duration::from_micros(678_901),
+                    longest: Duration::from_millis(7),
+                },
+                journal: Some(Journal { connected: true, errors: 3, events_dropped: 0 }),
+                listeners: vec![
+                    Listener { name: "control_socket", up: true },
+                    Listener { name: "control_tcp", up: false },
+                ],
+            },
+        }
+    }
+}
+
+fn stream(process: &str, stream: Stream, lines: u64) -> LogStream {
+    let sink = |sink, dropped: u64| {
+        let (dropped, truncated) = (dropped.min(lines), lines.min(1));
+        SinkStats { sink, written: lines - dropped - truncated, dropped, truncated, errors: dropped }
+    };
+    LogStream {
+        process: ProcessName::new(process).unwrap(),
+        stream,
+        lines,
+        bytes: lines.saturating_mul(100),
+        sinks: vec![sink(Sink::File, 0), sink(Sink::Journald, 2)],
+    }
+}

@@ -1,0 +1,90 @@
+//! `docs/METRICS.md` is made from the table of names. `UPDATE_DOCS=1 cargo test -p metrics` rewrites it.
+
+#![expect(clippy::unwrap_used, reason = "a test fails by panicking")]
+
+use std::fmt::Write as _;
+
+use metrics::names::{Group, TABLE};
+
+const HEAD: &str = "\
+# Metrics
+
+<!-- Made from crates/metrics/src/names.rs. Change it there, then: UPDATE_DOCS=1 cargo test -p metrics -->
+
+dd-procmgrd serves these on `http://127.0.0.1:9090/metrics` (`METRICS_BIND_ADDRESS`, `METRICS_PORT`; `METRICS_ENABLED=false`
+turns it off) in the Prometheus text format 0.0.4. `/healthz` answers 200 while the daemon is alive, `/readyz` once it has
+finished its start. When the port is taken, supervision goes on without metrics and the port is tried again every 10 s;
+`pm-cli status` shows it. 9090 is also Prometheus' own port: on a host that runs one, give dd-procmgrd another.
+
+```yaml
+scrape_configs:
+  - job_name: dd-procmgrd
+    static_configs:
+      - targets: ['127.0.0.1:9090']
+```
+
+- The label `process` is the process's name. Its PROCESS_ID, which the journal knows it by, stands on
+  `ddprocmgr_process_info` alone. Join what you need:
+  `ddprocmgr_process_resident_memory_bytes * on (job, instance, process) group_left (process_id, user) ddprocmgr_process_info`
+- No label holds a pid or the number of a run: a series lives as long as its process is defined, over all its runs.
+  Counters exist from 0, so `increase()` sees the first restart too, and start again from 0 with the daemon.
+- A scrape takes values that are at most one second old; scrapes at the same time share them. Values above 2^53 lose
+  their last digits, as everywhere in Prometheus.
+- Memory, threads, descriptors and CPU time are those of the main process. CPU time has that of its finished children in it.
+- A collector that fails leaves out what it could not get, shows 0 in `ddprocmgr_scrape_collector_success` and is
+  logged once; the scrape goes on.
+";
+
+fn title(group: Group) -> &'static str {
+    match group {
+        Group::Processes => "Managed processes",
+        Group::Logs => "Their output",
+        Group::Daemon => "The daemon",
+        Group::SelfProcess => "The daemon as an operating system process",
+        Group::Scrape => "The scrape",
+    }
+}
+
+fn markdown() -> String {
+    let mut out = HEAD.to_owned();
+    for group in Group::ALL {
+        write!(out, "\n## {}\n\nCollector `{}`.\n\n", title(group), group.as_str()).unwrap();
+        out.push_str("| metric | type | labels | unit | series | meaning |\n|---|---|---|---|---|---|\n");
+        for m in TABLE.iter().filter(|m| m.group == group) {
+            let labels: Vec<String> = m.labels.iter().map(|l| format!("`{l}`")).collect();
+            let labels = labels.join(", ");
+            writeln!(
+                out,
+                "| `{}` | {} | {labels} | {} | {} | {} |",
+                m.name, m.kind, m.unit, m.series, m.help
+            )
+            .unwrap();
+        }
+    }
+    out.push_str("\n## Values of the labels\n\n");
+    let states = model::State::ALL.map(model::State::as_str).join("`, `");
+    let reasons = model::ExitReason::ALL.map(model::ExitReason::as_str).join("`, `");
+    let policies = model::RestartPolicy::ALL.map(model::RestartPolicy::as_str).join("`, `");
+    let streams = model::Stream::ALL.map(model::Stream::as_str).join("`, `");
+    let sinks = metrics::Sink::ALL.map(metrics::Sink::as_str).join("`, `");
+    for (label, values) in [
+        ("state", states),
+        ("reason", reasons),
+        ("restart_policy", policies),
+        ("stream", streams),
+        ("sink", sinks),
+    ] {
+        writeln!(out, "- `{label}`: `{values}`").unwrap();
+    }
+    out
+}
+
+#[test]
+fn the_document_is_made_from_the_table() {
+    let path = concat!(env!("CARGO_MANIFEST_DIR"), "/../../docs/METRICS.md");
+    if std::env::var_os("UPDATE_DOCS").is_some() {
+        std::fs::write(path, markdown()).unwrap();
+    }
+    let written = std::fs::read_to_string(path).unwrap();
+    assert!(written == markdown(), "docs/METRICS.md is not what the table says; UPDATE_DOCS=1 rewrites it");
+}

@@ -1,0 +1,16 @@
+//! Generates the client, the server and the descriptor set from the proto file, without `protoc` on the machine.
+
+use std::error::Error;
+use std::path::PathBuf;
+use std::{env, fs};
+
+use protox::prost::Message as _;
+
+fn main() -> Result<(), Box<dyn Error>> {
+    println!("cargo:rerun-if-changed=proto");
+    let out = PathBuf::from(env::var("OUT_DIR")?);
+    let files = protox::compile(["ddprocmgr/v1/process_manager.proto"], ["proto"])?;
+    fs::write(out.join("ddprocmgr.bin"), files.encode_to_vec())?;
+    tonic_prost_build::configure().compile_fds(files)?;
+    Ok(())
+}

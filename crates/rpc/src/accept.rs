@@ -1,0 +1,292 @@
+//! From listeners to connections: peers told apart, numbers bounded, slow starters shut out, a taken port tried again.
+
+use std::io;
+use std::net::SocketAddr;
+use std::pin::Pin;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::task::{Context, Poll, ready};
+use std::time::Duration;
+
+use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
+use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
+use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::time::{Sleep, sleep};
+use tonic::transport::server::Connected;
+
+use crate::auth::{Peer, Policy};
+
+/// Open connections of each of three kinds: admins over the Unix socket, others over it, and TCP. Further ones of
+/// that kind are closed at once, so that the other kinds always get through.
+const MAX_CONNECTIONS: usize = 256;
+/// A connection that has not sent the HTTP/2 preface (24 bytes) within this time is closed.
+const PREFACE: (usize, Duration) = (24, Duration::from_secs(10));
+/// Pause after accept(2) failed, which mostly means that descriptors ran out.
+const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
+
+/// Whether the TCP port is open.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub enum ListenState {
+    /// Not wanted.
+    Disabled,
+    /// Open, at this address (with the real port when port 0 was asked for).
+    Listening(SocketAddr),
+    /// Not open; tried again every few seconds.
+    Failed {
+        /// The wanted address.
+        address: SocketAddr,
+        /// Why, in words.
+        error: String,
+    },
+}
+
+/// How many connections of each kind may still be opened.
+#[derive(Debug)]
+pub(crate) struct Slots {
+    admins: Arc<Semaphore>,
+    others: Arc<Semaphore>,
+    tcp: Arc<Semaphore>,
+    refused: AtomicU64,
+}
+
+impl Slots {
+    pub(crate) fn new() -> Self {
+        let full = || Arc::new(Semaphore::new(MAX_CONNECTIONS));
+        Self { admins: full(), others: full(), tcp: full(), refused: AtomicU64::new(0) }
+    }
+
+    fn take(&self, peer: Peer, policy: &Policy) -> Option<OwnedSemaphorePermit> {
+        let kind = match peer {
+            Peer::Unix { uid, .. } if policy.is_admin(uid) => &self.admins,
+            Peer::Unix { .. } => &self.others,
+            Peer::Tcp(_) => &self.tcp,
+        };
+        let slot = Arc::clone(kind).try_acquire_owned().ok();
+        if slot.is_none() {
+            let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
+            // Powers of two only: a flood of connections must not become a flood of lines.
+            if refused.is_power_of_two() {
+                tracing::warn!(%peer, refused, limit = MAX_CONNECTIONS, "too many connections; closed a new one");
+            }
+        }
+        slot
+    }
+}
+
+enum Io {
+    Unix(UnixStream),
+    Tcp(TcpStream),
+}
+
+/// An accepted connection.
+pub(crate) struct Connection {
+    io: Io,
+    peer: Peer,
+    /// Bytes read and the time until which the preface must be there; `None` once it is.
+    preface: Option<(usize, Pin<Box<Sleep>>)>,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl Connection {
+    fn new(io: Io, peer: Peer, slot: OwnedSemaphorePermit) -> Self {
+        Self { io, peer, preface: Some((0, Box::pin(sleep(PREFACE.1)))), _slot: slot }
+    }
+
+    fn count(&mut self, read: usize) {
+        if let Some((seen, _)) = &mut self.preface {
+            *seen += read;
+            if *seen >= PREFACE.0 {
+                self.preface = None;
+            }
+        }
+    }
+}
+
+impl Connected for Connection {
+    type ConnectInfo = Peer;
+    fn connect_info(&self) -> Peer {
+        self.peer
+    }
+}
+
+impl AsyncRead for Connection {
+    fn poll_read(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        buf: &mut ReadBuf<'_>,
+    ) -> Poll<io::Result<()>> {
+        let before = buf.filled().len();
+        let polled = match &mut self.io {
+            Io::Unix(io) => Pin::new(io).poll_read(cx, buf),
+            Io::Tcp(io) => Pin::new(io).poll_read(cx, buf),
+        };
+        if polled.is_pending() {
+            if let Some((_, deadline)) = &mut self.preface {
+                ready!(deadline.as_mut().poll(cx));
+                return Poll::Ready(Err(io::Error::new(
+                    io::ErrorKind::TimedOut,
+                    "no HTTP/2 preface in time",
+                )));
+            }
+        } else {
+            self.count(buf.filled().len() - before);
+        }
+        polled
+    }
+}
+
+impl AsyncWrite for Connection {
+    fn poll_write(mut self: Pin<&mut Self>, cx: &mut Context<'_>, data: &[u8]) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Io::Unix(io) => Pin::new(io).poll_write(cx, data),
+            Io::Tcp(io) => Pin::new(io).poll_write(cx, data),
+        }
+    }
+
+    fn poll_write_vectored(
+        mut self: Pin<&mut Self>,
+        cx: &mut Context<'_>,
+        data: &[io::IoSlice<'_>],
+    ) -> Poll<io::Result<usize>> {
+        match &mut self.io {
+            Io::Unix(io) => Pin::new(io).poll_write_vectored(cx, data),
+            Io::Tcp(io) => Pin::new(io).poll_write_vectored(cx, data),
+        }
+    }
+
+    fn is_write_vectored(&self) -> bool {
+        true
+    }
+
+    fn poll_flush(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Unix(io) => Pin::new(io).poll_flush(cx),
+            Io::Tcp(io) => Pin::new(io).poll_flush(cx),
+        }
+    }
+
+    fn poll_shutdown(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<io::Result<()>> {
+        match &mut self.io {
+            Io::Unix(io) => Pin::new(io).poll_shutdown(cx),
+            Io::Tcp(io) => Pin::new(io).poll_shutdown(cx),
+        }
+    }
+}
+
+/// Where accepted connections go. Bound: 16 that tonic has not taken yet; then accepting waits, and the kernel's
+/// backlog holds the rest.
+pub(crate) type Sink = mpsc::Sender<io::Result<Connection>>;
+
+/// Accepts on the Unix socket until the server is gone.
+pub(crate) async fn unix(listener: UnixListener, policy: Policy, slots: Arc<Slots>, sink: Sink) {
+    loop {
+        let accepted = listener.accept().await.and_then(|(io, _)| Ok((io.peer_cred()?, io)));
+        let (cred, io) = match accepted {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                failed(&e).await;
+                continue;
+            }
+        };
+        let peer = Peer::Unix { uid: cred.uid(), gid: cred.gid(), pid: cred.pid() };
+        let Some(slot) = slots.take(peer, &policy) else { continue };
+        if sink.send(Ok(Connection::new(Io::Unix(io), peer, slot))).await.is_err() {
+            return;
+        }
+    }
+}
+
+/// Opens the port once, so that the caller knows at start how it went.
+pub(crate) async fn open(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenState> {
+    let opened = async {
+        let listener = TcpListener::bind(address).await?;
+        let real = listener.local_addr()?;
+        io::Result::Ok((listener, real))
+    };
+    opened.await.map_err(|e| ListenState::Failed { address, error: e.to_string() })
+}
+
+/// Accepts on the port until the server is gone; while it is taken, tries again after each `retry`.
+pub(crate) async fn tcp(
+    first: Option<TcpListener>,
+    wanted: SocketAddr,
+    retry: Duration,
+    state: watch::Sender<ListenState>,
+    (policy, slots, sink): (Policy, Arc<Slots>, Sink),
+) {
+    let listener = match first {
+        Some(listener) => listener,
+        None => loop {
+            sleep(retry).await;
+            match open(wanted).await {
+                Ok((listener, real)) => {
+                    tracing::info!(address = %real, "the control port is open now");
+                    state.send_replace(ListenState::Listening(real));
+                    break listener;
+                }
+                Err(failed) => {
+                    state.send_if_modified(|now| {
+                        let changed = *now != failed;
+                        *now = failed;
+                        changed
+                    });
+                }
+            }
+        },
+    };
+    loop {
+        let (io, address) = match listener.accept().await {
+            Ok(accepted) => accepted,
+            Err(e) => {
+                failed(&e).await;
+                continue;
+            }
+        };
+        let peer = Peer::Tcp(address);
+        let Some(slot) = slots.take(peer, &policy) else { continue };
+        // Without it a small answer may wait 40 ms for the peer's delayed acknowledgement; slower is no reason to fail.
+        if let Err(e) = io.set_nodelay(true) {
+            tracing::debug!(%peer, error = %e, "no TCP_NODELAY");
+        }
+        if sink.send(Ok(Connection::new(Io::Tcp(io), peer, slot))).await.is_err() {
+            return;
+        }
+    }
+}
+
+async fn failed(error: &io::Error) {
+    tracing::warn!(%error, "can't accept a control connection; trying again");
+    sleep(ACCEPT_PAUSE).await;
+}
+
+#[cfg(test)]
+mod tests {
+    use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
+
+    use super::*;
+
+    fn connection() -> (Connection, UnixStream) {
+        let (ours, theirs) = UnixStream::pair().unwrap();
+        let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        (Connection::new(Io::Unix(ours), Peer::Unix { uid: 1, gid: 1, pid: None }, slot), theirs)
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sends_no_preface_is_shut_out() {
+        let (mut ours, mut theirs) = connection();
+        theirs.write_all(&[0; PREFACE.0 - 1]).await.unwrap();
+        let mut buf = [0; 64];
+        assert_eq!(ours.read(&mut buf).await.unwrap(), PREFACE.0 - 1);
+        assert_eq!(ours.read(&mut buf).await.unwrap_err().kind(), io::ErrorKind::TimedOut);
+    }
+
+    #[tokio::test(start_paused = true)]
+    async fn who_sent_it_may_be_idle() {
+        let (mut ours, mut theirs) = connection();
+        theirs.write_all(&[0; PREFACE.0]).await.unwrap();
+        let mut buf = [0; 64];
+        assert_eq!(ours.read(&mut buf).await.unwrap(), PREFACE.0);
+        let idle = tokio::time::timeout(PREFACE.1 * 100, ours.read(&mut buf)).await;
+        assert!(idle.is_err(), "still waiting, not failed");
+    }
+}

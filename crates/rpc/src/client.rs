@@ -1,0 +1,215 @@
+//! The client: finds the daemon behind a path or an address, and tells apart why a call did not work.
+
+mod error;
+
+use std::future::Future;
+use std::io;
+use std::path::PathBuf;
+use std::time::Duration;
+
+use hyper_util::rt::TokioIo;
+use tokio::net::{TcpStream, UnixStream};
+use tonic::metadata::{Ascii, MetadataValue};
+use tonic::service::Interceptor;
+use tonic::service::interceptor::InterceptedService;
+use tonic::transport::{Channel, Endpoint};
+use tonic::{Request, Response, Status, Streaming};
+
+use crate::v1::process_manager_service_client::ProcessManagerServiceClient;
+use crate::{Create, Token, convert, v1};
+pub use error::{ClientError, Rejection, Unreachable};
+
+/// Largest answer: a page of 1,000 processes with large definitions stays far below it.
+const MAX_RESPONSE: usize = 64 * 1024 * 1024;
+
+/// Where a daemon may be.
+#[derive(Clone, Debug)]
+pub enum Target {
+    /// Its Unix socket.
+    Unix(PathBuf),
+    /// Its TCP port, `host:port`, and the token to present.
+    Tcp(String, Option<Token>),
+}
+
+/// `/run/dd-procmgrd/control.sock`, `127.0.0.1:50051`
+impl std::fmt::Display for Target {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        match self {
+            Self::Unix(path) => write!(f, "{}", path.display()),
+            Self::Tcp(address, _) => f.write_str(address),
+        }
+    }
+}
+
+/// A connection to a daemon. Clones share it.
+#[derive(Clone, Debug)]
+pub struct Client {
+    inner: ProcessManagerServiceClient<InterceptedService<Channel, Bearer>>,
+    timeout: Option<Duration>,
+}
+
+/// Adds the token to each call.
+#[derive(Clone, Debug)]
+struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Interceptor for Bearer {
+    fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
+        if let Some(value) = &self.0 {
+            request.metadata_mut().insert("authorization", value.clone());
+        }
+        Ok(request)
+    }
+}
+
+impl Client {
+    /// Connects within `limit`. Nothing is sent yet, so a thing that listens but is no dd-procmgrd shows itself only at
+    /// the first call.
+    pub async fn connect(target: &Target, limit: Duration) -> Result<Self, ClientError> {
+        let unreachable = |why: Unreachable| ClientError::Unreachable { target: target.to_string(), why };
+        let connect = async {
+            match target {
+                Target::Unix(path) => {
+                    let io = UnixStream::connect(path).await.map_err(Unreachable::from)?;
+                    Ok((over(io).await?, Bearer(None)))
+                }
+                Target::Tcp(address, token) => {
+                    let io = TcpStream::connect(address).await.map_err(Unreachable::from)?;
+                    io.set_nodelay(true).map_err(Unreachable::from)?;
+                    // A token file that holds no header value proves nothing; the daemon will say what is missing.
+                    let value = token.as_ref().and_then(|t| t.header().parse().ok());
+                    Ok((over(io).await?, Bearer(value)))
+                }
+            }
+        };
+        let (channel, bearer) = match tokio::time::timeout(limit, connect).await {
+            Ok(result) => result.map_err(unreachable)?,
+            Err(_) => return Err(unreachable(Unreachable::TimedOut)),
+        };
+        let inner = ProcessManagerServiceClient::with_interceptor(channel, bearer)
+            .max_decoding_message_size(MAX_RESPONSE);
+        Ok(Self { inner, timeout: None })
+    }
+
+    /// The same, with a limit on the time of each later call (for logs: until the first answer). The daemon carries
+    /// on with what it accepted.
+    #[must_use]
+    pub fn with_timeout(self, timeout: Option<Duration>) -> Self {
+        Self { timeout, ..self }
+    }
+
+    /// All processes, page by page.
+    pub async fn list(&mut self, view: v1::ProcessView) -> Result<Vec<v1::Process>, ClientError> {
+        let mut all = Vec::new();
+        let mut page_token = String::new();
+        loop {
+            let request = v1::ListProcessesRequest { page_size: 0, page_token, view: view.into() };
+            let page = limited(self.timeout, self.inner.list_processes(request)).await?;
+            all.extend(page.processes);
+            page_token = page.next_page_token;
+            if page_token.is_empty() {
+                return Ok(all);
+            }
+        }
+    }
+
+    /// One process with its definition.
+    pub async fn get(&mut self, name: &str) -> Result<v1::Process, ClientError> {
+        let request = v1::GetProcessRequest { name: name.to_owned() };
+        some(limited(self.timeout, self.inner.get_process(request)).await?.process)
+    }
+
+    /// Adds a process.
+    pub async fn create(&mut self, create: Create) -> Result<v1::Process, ClientError> {
+        let request = v1::CreateProcessRequest {
+            name: create.name.to_string(),
+            definition: Some(convert::to_wire(create.definition)),
+            start: create.start,
+        };
+        some(limited(self.timeout, self.inner.create_process(request)).await?.process)
+    }
+
+    /// Starts a process; returns when it runs.
+    pub async fn start(&mut self, name: &str) -> Result<v1::Process, ClientError> {
+        let request = v1::StartProcessRequest { name: name.to_owned() };
+        some(limited(self.timeout, self.inner.start_process(request)).await?.process)
+    }
+
+    /// Stops a process; returns when nothing of it is alive.
+    pub async fn stop(&mut self, name: &str) -> Result<v1::Process, ClientError> {
+        let request = v1::StopProcessRequest { name: name.to_owned() };
+        some(limited(self.timeout, self.inner.stop_process(request)).await?.process)
+    }
+
+    /// Restarts a process; returns when the new run is up.
+    pub async fn restart(&mut self, name: &str) -> Result<v1::Process, ClientError> {
+        let request = v1::RestartProcessRequest { name: name.to_owned() };
+        some(limited(self.timeout, self.inner.restart_process(request)).await?.process)
+    }
+
+    /// Stops and removes a process.
+    pub async fn delete(&mut self, name: &str) -> Result<v1::DeleteProcessResponse, ClientError> {
+        let request = v1::DeleteProcessRequest { name: name.to_owned() };
+        limited(self.timeout, self.inner.delete_process(request)).await
+    }
+
+    /// Reloads the configuration.
+    pub async fn reload(&mut self) -> Result<v1::ReloadConfigResponse, ClientError> {
+        limited(self.timeout, self.inner.reload_config(v1::ReloadConfigRequest {})).await
+    }
+
+    /// The daemon's status.
+    pub async fn status(&mut self) -> Result<v1::DaemonStatus, ClientError> {
+        let answer = limited(self.timeout, self.inner.get_status(v1::GetStatusRequest {})).await?;
+        some(answer.status)
+    }
+
+    /// Opens the log of a process.
+    pub async fn logs(&mut self, request: v1::StreamLogsRequest) -> Result<Logs, ClientError> {
+        Ok(Logs(limited(self.timeout, self.inner.stream_logs(request)).await?))
+    }
+}
+
+/// Lines of a process as they come.
+#[derive(Debug)]
+pub struct Logs(Streaming<v1::StreamLogsResponse>);
+
+impl Logs {
+    /// The next lines; `None` = that was all.
+    pub async fn next(&mut self) -> Result<Option<v1::StreamLogsResponse>, ClientError> {
+        Ok(self.0.message().await?)
+    }
+}
+
+/// Speaks HTTP/2 over a connection that is there already. It is used once: when it breaks, calls fail instead of
+/// going to another daemon that came up meanwhile.
+async fn over<T>(io: T) -> Result<Channel, Unreachable>
+where
+    T: tokio::io::AsyncRead + tokio::io::AsyncWrite + Unpin + Send + 'static,
+{
+    let mut once = Some(TokioIo::new(io));
+    let connector = tower::service_fn(move |_| {
+        let io = once.take().ok_or_else(|| io::Error::from(io::ErrorKind::ConnectionReset));
+        std::future::ready(io)
+    });
+    // The name is never resolved; it becomes the :authority of the calls.
+    Endpoint::from_static("http://localhost")
+        .connect_with_connector(connector)
+        .await
+        .map_err(|e| Unreachable::Other(io::Error::other(e)))
+}
+
+async fn limited<T>(
+    timeout: Option<Duration>,
+    call: impl Future<Output = Result<Response<T>, Status>>,
+) -> Result<T, ClientError> {
+    let answer = match timeout {
+        None => call.await,
+        Some(limit) => tokio::time::timeout(limit, call).await.map_err(|_| ClientError::TimedOut(limit))?,
+    };
+    Ok(answer?.into_inner())
+}
+
+/// A field that every daemon sets.
+fn some<T>(field: Option<T>) -> Result<T, ClientError> {
+    field.ok_or_else(|| ClientError::Lost("the answer is incomplete".to_owned()))
+}

@@ -1,0 +1,237 @@
+//! A process as the API shows it.
+
+use std::path::Path;
+
+use model::{
+    Definition, ExitReason, ExitStatus, LastExit, LogDefinition, NextActionKind, Origin, Output, ProcessSpec,
+    ProcessView, Reason, State, Stream,
+};
+
+use super::{duration, timestamp, to_wire};
+use crate::{Role, v1};
+
+/// What a caller sees.
+pub(crate) struct Sight<'a> {
+    /// Viewers see no value of any variable.
+    pub(crate) role: Role,
+    /// Hides values of variables that look secret.
+    pub(crate) mask: fn(&str, &str) -> String,
+    /// Where `stdout: capture` goes.
+    pub(crate) log_dir: &'a Path,
+    /// Whether the definition is shown.
+    pub(crate) full: bool,
+}
+
+/// What a viewer sees instead of a value.
+const HIDDEN: &str = "***";
+
+pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
+    let spec = &view.spec;
+    v1::Process {
+        name: spec.name.to_string(),
+        process_id: spec.id.to_string(),
+        state: state(view.state).into(),
+        reason: view.reason.to_string(),
+        state_time: Some(timestamp(view.since)),
+        wanted_up: view.wanted_up,
+        run: view.run.as_ref().map(|run| v1::Run {
+            number: run.number.0,
+            invocation_id: run.invocation.to_string(),
+            pid: run.pid,
+            start_time: Some(timestamp(run.started)),
+        }),
+        next_action: view.next.map(|next| v1::NextAction {
+            kind: match next.kind {
+                NextActionKind::Start => v1::NextActionKind::Start,
+                NextActionKind::Kill => v1::NextActionKind::Kill,
+            }
+            .into(),
+            time: Some(timestamp(next.at)),
+        }),
+        last_exit: view.last_exit.as_ref().map(last_exit),
+        counters: Some(v1::Counters {
+            restarts: view.counters.restarts,
+            starts: view.counters.starts,
+            exits: ExitReason::ALL
+                .into_iter()
+                .zip(view.counters.exits)
+                .filter(|(_, count)| *count > 0)
+                .map(|(r, count)| v1::ExitCount { reason: reason(r).into(), count })
+                .collect(),
+            cpu: Some(duration(view.counters.cpu)),
+        }),
+        origin: Some(v1::Origin {
+            place: Some(match &spec.origin {
+                Origin::File { path, line } => v1::origin::Place::File(v1::FileOrigin {
+                    path: path.display().to_string(),
+                    line: u64::try_from(*line).unwrap_or(0),
+                }),
+                Origin::Runtime => v1::origin::Place::Runtime(v1::RuntimeOrigin {}),
+            }),
+        }),
+        description: spec.description.clone(),
+        command_line: command_line(spec),
+        problem: view.problem.clone(),
+        stdout_path: log_path(spec, Stream::Stdout, sight.log_dir),
+        stderr_path: log_path(spec, Stream::Stderr, sight.log_dir),
+        definition: sight.full.then(|| to_wire(written(spec, sight))),
+        hint: hint(&view.reason),
+    }
+}
+
+/// What the operator can do about it.
+fn hint(reason: &Reason) -> Option<String> {
+    match reason {
+        Reason::SpawnFailed(failure) => Some(failure.hint.clone()).filter(|hint| !hint.is_empty()),
+        Reason::StartLimit { last, .. } => hint(last),
+        _ => None,
+    }
+}
+
+pub(super) fn state(state: State) -> v1::State {
+    match state {
+        State::Stopped => v1::State::Stopped,
+        State::Starting => v1::State::Starting,
+        State::Running => v1::State::Running,
+        State::Reloading => v1::State::Reloading,
+        State::Stopping => v1::State::Stopping,
+        State::Backoff => v1::State::Backoff,
+        State::CrashLoop => v1::State::CrashLoop,
+        State::Exited => v1::State::Exited,
+        State::Failed => v1::State::Failed,
+        State::Waiting => v1::State::Waiting,
+        State::Invalid => v1::State::Invalid,
+        State::Skipped => v1::State::Skipped,
+    }
+}
+
+fn reason(reason: ExitReason) -> v1::ExitReason {
+    match reason {
+        ExitReason::Success => v1::ExitReason::Success,
+        ExitReason::ExitCode => v1::ExitReason::ExitCode,
+        ExitReason::Signal => v1::ExitReason::Signal,
+        ExitReason::Stopped => v1::ExitReason::Stopped,
+        ExitReason::SpawnFailed => v1::ExitReason::SpawnFailed,
+    }
+}
+
+fn last_exit(last: &LastExit) -> v1::LastExit {
+    v1::LastExit {
+        run: last.run.0,
+        status: last.status.map(|status| {
+            let (how, core_dumped) = match status {
+                ExitStatus::Code(code) => (Some(v1::exit_status::How::Code(code.into())), false),
+                ExitStatus::Signal { signal, core } => {
+                    (Some(v1::exit_status::How::Signal(signal.to_string())), core)
+                }
+                ExitStatus::Unknown => (None, false),
+            };
+            v1::ExitStatus { how, core_dumped }
+        }),
+        reason: reason(last.reason).into(),
+        end_time: Some(timestamp(last.at)),
+        ran: Some(duration(last.ran)),
+        user_cpu: Some(duration(last.usage.user)),
+        system_cpu: Some(duration(last.usage.system)),
+        max_rss_bytes: last.usage.max_rss,
+    }
+}
+
+/// A resolved definition with every key written.
+fn written(spec: &ProcessSpec, sight: &Sight<'_>) -> Definition {
+    let (exec, restart, stop, log) = (&spec.exec, &spec.restart, &spec.stop, &spec.output.log);
+    let env = exec.env.iter().map(|(key, value)| {
+        let shown = if sight.role == Role::Viewer { HIDDEN.to_owned() } else { (sight.mask)(key, value) };
+        (key.clone(), shown)
+    });
+    Definition {
+        description: Some(spec.description.clone()),
+        command: Some(exec.program.clone()),
+        args: Some(exec.args.clone()),
+        working_dir: exec.working_dir.clone(),
+        env: Some(env.collect()),
+        inherit_env: Some(exec.inherit_env.clone()),
+        user: exec.user.clone(),
+        group: exec.group.clone(),
+        supplementary_groups: exec.supplementary_groups.clone(),
+        umask: exec.umask,
+        auto_start: Some(spec.auto_start),
+        after: Some(spec.after.clone()),
+        before: Some(spec.before.clone()),
+        restart: Some(restart.policy),
+        restart_sec: Some(restart.delay),
+        restart_max_delay_sec: Some(restart.max_delay),
+        restart_jitter: Some(restart.jitter),
+        runtime_success_sec: Some(restart.stable_after),
+        start_limit_burst: Some(restart.limit_burst),
+        start_limit_interval_sec: Some(restart.limit_interval),
+        on_start_limit: Some(restart.on_limit),
+        success_exit_status: Some(restart.success.clone()),
+        restart_prevent_exit_status: Some(restart.prevent.clone()),
+        kill_signal: Some(stop.signal),
+        kill_mode: Some(stop.mode),
+        stop_timeout: Some(stop.timeout),
+        send_sighup: Some(stop.send_sighup),
+        stdout: Some(spec.output.stdout.clone()),
+        stderr: Some(spec.output.stderr.clone()),
+        log: LogDefinition {
+            journald: Some(log.journald),
+            file: Some(log.file),
+            max_size: Some(log.max_size),
+            max_files: Some(log.max_files),
+            max_line: Some(log.max_line),
+        },
+    }
+}
+
+fn log_path(spec: &ProcessSpec, stream: Stream, log_dir: &Path) -> Option<String> {
+    let path = match spec.output.of(stream) {
+        Output::Capture if spec.output.log.file => log_dir.join(format!("{}.log", spec.name)),
+        Output::File(path) if spec.output.log.file => path.clone(),
+        Output::Direct(path) => path.clone(),
+        Output::Capture | Output::File(_) | Output::Null | Output::Inherit => return None,
+    };
+    Some(path.display().to_string())
+}
+
+/// Program and arguments as one line that a shell would split the same way.
+fn command_line(spec: &ProcessSpec) -> String {
+    let mut line = quoted(&spec.exec.program);
+    for arg in &spec.exec.args {
+        line.push(' ');
+        line.push_str(&quoted(arg));
+    }
+    line
+}
+
+fn quoted(word: &str) -> String {
+    let plain = |c: char| c.is_alphanumeric() || "_-./:=@%+,".contains(c);
+    if !word.is_empty() && word.chars().all(plain) {
+        return word.to_owned();
+    }
+    // A control character would break the line it is shown on.
+    if word.chars().any(char::is_control) {
+        return format!("$'{}'", word.escape_debug());
+    }
+    format!("'{}'", word.replace('\'', r"'\''"))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn words_are_quoted_as_for_a_shell() {
+        for (word, shown) in [
+            ("ls", "ls"),
+            ("--port=80", "--port=80"),
+            ("", "''"),
+            ("a b", "'a b'"),
+            ("it's", r"'it'\''s'"),
+            ("$HOME", "'$HOME'"),
+            ("a\nb", r"$'a\nb'"),
+        ] {
+            assert_eq!(quoted(word), shown);
+        }
+    }
+}

@@ -1,0 +1,101 @@
+//! [`ControlError`] on the wire and back: a status code, google.rpc.ErrorInfo, and BadRequest where due.
+
+use std::collections::HashMap;
+
+use tonic::{Code, Status};
+use tonic_types::{ErrorDetails, StatusExt as _};
+
+use crate::{ControlError, ErrorKind, Violation};
+
+/// ErrorInfo.domain.
+pub(crate) const DOMAIN: &str = "ddprocmgr";
+/// Key of the hint in ErrorInfo.metadata.
+pub(crate) const HINT: &str = "hint";
+
+// Errors travel in HTTP/2 trailers, and clients refuse header lists beyond 16 KiB. The message travels twice
+// (percent-encoded and inside the base64 details), so these bounds keep the worst case below that.
+const MAX_MESSAGE: usize = 1_500;
+const MAX_HINT: usize = 1_000;
+const MAX_VIOLATIONS: usize = 8;
+const MAX_VIOLATION: usize = 300;
+
+impl ErrorKind {
+    fn code_and_reason(&self) -> (Code, &'static str) {
+        match self {
+            Self::NotFound => (Code::NotFound, "PROCESS_NOT_FOUND"),
+            Self::AlreadyExists => (Code::AlreadyExists, "PROCESS_ALREADY_EXISTS"),
+            Self::Invalid { .. } => (Code::InvalidArgument, "INVALID_REQUEST"),
+            Self::FailedPrecondition => (Code::FailedPrecondition, "FAILED_PRECONDITION"),
+            Self::StartFailed => (Code::FailedPrecondition, "START_FAILED"),
+            Self::Unauthenticated => (Code::Unauthenticated, "BAD_TOKEN"),
+            Self::PermissionDenied => (Code::PermissionDenied, "ROLE_TOO_LOW"),
+            Self::Unavailable => (Code::Unavailable, "SHUTTING_DOWN"),
+            Self::Busy => (Code::ResourceExhausted, "BUSY"),
+            Self::Internal => (Code::Internal, "INTERNAL"),
+        }
+    }
+
+    /// The ErrorInfo reason, also the result in the audit record.
+    pub(crate) fn reason(&self) -> &'static str {
+        self.code_and_reason().1
+    }
+}
+
+impl From<ControlError> for Status {
+    fn from(error: ControlError) -> Self {
+        let (code, reason) = error.kind.code_and_reason();
+        let mut details = ErrorDetails::new();
+        let metadata = error.hint.map(|h| (HINT.to_owned(), cut(h, MAX_HINT)));
+        details.set_error_info(reason, DOMAIN, metadata.into_iter().collect::<HashMap<_, _>>());
+        if let ErrorKind::Invalid { violations } = error.kind {
+            for Violation { field, text } in violations.into_iter().take(MAX_VIOLATIONS) {
+                details.add_bad_request_violation(cut(field, MAX_VIOLATION), cut(text, MAX_VIOLATION));
+            }
+        }
+        Status::with_error_details(code, cut(error.message, MAX_MESSAGE), details)
+    }
+}
+
+/// The text, cut on a character boundary when it is longer than `max` bytes.
+fn cut(mut text: String, max: usize) -> String {
+    if text.len() > max {
+        let room = max - '…'.len_utf8();
+        let end = text.char_indices().map(|(at, _)| at).take_while(|at| *at <= room).last();
+        text.truncate(end.unwrap_or(0));
+        text.push('…');
+    }
+    text
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn details_carry_reason_hint_and_violations() {
+        let status = Status::from(ControlError::invalid("name", "too long").with_hint("shorten it"));
+        assert_eq!((status.code(), status.message()), (Code::InvalidArgument, "too long"));
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((info.reason.as_str(), info.domain.as_str()), ("INVALID_REQUEST", "ddprocmgr"));
+        assert_eq!(info.metadata["hint"], "shorten it");
+        let bad = status.get_details_bad_request().unwrap();
+        assert_eq!(bad.field_violations[0].field, "name");
+    }
+
+    #[test]
+    fn the_longest_error_fits_into_16_kib_of_trailers() {
+        let long = "é".repeat(10_000);
+        let violations = vec![Violation { field: long.clone(), text: long.clone() }; 100];
+        let status =
+            Status::from(ControlError::new(ErrorKind::Invalid { violations }, long.clone()).with_hint(long));
+        let message = status.message().len() * 3;
+        let details = status.details().len() * 4 / 3;
+        assert!(message + details < 16 * 1024 - 512, "{message} + {details}");
+    }
+
+    #[test]
+    fn cuts_on_a_character_boundary() {
+        assert_eq!(cut("abc".into(), 3), "abc");
+        assert_eq!(cut("ééé".into(), 5), "é…");
+    }
+}

@@ -1,0 +1,255 @@
+//! The server: binds, serves the API with health and reflection on both transports, drains.
+
+use std::future::Future;
+use std::io;
+use std::net::SocketAddr;
+use std::path::{Path, PathBuf};
+use std::sync::Arc;
+use std::time::Duration;
+
+use tokio::net::{TcpListener, UnixListener};
+use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::task::JoinSet;
+use tokio_stream::wrappers::ReceiverStream;
+use tonic::transport;
+use tonic_health::ServingStatus;
+use tonic_health::server::HealthReporter;
+
+use crate::accept::{self, ListenState, Slots};
+use crate::auth::{Policy, Role};
+use crate::service::{MAX_FOLLOWERS, Service};
+use crate::socket::{self, Bound, SocketError};
+use crate::v1::process_manager_service_server::ProcessManagerServiceServer;
+use crate::{Control, DESCRIPTOR, LogSource, SERVICE, Token};
+
+/// Largest request. The largest one that makes sense is a definition; answers have no limit here.
+const MAX_REQUEST: usize = 4 * 1024 * 1024;
+/// Calls that run at the same time on one connection; further ones wait.
+const CALLS_PER_CONNECTION: usize = 32;
+/// Streams that one connection may have open.
+const STREAMS_PER_CONNECTION: u32 = 64;
+/// Largest header list of a request.
+const MAX_HEADERS: u32 = 16 * 1024;
+/// A peer that doesn't answer a ping sent after this much silence …
+const KEEPALIVE_AFTER: Duration = Duration::from_secs(30);
+/// … for this long is gone. Only while it is connected: without connections nothing wakes up.
+const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
+
+/// What the server needs to know.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Path of the Unix socket.
+    pub unix: Option<PathBuf>,
+    /// Address of the TCP port; loopback only.
+    pub tcp: Option<SocketAddr>,
+    /// How long a taken port is left alone before the next try.
+    pub tcp_retry: Duration,
+    /// The daemon's own user; it is an admin, as root is.
+    pub daemon_uid: u32,
+    /// The group whose members are operators, when it exists.
+    pub operators: Option<u32>,
+    /// What a TCP caller can present to be more than a viewer.
+    pub token: Option<Token>,
+    /// What that proves: operator where a group may read the token, admin where only the daemon's own user may.
+    pub token_role: Role,
+    /// Shows the value of a variable: itself, or a mask when the key or the value looks secret.
+    pub mask: fn(&str, &str) -> String,
+    /// Where captured output goes, for display.
+    pub log_dir: PathBuf,
+    /// How long open calls get to finish after the shutdown began.
+    pub drain: Duration,
+}
+
+/// Why the server can't start.
+#[derive(Debug, thiserror::Error)]
+pub enum BindError {
+    /// The Unix socket.
+    #[error(transparent)]
+    Socket(#[from] SocketError),
+    /// The token for TCP callers.
+    #[error("writing the token {}: {source}; check that the daemon's user may write there", path.display())]
+    Token {
+        /// Its file.
+        path: PathBuf,
+        /// The system's answer.
+        source: io::Error,
+    },
+    /// The TCP address can be reached from other hosts.
+    #[error(
+        "refusing to listen on {0}: TCP without TLS is for loopback only, since whoever reaches the port could read \
+         the token on its way; set PM_BIND_ADDRESS to 127.0.0.1:{port}, and use ssh -L for remote control", port = .0.port()
+    )]
+    NotLoopback(SocketAddr),
+}
+
+/// Bound, not yet serving.
+#[derive(Debug)]
+pub struct Server {
+    config: Config,
+    unix: Option<(UnixListener, Bound)>,
+    tcp: Option<TcpListener>,
+    tcp_state: watch::Sender<ListenState>,
+}
+
+impl Server {
+    /// Takes the socket's path, writes the token, and tries the port. A taken port is no error: see [`Server::tcp_state`].
+    ///
+    /// Must be called within a tokio runtime.
+    pub async fn bind(config: Config) -> Result<Self, BindError> {
+        if let Some(address) = config.tcp.filter(|a| !a.ip().is_loopback()) {
+            return Err(BindError::NotLoopback(address));
+        }
+        let unix = config.unix.as_deref().map(bind_unix).transpose()?;
+        // After the lock: a second daemon that is refused must not replace the token of the first.
+        if let Some(token) = &config.token {
+            token.publish().map_err(|source| BindError::Token { path: token.path().to_owned(), source })?;
+        }
+        let (tcp, state) = match config.tcp {
+            None => (None, ListenState::Disabled),
+            Some(address) => match accept::open(address).await {
+                Ok((listener, real)) => (Some(listener), ListenState::Listening(real)),
+                Err(failed) => (None, failed),
+            },
+        };
+        Ok(Self { config, unix, tcp, tcp_state: watch::Sender::new(state) })
+    }
+
+    /// The path of the Unix socket.
+    #[must_use]
+    pub fn unix_path(&self) -> Option<&Path> {
+        self.unix.as_ref().map(|(_, bound)| bound.path())
+    }
+
+    /// Whether the port is open, now and later.
+    #[must_use]
+    pub fn tcp_state(&self) -> watch::Receiver<ListenState> {
+        self.tcp_state.subscribe()
+    }
+
+    /// Serves until `shutdown` resolves, then takes no further connection, ends the log streams, and waits for open
+    /// calls, at most [`Config::drain`]. Health follows `ready`: NOT_SERVING until it is true, and while draining.
+    pub async fn serve(
+        self,
+        control: Arc<dyn Control>,
+        logs: Arc<dyn LogSource>,
+        ready: watch::Receiver<bool>,
+        shutdown: impl Future<Output = ()> + Send,
+    ) -> Result<(), transport::Error> {
+        let Self { config, unix, tcp, tcp_state } = self;
+        let policy = Policy {
+            daemon_uid: config.daemon_uid,
+            operators: config.operators,
+            token: config.token,
+            token_role: config.token_role,
+        };
+        let draining = watch::Sender::new(false);
+        let service = Service {
+            control,
+            logs,
+            policy: policy.clone(),
+            mask: config.mask,
+            log_dir: config.log_dir,
+            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+            ready: ready.clone(),
+            drain: draining.subscribe(),
+        };
+
+        let (sink, connections) = mpsc::channel(16);
+        let slots = Arc::new(Slots::new());
+        let mut acceptors = JoinSet::new();
+        let mut bound = None;
+        if let Some((listener, owner)) = unix {
+            bound = Some(owner);
+            acceptors.spawn(accept::unix(listener, policy.clone(), Arc::clone(&slots), sink.clone()));
+        }
+        if let Some(wanted) = config.tcp {
+            let rest = (policy, slots, sink.clone());
+            acceptors.spawn(accept::tcp(tcp, wanted, config.tcp_retry, tcp_state, rest));
+        }
+        // `sink` stays alive until the end: tonic stops when the stream of connections ends.
+
+        let (health, health_service) = tonic_health::server::health_reporter();
+        health.set_service_status("", ServingStatus::NotServing).await;
+        health.set_service_status(SERVICE, ServingStatus::NotServing).await;
+        let mut drain = draining.subscribe();
+        let server = router(service, health_service).serve_with_incoming_shutdown(
+            ReceiverStream::new(connections),
+            async move {
+                // An error means that the sender is gone, which is the end as well.
+                let _gone = drain.wait_for(|draining| *draining).await.is_err();
+            },
+        );
+        let mut server = std::pin::pin!(server);
+        tokio::select! {
+            ended = &mut server => return ended,
+            () = follow_readiness(&health, ready) => {}
+            () = shutdown => {}
+        }
+        health.set_service_status("", ServingStatus::NotServing).await;
+        health.set_service_status(SERVICE, ServingStatus::NotServing).await;
+        // New connections are refused from here on: the listeners and then the socket go first, so that a client sees
+        // "not running" and not a connection that nobody serves.
+        acceptors.shutdown().await;
+        drop(bound);
+        draining.send_replace(true);
+        let ended = tokio::time::timeout(config.drain, server).await;
+        drop(sink);
+        // Calls that are still open are cut; what they asked for goes on by itself.
+        ended.unwrap_or(Ok(()))
+    }
+}
+
+fn bind_unix(path: &Path) -> Result<(UnixListener, Bound), SocketError> {
+    let (listener, bound) = socket::bind(path)?;
+    let listener = UnixListener::from_std(listener).map_err(|source| SocketError::Io {
+        what: "listening on",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok((listener, bound))
+}
+
+/// Copies readiness into health; never returns.
+async fn follow_readiness(health: &HealthReporter, mut ready: watch::Receiver<bool>) {
+    loop {
+        let status =
+            if *ready.borrow_and_update() { ServingStatus::Serving } else { ServingStatus::NotServing };
+        health.set_service_status("", status).await;
+        health.set_service_status(SERVICE, status).await;
+        if ready.changed().await.is_err() {
+            std::future::pending::<()>().await;
+        }
+    }
+}
+
+fn router<H>(service: Service, health: H) -> transport::server::Router
+where
+    H: tower::Service<
+            tonic::codegen::http::Request<tonic::body::Body>,
+            Response = tonic::codegen::http::Response<tonic::body::Body>,
+            Error = std::convert::Infallible,
+        > + tonic::server::NamedService
+        + Clone
+        + Send
+        + Sync
+        + 'static,
+    H::Future: Send + 'static,
+{
+    // Python's grpcio-reflection still asks for v1alpha, buf for v1. The descriptors are compiled in, so a failure to
+    // decode them is a fault of the build, which the tests would have seen: the API is then served without reflection.
+    let described = || {
+        tonic_reflection::server::Builder::configure()
+            .register_encoded_file_descriptor_set(DESCRIPTOR)
+            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
+    };
+    transport::Server::builder()
+        .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
+        .max_concurrent_streams(STREAMS_PER_CONNECTION)
+        .http2_max_header_list_size(MAX_HEADERS)
+        .http2_keepalive_interval(Some(KEEPALIVE_AFTER))
+        .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .add_service(health)
+        .add_optional_service(described().build_v1().ok())
+        .add_optional_service(described().build_v1alpha().ok())
+        .add_service(ProcessManagerServiceServer::new(service).max_decoding_message_size(MAX_REQUEST))
+}

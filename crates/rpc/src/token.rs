@@ -1,0 +1,120 @@
+//! The bearer token: proof over TCP that the caller can read a file that only the right group can read.
+
+use std::fs::{self, OpenOptions, Permissions};
+use std::io::{self, Read as _, Write as _};
+use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown};
+use std::path::{Path, PathBuf};
+use std::{fmt, process};
+
+/// Random bytes in a token.
+const BYTES: usize = 32;
+/// A token file is one line; anything longer is not one.
+const MAX_FILE: u64 = 4 * 1024;
+
+/// A secret and the file that holds it. `Debug` doesn't show the secret.
+#[derive(Clone)]
+pub struct Token {
+    secret: String,
+    path: PathBuf,
+    group: Option<u32>,
+}
+
+impl fmt::Debug for Token {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Token").field("path", &self.path).finish_non_exhaustive()
+    }
+}
+
+impl Token {
+    /// Makes a new token for the file `path`, which will be readable by its owner, and by `group` when one is given.
+    /// [`Server::bind`](crate::Server::bind) writes the file: only once it holds the lock of the runtime directory is it
+    /// sure that this is not the token of another daemon that lives there.
+    pub fn create(path: &Path, group: Option<u32>) -> io::Result<Self> {
+        let mut random = [0_u8; BYTES];
+        fs::File::open("/dev/urandom")?.read_exact(&mut random)?;
+        let secret = random.iter().map(|b| format!("{b:02x}")).collect();
+        Ok(Self { secret, path: path.to_owned(), group })
+    }
+
+    /// Writes the file, in place of an older one. It appears under its name only with its final owner, mode and content.
+    pub(crate) fn publish(&self) -> io::Result<()> {
+        let fresh = self.path.with_extension(format!("{}.new", process::id()));
+        // A leftover of a crashed daemon that had the same pid; the directory is the daemon's own.
+        match fs::remove_file(&fresh) {
+            Err(e) if e.kind() != io::ErrorKind::NotFound => return Err(e),
+            Ok(()) | Err(_) => {}
+        }
+        let mut file = OpenOptions::new().write(true).create_new(true).mode(0o600).open(&fresh)?;
+        file.write_all(format!("{}\n", self.secret).as_bytes())?;
+        if let Some(gid) = self.group {
+            // Group first: the other way round, the daemon's own group could read it for a moment.
+            fchown(&file, None, Some(gid))?;
+            file.set_permissions(Permissions::from_mode(0o640))?;
+        }
+        fs::rename(&fresh, &self.path)
+    }
+
+    /// Reads a token from its file.
+    pub fn read(path: &Path) -> io::Result<Self> {
+        let mut text = String::new();
+        fs::File::open(path)?.take(MAX_FILE).read_to_string(&mut text)?;
+        Ok(Self { secret: text.trim().to_owned(), path: path.to_owned(), group: None })
+    }
+
+    /// The file that holds it.
+    #[must_use]
+    pub fn path(&self) -> &Path {
+        &self.path
+    }
+
+    /// The value of the `authorization` header.
+    pub(crate) fn header(&self) -> String {
+        format!("Bearer {}", self.secret)
+    }
+
+    /// Whether the value of an `authorization` header holds this token. Takes the same time wherever they differ.
+    pub(crate) fn matches(&self, header: &[u8]) -> bool {
+        let expected = self.header();
+        let differing = expected.bytes().zip(header).fold(0, |acc, (a, b)| acc | (a ^ b));
+        expected.len() == header.len() && differing == 0
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_was_created_can_be_read_and_is_private() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let first = Token::create(&path, None).unwrap();
+        assert!(!path.exists(), "not before the lock is held");
+        first.publish().unwrap();
+        let second = Token::create(&path, None).unwrap();
+        second.publish().unwrap();
+        assert_ne!(first.secret, second.secret);
+        assert_eq!(Token::read(&path).unwrap().secret, second.secret);
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
+        assert!(!format!("{second:?}").contains(&second.secret));
+    }
+
+    #[test]
+    fn a_group_can_read_it() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let own = nix::unistd::getegid().as_raw();
+        Token::create(&path, Some(own)).unwrap().publish().unwrap();
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640);
+    }
+
+    #[test]
+    fn only_the_whole_token_matches() {
+        let token = Token { secret: "abc".into(), path: PathBuf::new(), group: None };
+        assert!(token.matches(b"Bearer abc"));
+        for bad in [&b"Bearer ab"[..], b"Bearer abcd", b"Bearer abd", b"abc", b""] {
+            assert!(!token.matches(bad), "{bad:?}");
+        }
+    }
+}

@@ -1,0 +1,69 @@
+//! Each mutating call leaves a record, denied ones too; reading leaves none.
+
+use std::fmt::Write as _;
+use std::sync::{Arc, Mutex};
+
+use rpc::v1;
+use tracing::field::{Field, Visit};
+use tracing::span::{Attributes, Id, Record};
+use tracing::{Event, Metadata, Subscriber};
+
+use crate::support::Daemon;
+
+/// Collects the records of target `audit` as `field=value` lines.
+#[derive(Clone, Default)]
+struct Records(Arc<Mutex<Vec<String>>>);
+
+struct Line(String);
+
+impl Visit for Line {
+    fn record_debug(&mut self, field: &Field, value: &dyn std::fmt::Debug) {
+        write!(self.0, "{}={value:?} ", field.name()).unwrap();
+    }
+}
+
+impl Subscriber for Records {
+    fn enabled(&self, metadata: &Metadata<'_>) -> bool {
+        metadata.target() == "audit"
+    }
+    fn new_span(&self, _: &Attributes<'_>) -> Id {
+        Id::from_u64(1)
+    }
+    fn record(&self, _: &Id, _: &Record<'_>) {}
+    fn record_follows_from(&self, _: &Id, _: &Id) {}
+    fn event(&self, event: &Event<'_>) {
+        let mut line = Line(String::new());
+        event.record(&mut line);
+        self.0.lock().unwrap().push(line.0);
+    }
+    fn enter(&self, _: &Id) {}
+    fn exit(&self, _: &Id) {}
+}
+
+// One thread, so that the subscriber of this thread sees the server's tasks too.
+#[tokio::test(flavor = "current_thread")]
+async fn mutating_calls_are_recorded_with_who_what_and_result() {
+    let records = Records::default();
+    let _guard = tracing::subscriber::set_default(records.clone());
+    let daemon = Daemon::start().await;
+    let mut admin = daemon.unix().await;
+    admin.list(v1::ProcessView::Basic).await.unwrap();
+    admin.status().await.unwrap();
+    admin.stop("cccc").await.unwrap();
+    admin.start("broken").await.unwrap_err();
+    daemon.tcp(None).await.delete("web").await.unwrap_err();
+
+    let lines = records.0.lock().unwrap().clone();
+    let uid = nix::unistd::geteuid();
+    let pid = std::process::id();
+    let has = |line: &str, parts: &[&str]| parts.iter().all(|part| line.contains(part));
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    let who = format!("uid={uid} pid={pid} role=\"admin\"");
+    assert!(
+        has(&lines[0], &[&who, "StopProcess", "target_process=\"web\"", "result=\"OK\""]),
+        "{}",
+        lines[0]
+    );
+    assert!(has(&lines[1], &[&who, "StartProcess", "\"broken\"", "START_FAILED"]), "{}", lines[1]);
+    assert!(has(&lines[2], &["over TCP", "DeleteProcess", "ROLE_TOO_LOW"]), "{}", lines[2]);
+}

@@ -1,0 +1,9 @@
+//! The API over real sockets, with a fake daemon behind it.
+
+#![expect(unreachable_pub, clippy::unwrap_used, reason = "a test")]
+
+mod api;
+mod audit;
+mod discovery;
+mod support;
+mod transport;

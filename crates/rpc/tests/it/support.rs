@@ -1,0 +1,324 @@
+//! A daemon without processes: a fake `Control` and `LogSource` behind the real server, on a socket of its own.
+
+use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex};
+use std::time::Duration;
+
+use model::{
+    Change, Counters, ExecSpec, ExitReason, ExitStatus, Impact, InvocationId, KillMode, LastExit, LogSpec,
+    NextAction, NextActionKind, OnStartLimit, Origin, Output, OutputSpec, ProcessId, ProcessName,
+    ProcessSpec, ProcessView, Reason, Refusal, RestartPolicy, RestartSpec, RunId, RunNumber, RunView, Seq,
+    Signal, Snapshot, SpawnFailure, SpawnStage, State, StopSpec, Usage, Wall,
+};
+use rpc::{
+    BoxFuture, BoxStream, Client, Config, Control, ControlError, Create, DaemonStatus, Listener,
+    ListenerState, LogChunk, LogRequest, LogSource, ReloadReport, ReloadResult, Role, Server, Target, Token,
+    ViewResult,
+};
+use tokio::sync::{oneshot, watch};
+use tokio::task::JoinHandle;
+
+pub const AT: Wall = Wall(1_795_199_850_000_000_000);
+/// Longer than any step of a test takes; reached only when the test fails.
+pub const PATIENCE: Duration = Duration::from_secs(30);
+
+pub fn name(text: &str) -> ProcessName {
+    ProcessName::new(text).unwrap()
+}
+
+pub fn view(text: &str, id: &str) -> ProcessView {
+    let spec = ProcessSpec {
+        name: name(text),
+        id: id.parse::<ProcessId>().unwrap(),
+        origin: Origin::File { path: "/etc/dd-procmgrd/processes.yaml".into(), line: 7 },
+        description: "a web server".into(),
+        exec: ExecSpec {
+            program: "/usr/bin/web".into(),
+            args: vec!["--greeting".into(), "hello you".into()],
+            working_dir: None,
+            env: [("PORT".to_owned(), "80".to_owned()), ("API_KEY".to_owned(), "hunter2".to_owned())].into(),
+            inherit_env: model::InheritEnv::None,
+            user: Some("www-data".into()),
+            group: None,
+            supplementary_groups: None,
+            umask: None,
+        },
+        auto_start: true,
+        after: vec![],
+        before: vec![],
+        restart: RestartSpec {
+            policy: RestartPolicy::OnFailure,
+            delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+            jitter: 0.1,
+            stable_after: Duration::from_secs(10),
+            limit_burst: 5,
+            limit_interval: Duration::from_secs(10),
+            on_limit: OnStartLimit::Cooldown,
+            success: vec![],
+            prevent: vec![],
+        },
+        stop: StopSpec {
+            signal: Signal::TERM,
+            mode: KillMode::ControlGroup,
+            timeout: Duration::from_secs(10),
+            send_sighup: false,
+        },
+        output: OutputSpec {
+            stdout: Output::Capture,
+            stderr: Output::File("/var/log/web.err".into()),
+            log: LogSpec { journald: true, file: true, max_size: 0, max_files: 5, max_line: 1024 },
+        },
+    };
+    ProcessView {
+        spec: Arc::new(spec),
+        state: State::Running,
+        reason: Reason::Wanted,
+        since: AT,
+        wanted_up: true,
+        run: Some(RunView {
+            id: RunId(9),
+            number: RunNumber(2),
+            invocation: InvocationId(0xfeed),
+            pid: Some(4242),
+            started: AT,
+        }),
+        next: Some(NextAction { kind: NextActionKind::Kill, at: AT }),
+        last_exit: Some(LastExit {
+            run: RunNumber(1),
+            status: Some(ExitStatus::Signal { signal: Signal::KILL, core: false }),
+            reason: ExitReason::Signal,
+            at: AT,
+            ran: Duration::from_millis(1500),
+            usage: Usage { user: Duration::from_millis(3), system: Duration::ZERO, max_rss: 4096 },
+        }),
+        counters: Counters { restarts: 1, starts: 2, exits: [0, 0, 1, 0, 0], cpu: Duration::from_millis(3) },
+        problem: None,
+    }
+}
+
+/// What the fake was asked to do, and a gate that holds back the process `slow`.
+#[derive(Debug)]
+pub struct Fake {
+    pub table: Mutex<Vec<Arc<ProcessView>>>,
+    pub created: Mutex<Vec<Create>>,
+    pub opened: Mutex<Vec<LogRequest>>,
+    pub gate: watch::Sender<bool>,
+    /// Name of the last verb that began, and of the last that ended.
+    pub began: watch::Sender<String>,
+    pub ended: watch::Sender<String>,
+}
+
+impl Fake {
+    pub fn new() -> Arc<Self> {
+        let table = vec![
+            Arc::new(view("broken", "aaaa00000001")),
+            Arc::new(view("slow", "bbbb00000001")),
+            Arc::new(view("twin", "bbbb00000002")),
+            Arc::new(view("web", "cccc00000001")),
+        ];
+        Arc::new(Self {
+            table: Mutex::new(table),
+            created: Mutex::default(),
+            opened: Mutex::default(),
+            gate: watch::Sender::new(false),
+            began: watch::Sender::default(),
+            ended: watch::Sender::default(),
+        })
+    }
+
+    fn verb(&self, verb: &str, name: &ProcessName) -> BoxFuture<ViewResult> {
+        let found = self.table.lock().unwrap().iter().find(|v| v.spec.name == *name).cloned();
+        let label = format!("{verb} {name}");
+        self.began.send_replace(label.clone());
+        let (ended, mut gate) = (self.ended.clone(), self.gate.subscribe());
+        let name = name.clone();
+        Box::pin(async move {
+            if name.as_str() == "slow" {
+                gate.wait_for(|open| *open).await.unwrap();
+            }
+            ended.send_replace(label);
+            match name.as_str() {
+                "broken" => Err(Refusal::StartFailed(name, spawn_failure()).into()),
+                _ => Ok(found.unwrap()),
+            }
+        })
+    }
+}
+
+fn spawn_failure() -> SpawnFailure {
+    SpawnFailure {
+        stage: SpawnStage::Exec,
+        errno: 2,
+        subject: "/usr/bin/wbe".into(),
+        message: "No such file or directory".into(),
+        hint: "check `command`".into(),
+    }
+}
+
+impl Control for Fake {
+    fn snapshot(&self) -> Snapshot {
+        Snapshot { seq: Seq(17), processes: self.table.lock().unwrap().clone() }
+    }
+
+    fn status(&self) -> DaemonStatus {
+        let listener = |role: &str, address: &str, state| Listener {
+            role: role.to_owned(),
+            address: address.to_owned(),
+            state,
+        };
+        DaemonStatus {
+            version: "0.1.0".into(),
+            pid: 77,
+            uid: 0,
+            started: AT,
+            config_path: PathBuf::from("/etc/dd-procmgrd/processes.yaml"),
+            last_reload: Some(ReloadResult { at: AT, problems: vec!["processes.yaml:3:5: no".into()] }),
+            listeners: vec![
+                listener("control socket", "/run/x", ListenerState::Listening),
+                listener("metrics", "127.0.0.1:9090", ListenerState::Failed("in use".into())),
+                listener("control tcp", "", ListenerState::Disabled),
+            ],
+            containment: "subreaper".into(),
+        }
+    }
+
+    fn create(&self, create: Create) -> BoxFuture<ViewResult> {
+        let mut table = self.table.lock().unwrap();
+        let result = if table.iter().any(|v| v.spec.name == create.name) {
+            Err(Refusal::AlreadyExists(create.name.clone()).into())
+        } else {
+            let made = Arc::new(view(create.name.as_str(), "dddd00000001"));
+            table.push(Arc::clone(&made));
+            table.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+            Ok(made)
+        };
+        self.created.lock().unwrap().push(create);
+        Box::pin(std::future::ready(result))
+    }
+
+    fn start(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        self.verb("start", &name)
+    }
+
+    fn stop(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        self.verb("stop", &name)
+    }
+
+    fn restart(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        self.verb("restart", &name)
+    }
+
+    fn delete(&self, name: ProcessName) -> BoxFuture<Result<(), ControlError>> {
+        let result = if name.as_str() == "broken" {
+            Err(Refusal::Busy.into())
+        } else {
+            self.table.lock().unwrap().retain(|v| v.spec.name != name);
+            Ok(())
+        };
+        Box::pin(std::future::ready(result))
+    }
+
+    fn reload(&self) -> BoxFuture<Result<ReloadReport, ControlError>> {
+        let changes = vec![Change { name: name("web"), impact: Impact::Restart, keys: vec!["args", "env"] }];
+        let problems = vec!["processes.yaml:3:5: no".to_owned()];
+        Box::pin(std::future::ready(Ok(ReloadReport { changes, problems })))
+    }
+}
+
+impl LogSource for Fake {
+    fn open(&self, request: LogRequest) -> Result<BoxStream<Result<LogChunk, ControlError>>, ControlError> {
+        if request.name.as_str() == "broken" {
+            return Err(ControlError::new(rpc::ErrorKind::FailedPrecondition, "broken has no log")
+                .with_hint("its output goes to null"));
+        }
+        let follow = request.follow;
+        self.opened.lock().unwrap().push(request);
+        let first =
+            LogChunk { data: b"one\ntwo\n".to_vec(), stream: Some(model::Stream::Stdout), dropped: 3 };
+        use tokio_stream::StreamExt as _;
+        let head = tokio_stream::once(Ok(first));
+        Ok(if follow { Box::pin(head.chain(tokio_stream::pending())) } else { Box::pin(head) })
+    }
+}
+
+pub fn mask(key: &str, value: &str) -> String {
+    if key.contains("KEY") { "<secret>".to_owned() } else { value.to_owned() }
+}
+
+/// A served fake.
+pub struct Daemon {
+    pub dir: tempfile::TempDir,
+    pub fake: Arc<Fake>,
+    pub socket: PathBuf,
+    pub tcp: rpc::ListenState,
+    pub token: Token,
+    pub ready: watch::Sender<bool>,
+    stop: Option<oneshot::Sender<()>>,
+    served: JoinHandle<()>,
+}
+
+impl Daemon {
+    pub async fn start() -> Self {
+        Self::with(|_| {}).await
+    }
+
+    /// Starts with a changed configuration.
+    pub async fn with(change: impl FnOnce(&mut Config)) -> Self {
+        let dir = tempfile::tempdir().unwrap();
+        let token = Token::create(&dir.path().join("token"), None).unwrap();
+        let mut config = config(dir.path(), &token);
+        change(&mut config);
+        let server = Server::bind(config).await.unwrap();
+        let (socket, tcp) = (server.unix_path().unwrap().to_owned(), server.tcp_state().borrow().clone());
+        let fake = Fake::new();
+        let ready = watch::Sender::new(true);
+        let (stop, stopped) = oneshot::channel::<()>();
+        let (control, logs, readiness) = (Arc::clone(&fake), Arc::clone(&fake), ready.subscribe());
+        let served = tokio::spawn(async move {
+            let end = async move { stopped.await.unwrap_or(()) };
+            server.serve(control, logs, readiness, end).await.unwrap();
+        });
+        Self { dir, fake, socket, tcp, token, ready, stop: Some(stop), served }
+    }
+
+    pub async fn unix(&self) -> Client {
+        Client::connect(&Target::Unix(self.socket.clone()), PATIENCE).await.unwrap()
+    }
+
+    pub fn port(&self) -> std::net::SocketAddr {
+        match self.tcp {
+            rpc::ListenState::Listening(address) => address,
+            ref other => panic!("{other:?}"),
+        }
+    }
+
+    pub async fn tcp(&self, token: Option<&Token>) -> Client {
+        let target = Target::Tcp(self.port().to_string(), token.cloned());
+        Client::connect(&target, PATIENCE).await.unwrap()
+    }
+
+    pub fn begin_stop(&mut self) {
+        self.stop.take().unwrap().send(()).unwrap();
+    }
+
+    pub async fn stopped(self) -> tempfile::TempDir {
+        tokio::time::timeout(PATIENCE, self.served).await.unwrap().unwrap();
+        self.dir
+    }
+}
+
+pub fn config(dir: &Path, token: &Token) -> Config {
+    Config {
+        unix: Some(dir.join("control.sock")),
+        tcp: Some(([127, 0, 0, 1], 0).into()),
+        tcp_retry: Duration::from_millis(20),
+        daemon_uid: nix::unistd::geteuid().as_raw(),
+        operators: None,
+        token: Some(token.clone()),
+        token_role: Role::Operator,
+        mask,
+        log_dir: "/var/log/dd-procmgrd".into(),
+        drain: PATIENCE,
+    }
+}

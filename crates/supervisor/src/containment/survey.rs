@@ -1,0 +1,156 @@
+//! Looking at the processes of one run, and signalling them.
+
+use std::collections::BTreeMap;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
+
+use model::{ExitStatus, RunId, Signal, Usage};
+use nix::errno::Errno;
+use nix::sys::signal::{Signal as Nix, killpg};
+use nix::unistd::Pid;
+use sys::pidfd::{self, Wait};
+
+use super::census::{Identity, Member};
+use super::{Body, Runs};
+use crate::poller::{Poller, Token};
+
+/// Survivors watched at a time per run: a prefork server that was killed may leave thousands, and each costs a
+/// descriptor. The others are watched as these go.
+const WATCHED: usize = 256;
+
+impl Runs {
+    /// Everything of this run that is alive, the main process included.
+    pub(super) fn members(&mut self, run: RunId) -> Vec<Member> {
+        let Some(entry) = self.runs.get(&run) else { return Vec::new() };
+        let main = matches!(entry.body, Body::Main { .. }).then_some(entry.leader);
+        let Some(leaf) = &entry.leaf else { return self.census.members(run, main) };
+        loop {
+            let pids = leaf.pids().unwrap_or_default();
+            let found = pids.len();
+            let members: Vec<Member> = pids.into_iter().filter_map(Member::alive).collect();
+            if !members.is_empty() || found == 0 || main.is_some() {
+                return members;
+            }
+            // All of them died after the list was read, and may have forked before.
+        }
+    }
+
+    /// SIGKILL to everything that is there now.
+    pub(super) fn strike(&mut self, run: RunId) {
+        let Some(entry) = self.runs.get(&run) else { return };
+        if let Some(leaf) = &entry.leaf
+            && leaf.kill().is_ok()
+        {
+            return;
+        }
+        let (leader, uid) = (entry.leader, entry.uid);
+        if let Body::Main { pidfd, .. } = &entry.body {
+            send(pidfd.as_fd(), Signal::KILL, uid);
+        }
+        let members = self.members(run);
+        // The kernel signals a group in one go: nothing in it can fork its way out, as it could from a list. The
+        // number still means this run's group as long as one of its members is in it.
+        if members.iter().any(|m| m.group == leader)
+            && let Ok(leader) = i32::try_from(leader)
+        {
+            let _each_member_follows = killpg(Pid::from_raw(leader), Nix::SIGKILL);
+        }
+        for member in members {
+            deliver(member.id, Signal::KILL, uid);
+        }
+    }
+
+    /// Finds out what is alive of a run whose main process is gone, watches it, and kills it if that is wanted.
+    pub(super) fn survey(&mut self, run: RunId, poller: &Poller) {
+        loop {
+            let members = self.members(run);
+            let Some(entry) = self.runs.get_mut(&run) else { return };
+            let killing = entry.killing && !members.is_empty();
+            let Body::Remains { watched, told } = &mut entry.body else { return };
+            let over = members.is_empty() && !told.is_empty();
+            *told = members.iter().map(|m| m.id.pid).collect();
+            told.sort_unstable();
+            let settled = watch(run, watched, &members, poller);
+            if killing {
+                self.strike(run);
+            }
+            if over {
+                // Not even a zombie is left when the end is told. (A cgroup does not list them.)
+                self.census.forget_list();
+                self.census.refresh();
+            }
+            if settled {
+                return;
+            }
+            // All that was found died before it could be watched; what it forked meanwhile is found by looking again.
+            self.census.forget_list();
+        }
+    }
+}
+
+/// Watches `members`, and no more what is not among them. False when there are members but none could be watched
+/// because they died meanwhile.
+fn watch(run: RunId, watched: &mut BTreeMap<Identity, OwnedFd>, members: &[Member], poller: &Poller) -> bool {
+    watched.retain(|id, fd| {
+        let stays = members.iter().any(|m| m.id == *id);
+        if !stays {
+            poller.remove(&*fd);
+        }
+        stays
+    });
+    let mut died = false;
+    for member in members {
+        if watched.len() >= WATCHED {
+            break;
+        }
+        if watched.contains_key(&member.id) {
+            continue;
+        }
+        match member.id.open() {
+            Ok(fd) => {
+                if poller.add(&fd, Token::Leftover(run)).is_ok() {
+                    watched.insert(member.id, fd);
+                }
+            }
+            Err(Errno::ESRCH) => died = true,
+            // Out of descriptors: SIGCHLD tells of the death of those that were adopted.
+            Err(_) => {}
+        }
+    }
+    !died || !watched.is_empty()
+}
+
+/// Signals a process that may be gone, and never another one that got its pid.
+pub(super) fn deliver(id: Identity, signal: Signal, uid: u32) {
+    if let Ok(pidfd) = id.open() {
+        send(pidfd.as_fd(), signal, uid);
+    }
+}
+
+/// Signals a process, as the daemon or as `uid`. One that is gone already is no error: its end is on its way. One
+/// that may not be signalled at all (it changed its user) is no error either: it stays, and is shown as a survivor.
+pub(super) fn send(pidfd: BorrowedFd<'_>, signal: Signal, uid: u32) {
+    let _gone_or_out_of_reach = pidfd::send_signal_as(pidfd, signal.number(), uid);
+}
+
+/// Takes the status of a dead child; `None` = it is not dead.
+pub(super) fn reap(pidfd: BorrowedFd<'_>) -> Option<(ExitStatus, Usage)> {
+    match pidfd::reap(pidfd) {
+        Ok(None) => None,
+        Ok(Some(exit)) => {
+            let usage = Usage { user: exit.user, system: exit.system, max_rss: exit.max_rss };
+            Some((status(exit.status), usage))
+        }
+        // Somebody else took the status of our child. It is dead all the same.
+        Err(_) => Some((ExitStatus::Unknown, Usage::default())),
+    }
+}
+
+fn status(wait: Wait) -> ExitStatus {
+    match wait {
+        Wait::Code(code) => u8::try_from(code & 0xff).map_or(ExitStatus::Unknown, ExitStatus::Code),
+        Wait::Signal { signo, core } => match Signal::from_number(signo) {
+            Some(signal) => ExitStatus::Signal { signal, core },
+            None => ExitStatus::Unknown,
+        },
+    }
+}

@@ -1,0 +1,156 @@
+//! Starting the supervisor, and the handle through which everybody else speaks with it.
+
+use std::collections::BTreeMap;
+use std::ffi::OsString;
+use std::io;
+use std::sync::Arc;
+use std::thread::{Builder, JoinHandle};
+use std::time::Duration;
+
+use model::{Command, Refusal, Snapshot};
+use nix::sys::signal::{SigSet, Signal};
+use nix::sys::signalfd::{SfdFlags, SignalFd};
+
+use crate::board::Board;
+use crate::containment::{Containment, Runs};
+use crate::driver::{Driver, Shared, Turn, Turns};
+use crate::inbox::{Inbox, ReplyFn};
+use crate::machine::Machine;
+use crate::poller::{Poller, Token};
+use crate::spawner::{Pool, Spawners};
+use crate::stdio::{Observer, StdioProvider};
+
+/// How the supervisor is set up.
+#[derive(Clone, Debug)]
+pub struct Config {
+    /// Threads that spawn, at least 1.
+    pub spawners: usize,
+    /// How descendants are known.
+    pub containment: Containment,
+    /// The daemon's own environment: what `inherit_env` takes from, and LANG.
+    pub base_env: BTreeMap<OsString, OsString>,
+}
+
+impl Config {
+    /// Two threads that vfork side by side already start processes faster than one loop that does nothing else; more
+    /// of them wait for the same kernel locks.
+    pub const SPAWNERS: usize = 2;
+}
+
+/// The supervisor could not be started. Nothing has been spawned.
+#[derive(Debug, thiserror::Error)]
+#[error("the supervisor can't start: {what}: {source}")]
+pub struct StartError {
+    /// What could not be had.
+    pub what: &'static str,
+    /// Why.
+    pub source: io::Error,
+}
+
+/// How long the supervisor's turns took.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+pub struct TurnStats {
+    /// Turns so far.
+    pub count: u64,
+    /// The longest one.
+    pub longest: Duration,
+    /// All together, without the time asleep.
+    pub total: Duration,
+}
+
+/// Speaks with the supervisor. Cheap to clone; the supervisor lives on when the last one is dropped.
+#[derive(Clone, Debug)]
+pub struct Handle {
+    shared: Arc<Shared>,
+}
+
+impl Handle {
+    /// Asks for something. `reply` is called once with the outcome, on the supervisor's thread: it must not block.
+    ///
+    /// # Errors
+    /// [`Refusal::Busy`] when 64 commands wait already, [`Refusal::ShuttingDown`] after the end; `reply` is dropped
+    /// then, not called.
+    pub fn submit(&self, command: Command, reply: ReplyFn) -> Result<(), Refusal> {
+        self.shared.inbox.submit(command, reply)
+    }
+
+    /// All processes as of the last turn. Costs one pointer copy per process.
+    #[must_use]
+    pub fn snapshot(&self) -> Snapshot {
+        self.shared.board.snapshot()
+    }
+
+    /// How long turns take.
+    #[must_use]
+    pub fn turns(&self) -> TurnStats {
+        self.shared.turns.read()
+    }
+}
+
+/// Starts the supervisor's thread and its spawners. It ends after [`Command::Shutdown`] was answered.
+///
+/// SIGCHLD must be blocked in every thread of the process, the main thread first of all; see the crate's page.
+///
+/// # Errors
+/// When the kernel refuses a descriptor, a thread or the role of a subreaper, or when /proc can't be read.
+pub fn start(
+    config: Config,
+    stdio: Arc<dyn StdioProvider>,
+    observer: Box<dyn Observer>,
+) -> Result<(Handle, JoinHandle<()>), StartError> {
+    let Config { spawners, containment, base_env } = config;
+    // With cgroups, too: whoever is told that a process is stopped should not find its zombies at init's.
+    sys::tree::become_subreaper().map_err(failed("becoming a subreaper"))?;
+    let delegated = match containment {
+        Containment::Cgroup(delegated) => Some(delegated),
+        Containment::Subreaper => {
+            sys::tree::orphans().map_err(failed("reading the list of children in /proc"))?;
+            None
+        }
+    };
+    let mut sigchld = SigSet::empty();
+    sigchld.add(Signal::SIGCHLD);
+    let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
+    let children = SignalFd::with_flags(&sigchld, flags).map_err(failed("a signalfd"))?;
+    let inbox = Inbox::new().map_err(failed("an eventfd"))?;
+    let poller = Poller::new().map_err(failed("an epoll instance"))?;
+    poller.add(&inbox, Token::Inbox).map_err(failed("watching the inbox"))?;
+    poller.add(&children, Token::Children).map_err(failed("watching for dead children"))?;
+
+    let shared = Arc::new(Shared { inbox, board: Board::default(), turns: Turns::default() });
+    let pool = Pool { shared: Arc::clone(&shared), stdio: Arc::clone(&stdio), delegated, base_env };
+    let spawners = Spawners::start(spawners, pool).map_err(failed("the spawner threads"))?;
+    let driver = Driver {
+        machine: Machine::new(sys::random_u64()),
+        runs: Runs::default(),
+        poller,
+        children,
+        spawners,
+        stdio,
+        observer,
+        shared: Arc::clone(&shared),
+        turn: Turn::default(),
+    };
+    let guard = CloseOnExit(Arc::clone(&shared));
+    let body = move || {
+        let _guard = guard;
+        // A blocked signal is what makes the kernel keep it for the signalfd.
+        let _can_not_fail = sigchld.thread_block();
+        driver.run();
+    };
+    let thread = Builder::new().name("supervisor".into()).spawn(body).map_err(failed("its thread"))?;
+    Ok((Handle { shared }, thread))
+}
+
+/// Should the supervisor's thread ever panic, callers are refused instead of waiting for ever.
+struct CloseOnExit(Arc<Shared>);
+
+impl Drop for CloseOnExit {
+    fn drop(&mut self) {
+        drop(self.0.inbox.close());
+    }
+}
+
+fn failed<E: Into<io::Error>>(what: &'static str) -> impl FnOnce(E) -> StartError {
+    move |source| StartError { what, source: source.into() }
+}

@@ -1,0 +1,10 @@
+//! The driver with real children, a private supervisor per test. What has to be alone in its process stands in
+//! `driver_alone`.
+
+#![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
+
+mod commands;
+mod execution;
+mod failures;
+mod lifecycle;
+mod support;

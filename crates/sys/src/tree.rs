@@ -1,0 +1,179 @@
+//! The descendants of a process without cgroups: /proc, and being the process that orphans are given to.
+//!
+//! Everything here is a look at something that changes: an entry that vanishes during the walk is no error, it has
+//! just ended. A pid is only a number: compare [`Stat::start_ticks`] before acting on one that was noted earlier.
+
+mod stat;
+
+use std::collections::HashSet;
+use std::fs::{self, File};
+use std::io::{self, Read};
+use std::path::Path;
+
+use nix::sys::prctl;
+use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
+use nix::unistd::Pid;
+
+pub use stat::{Stat, stat};
+
+/// An environment is read up to here: what a program may be given in all (6 MiB, execve(2)).
+const ENVIRON_MAX: u64 = 6 << 20;
+
+/// From now on, descendants whose parent ends become children of this process instead of init's.
+///
+/// They become children of its first thread, as long as that lives: it must never spawn a process itself, or that
+/// one is taken for an orphan.
+///
+/// # Errors
+/// None on Linux 3.4 and later.
+pub fn become_subreaper() -> io::Result<()> {
+    Ok(prctl::set_child_subreaper(true)?)
+}
+
+/// The orphans that were given to us, zombies included: the children of our first thread. One small read.
+///
+/// # Errors
+/// Unsupported when the kernel has no lists of children (CONFIG_PROC_CHILDREN) or /proc is not mounted.
+pub fn orphans() -> io::Result<Vec<u32>> {
+    let own = std::process::id();
+    let path = format!("/proc/{own}/task/{own}/children");
+    match fs::read_to_string(&path) {
+        Ok(list) => Ok(pids(&list).collect()),
+        Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::Error::new(
+            io::ErrorKind::Unsupported,
+            format!(
+                "{path} does not exist: mount /proc, or use a kernel with CONFIG_PROC_CHILDREN or cgroups"
+            ),
+        )),
+        Err(error) => Err(error),
+    }
+}
+
+/// Takes the status of an orphan if it has ended. Never call it for a process that was spawned here: whoever holds
+/// its pidfd wants the status.
+#[must_use = "false means that it is still there"]
+pub fn reap_orphan(pid: u32) -> bool {
+    let Ok(pid) = i32::try_from(pid) else { return false };
+    let ended = waitid(Id::Pid(Pid::from_raw(pid)), WaitPidFlag::WEXITED | WaitPidFlag::WNOHANG);
+    matches!(ended, Ok(WaitStatus::Exited(..) | WaitStatus::Signaled(..)))
+}
+
+/// Appends the children of `pid`, their children and so on, parents first; not `pid` itself. Zombies are included.
+///
+/// One whose parent ends during the walk may be missed: it is an orphan now, so ask for those afterwards.
+pub fn descendants(pid: u32, found: &mut Vec<u32>) {
+    let start = found.len();
+    let mut seen = HashSet::from([pid]);
+    let mut listed = true;
+    let mut add = |parent: u32, found: &mut Vec<u32>| {
+        let known = children(parent, |child| {
+            if seen.insert(child) {
+                found.push(child);
+            }
+        });
+        listed &= known;
+    };
+    add(pid, found);
+    let mut next = start;
+    while let Some(&parent) = found.get(next) {
+        add(parent, found);
+        next += 1;
+    }
+    if !listed {
+        found.truncate(start);
+        scan(pid, found);
+    }
+}
+
+/// Calls `each` for the children of all threads of a process. False when the kernel has no lists of children.
+fn children(pid: u32, mut each: impl FnMut(u32)) -> bool {
+    // No such process (any more): no children either.
+    let Ok(threads) = fs::read_dir(format!("/proc/{pid}/task")) else { return true };
+    for thread in threads.flatten() {
+        let dir = thread.path();
+        match fs::read_to_string(dir.join("children")) {
+            Ok(list) => pids(&list).for_each(&mut each),
+            // The thread is still there, so it is the file that is missing.
+            Err(error) if error.kind() == io::ErrorKind::NotFound && dir.exists() => return false,
+            Err(_) => {}
+        }
+    }
+    true
+}
+
+/// The same by the parent of every process there is: for kernels without lists of children.
+fn scan(root: u32, found: &mut Vec<u32>) {
+    let all: Vec<(u32, u32)> = processes().filter_map(stat).map(|s| (s.pid, s.ppid)).collect();
+    let start = found.len();
+    let mut seen = HashSet::from([root]);
+    let mut parent = root;
+    let mut next = start;
+    loop {
+        found.extend(
+            all.iter().filter(|(pid, ppid)| *ppid == parent && seen.insert(*pid)).map(|(pid, _)| *pid),
+        );
+        let Some(&pid) = found.get(next) else { return };
+        (parent, next) = (pid, next + 1);
+    }
+}
+
+fn processes() -> impl Iterator<Item = u32> {
+    let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
+    entries.filter_map(|entry| entry.file_name().to_str()?.parse().ok())
+}
+
+fn pids(list: &str) -> impl Iterator<Item = u32> {
+    list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok())
+}
+
+/// Whether a process was executed with `key=value` in its environment. False, too, if we may not read it (another
+/// user's process, without CAP_SYS_PTRACE), or if it overwrote its environment.
+#[must_use]
+pub fn environ_has(pid: u32, key: &str, value: &str) -> bool {
+    let Ok(file) = File::open(Path::new("/proc").join(pid.to_string()).join("environ")) else { return false };
+    let mut environ = Vec::new();
+    if file.take(ENVIRON_MAX).read_to_end(&mut environ).is_err() {
+        return false;
+    }
+    let has = |variable: &[u8]| {
+        variable.strip_prefix(key.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
+            == Some(value.as_bytes())
+    };
+    environ.split(|b| *b == 0).any(has)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_scan_of_proc_finds_the_same_as_the_lists() {
+        use std::io::BufRead;
+        use std::process::{Command, Stdio};
+
+        let script = "sh -c 'sleep 1000 & echo $!; wait' & sleep 1000 & echo $!; echo $$; read line";
+        let mut shell = Command::new("/bin/sh");
+        shell.args(["-c", script]).stdin(Stdio::piped()).stdout(Stdio::piped());
+        let mut shell = shell.spawn().unwrap();
+        let lines = io::BufReader::new(shell.stdout.take().unwrap()).lines().take(3);
+        let pids: HashSet<u32> = lines.map(|line| line.unwrap().parse().unwrap()).collect();
+        let (mut listed, mut scanned) = (Vec::new(), Vec::new());
+        descendants(shell.id(), &mut listed);
+        scan(shell.id(), &mut scanned);
+        for pid in &listed {
+            nix::sys::signal::kill(Pid::from_raw(i32::try_from(*pid).unwrap()), nix::sys::signal::SIGKILL)
+                .unwrap();
+        }
+        drop(shell.stdin.take());
+        shell.wait().unwrap();
+        assert_eq!(listed.len(), 3, "two shells' sleeps and the inner shell");
+        assert_eq!(pids.iter().filter(|pid| listed.contains(pid)).count(), 2, "{pids:?} {listed:?}");
+        assert_eq!(listed.into_iter().collect::<HashSet<_>>(), scanned.into_iter().collect());
+    }
+
+    #[test]
+    fn lists_of_children_end_with_a_blank() {
+        assert_eq!(pids("12 345 ").collect::<Vec<_>>(), [12, 345]);
+        assert_eq!(pids("").count(), 0);
+    }
+}
