@@ -141,6 +141,24 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_every_verb_and_option() {
+        let text = include_str!("../../../docs/CLI.md");
+        for verb in Parsed::command().get_subcommands().filter(|verb| verb.get_name() != "help") {
+            assert!(text.contains(&format!("| `{}", verb.get_name())), "{}", verb.get_name());
+            for option in verb.get_arguments().filter_map(clap::Arg::get_long) {
+                let short = verb.get_arguments().find(|arg| arg.get_long() == Some(option));
+                let short = short.and_then(clap::Arg::get_short).map(|c| format!("`-{c}`"));
+                let named =
+                    text.contains(&format!("`--{option}")) || short.is_some_and(|s| text.contains(&s));
+                assert!(named, "{} --{option}", verb.get_name());
+            }
+        }
+        for option in Parsed::command().get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(text.contains(&format!("`--{option}")), "--{option}");
+        }
+    }
+
+    #[test]
     fn what_is_accepted() {
         for line in [
             "pm-cli list",

@@ -59,8 +59,8 @@ mod tests {
     fn ids_never_change() {
         let host = Host::from_machine_id("0123456789abcdef0123456789abcdef").unwrap();
         let id = |name| host.process_id(&ProcessName::new(name).unwrap()).to_string();
-        assert_eq!(id("web"), "4a3cd4c6fbb6");
-        assert_eq!(id("worker"), "2f0d0d5b6d5a");
+        assert_eq!(id("web"), "df54eca9894e");
+        assert_eq!(id("worker"), "13bbeeaed7eb");
         let other = Host::from_machine_id("fedcba9876543210fedcba9876543210").unwrap();
         assert_ne!(other.process_id(&ProcessName::new("web").unwrap()).to_string(), id("web"));
     }

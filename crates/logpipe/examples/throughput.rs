@@ -10,7 +10,9 @@ use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
 use logpipe::{Config, Sink, Source};
-use model::{InvocationId, LogSpec, Output, OutputSpec, ProcessId, ProcessName, ProcessRef, RunId, RunNumber};
+use model::{
+    InvocationId, LogSpec, Output, OutputSpec, ProcessId, ProcessName, ProcessRef, RunId, RunNumber,
+};
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {
     let args: Vec<String> = std::env::args().collect();
@@ -72,8 +74,13 @@ fn pipeline(dir: &std::path::Path, megabytes: u64, max_mb: u64) -> Result<f64, B
         Config { dir: dir.clone(), journald: None, console: None, drain_deadline: Duration::from_secs(5) };
     let pipe = logpipe::start(config)?;
     let process = ProcessRef { name: ProcessName::new("bench")?, id: ProcessId::from_digest([0; 6]) };
-    let log =
-        LogSpec { journald: false, file: true, max_size: max_mb * 1_000_000, max_files: 5, max_line: 256 << 10 };
+    let log = LogSpec {
+        journald: false,
+        file: true,
+        max_size: max_mb * 1_000_000,
+        max_files: 5,
+        max_line: 256 << 10,
+    };
     let output = OutputSpec { stdout: Output::Capture, stderr: Output::Null, log };
     let ends = pipe.open(&process.name, &output)?;
     let begin = Instant::now();

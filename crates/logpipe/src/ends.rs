@@ -77,9 +77,9 @@ impl ChildEnds {
             }
             Output::Null => null().map(OwnedFd::from).map_err(|e| plain("/dev/null", e)),
             Output::Inherit => own(stream).map_err(|e| plain("the daemon's own output", e)),
-            Output::Direct(path) => place::open_direct(path, dir)
-                .map(OwnedFd::from)
-                .map_err(|e| at_path(path, dir, e)),
+            Output::Direct(path) => {
+                place::open_direct(path, dir).map(OwnedFd::from).map_err(|e| at_path(path, dir, e))
+            }
         };
         Ok(Self {
             stdout: one(Stream::Stdout, &mut captured.stdout)?,
@@ -102,5 +102,9 @@ fn at_path(path: &Path, dir: &Path, source: io::Error) -> OutputError {
 }
 
 fn plain(subject: &str, source: io::Error) -> OutputError {
-    OutputError { subject: subject.to_owned(), hint: place::hint(Path::new(subject), Path::new("/"), &source), source }
+    OutputError {
+        subject: subject.to_owned(),
+        hint: place::hint(Path::new(subject), Path::new("/"), &source),
+        source,
+    }
 }

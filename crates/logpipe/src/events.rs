@@ -175,6 +175,5 @@ fn exit_fields(out: &mut Vec<u8>, status: ExitStatus) {
     show(out, "EXIT_STATUS", number);
 }
 
-
 #[cfg(test)]
 pub(crate) mod tests;

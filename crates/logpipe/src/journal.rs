@@ -33,6 +33,8 @@ pub(crate) const LANE_MAX: usize = 1 << 20;
 pub(crate) const TOTAL_MAX: usize = 32 << 20;
 /// Bytes of one datagram, unless one entry alone is larger. Well below the default limit of about 208 KiB.
 const DATAGRAM: usize = 128 << 10;
+/// Datagrams sent before the readers of pipes get their turn: at least what a lane holds.
+const PER_TURN: u32 = 16;
 /// Between two tries to connect.
 const RETRY: Duration = Duration::from_secs(1);
 
@@ -205,7 +207,14 @@ impl Journal {
     }
 
     /// Takes one line, or drops it. `true` = taken. The caller books it as read and queued, or as read and dropped.
-    pub(crate) fn line(&self, lane: &LaneRef, stream: Stream, prefix: &[u8], head: &[u8], mark: &str) -> bool {
+    pub(crate) fn line(
+        &self,
+        lane: &LaneRef,
+        stream: Stream,
+        prefix: &[u8],
+        head: &[u8],
+        mark: &str,
+    ) -> bool {
         let len = entry::line_len(prefix, head, mark);
         let kind = Kind::Line { stream, cut: !mark.is_empty() };
         self.push(lane, len, kind, |out| entry::line(out, prefix, head, mark))
@@ -271,6 +280,7 @@ impl Journal {
         let mut socket: Option<AsyncFd<Connected>> = None;
         // Whether the last connection has taken nothing yet: one that dies at once is not made anew at once.
         let mut unproven = false;
+        let mut in_turn = 0;
         loop {
             let lane = self.ring.borrow().front().cloned();
             let Some(lane) = lane else {
@@ -295,8 +305,11 @@ impl Journal {
             match self.send(&connected.get_ref().0, &lane) {
                 Sent::Done => {
                     unproven = false;
-                    // Readers of pipes get their turn between two datagrams.
-                    tokio::task::yield_now().await;
+                    in_turn += 1;
+                    if in_turn == PER_TURN {
+                        in_turn = 0;
+                        tokio::task::yield_now().await;
+                    }
                 }
                 Sent::Full => match connected.ready(Interest::WRITABLE).await {
                     Ok(mut ready) => {
@@ -350,7 +363,12 @@ impl Journal {
         let written = match result {
             Ok(()) => true,
             Err(e) if is(&e, &[Errno::EAGAIN, Errno::EINTR]) => return Sent::Full,
-            Err(e) if is(&e, &[Errno::ECONNREFUSED, Errno::ENOENT, Errno::ENOTCONN, Errno::ECONNRESET, Errno::EPIPE]) => {
+            Err(e)
+                if is(
+                    &e,
+                    &[Errno::ECONNREFUSED, Errno::ENOENT, Errno::ENOTCONN, Errno::ECONNRESET, Errno::EPIPE],
+                ) =>
+            {
                 self.ledger.totals().journald_errors += 1;
                 return Sent::Away;
             }

@@ -196,14 +196,16 @@ pub(crate) fn hint(path: &Path, base: &Path, error: &io::Error) -> String {
     if let Some(refused) = error.get_ref().and_then(|e| e.downcast_ref::<Refused>()) {
         return match refused {
             Refused::NotRegular => {
-                "captured output goes to regular files only; use `direct:` for a device, `null` to discard".to_owned()
+                "captured output goes to regular files only; use `direct:` for a device, `null` to discard"
+                    .to_owned()
             }
             Refused::HardLinked(_) => format!(
                 "remove the other names of the file, or choose a directory that only root can write to, for example {}",
                 base.display()
             ),
             Refused::ForeignLink { .. } => {
-                "links are followed only when root or the daemon's own user made them; write the real path".to_owned()
+                "links are followed only when root or the daemon's own user made them; write the real path"
+                    .to_owned()
             }
             Refused::NoName => "write the path of a file".to_owned(),
         };

@@ -102,6 +102,9 @@ struct Work {
     live: bool,
 }
 
+/// What a step gives back.
+type Step = (Work, Result<Option<Chunk>, LogError>);
+
 /// Lines, chunk by chunk.
 #[derive(Debug)]
 pub struct LogReader {
@@ -110,7 +113,7 @@ pub struct LogReader {
     closing: bool,
     work: Option<Work>,
     /// A step under way. Kept here so that a cancelled [`next_chunk`](Self::next_chunk) loses nothing.
-    step: Option<JoinHandle<(Work, Result<Option<Chunk>, LogError>)>>,
+    step: Option<JoinHandle<Step>>,
 }
 
 impl LogReader {
@@ -118,7 +121,9 @@ impl LogReader {
         let wanted = |s: &Stream| request.stream.is_none_or(|only| only == *s);
         let mut paths: Vec<(PathBuf, Option<Stream>)> = Vec::new();
         for stream in Stream::ALL.into_iter().filter(wanted) {
-            let Some(path) = log_path(dir, &request.process.name, request.output.of(stream)) else { continue };
+            let Some(path) = log_path(dir, &request.process.name, request.output.of(stream)) else {
+                continue;
+            };
             match paths.iter_mut().find(|(p, _)| *p == path) {
                 Some((_, of)) => *of = None,
                 None => paths.push((path, Some(stream))),
@@ -195,7 +200,8 @@ impl Work {
         for i in 0..count {
             let at = (self.turn + i) % count;
             let file = &mut self.files[at];
-            let chunk = file.next().map_err(|source| LogError::Io { path: file.path().to_owned(), source })?;
+            let chunk =
+                file.next().map_err(|source| LogError::Io { path: file.path().to_owned(), source })?;
             if chunk.is_some() {
                 self.turn = if self.live { at + 1 } else { at };
                 return Ok(chunk);

@@ -122,7 +122,13 @@ impl Store {
         Self::on_disk(path, base, limits, tail, Box::new(Real))
     }
 
-    pub(crate) fn on_disk(path: PathBuf, base: &Path, limits: Limits, tail: Arc<Tail>, disk: Box<dyn Disk>) -> Self {
+    pub(crate) fn on_disk(
+        path: PathBuf,
+        base: &Path,
+        limits: Limits,
+        tail: Arc<Tail>,
+        disk: Box<dyn Disk>,
+    ) -> Self {
         let inner = Inner {
             open: None,
             checked: Instant::now(),
@@ -357,14 +363,14 @@ impl Store {
 
     fn rotate(&self, inner: &mut Inner, errors: &mut u64) {
         let ours = inner.open.as_ref().map(|o| o.id);
-        if FileId::at(&self.path) == ours {
-            if let Err(e) = archive::rotate(&self.path, &self.base) {
-                *errors += 1;
-                inner.rotation_failed = Some(Instant::now());
-                tracing::warn!(path = %self.path.display(), error = %e, hint = place::hint(&self.path, &self.base, &e),
-                    "log file can't be rotated; it grows beyond max_size");
-                return;
-            }
+        if FileId::at(&self.path) == ours
+            && let Err(e) = archive::rotate(&self.path, &self.base)
+        {
+            *errors += 1;
+            inner.rotation_failed = Some(Instant::now());
+            tracing::warn!(path = %self.path.display(), error = %e, hint = place::hint(&self.path, &self.base, &e),
+                "log file can't be rotated; it grows beyond max_size");
+            return;
         }
         // Else somebody was faster: what the path names now is not the file that is full.
         inner.open = None;

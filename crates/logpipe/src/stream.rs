@@ -128,7 +128,7 @@ impl StreamTask {
                 ready = pipe.ready(Interest::READABLE) => {
                     let Ok(mut ready) = ready else { break };
                     match reader.turn(&pipe) {
-                        Got::Full => {}
+                        Got::Full => tokio::task::yield_now().await,
                         // Less than there was room for: the pipe was empty at that moment, and what comes now
                         // makes it ready again. The end stays ready.
                         Got::Emptied => ready.clear_ready(),
@@ -180,9 +180,11 @@ impl Tally {
 }
 
 impl Reader {
-    /// A few reads: then others get their turn.
+    /// A few reads: then others get their turn. Only one when the journal is on: a lane has room for the entries of
+    /// about one read, and its sender runs between two turns.
     fn turn(&mut self, pipe: &AsyncFd<OwnedFd>) -> Got {
-        for _ in 0..READS_PER_TURN {
+        let reads = if self.per_line() { 1 } else { READS_PER_TURN };
+        for _ in 0..reads {
             let got = self.read(pipe);
             if got != Got::Full || self.store.is_blocked() {
                 return got;

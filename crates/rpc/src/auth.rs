@@ -304,6 +304,13 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_shows_the_table() {
+        let text = include_str!("../../../docs/API.md");
+        let rows = Method::TABLE.map(|(method, role)| format!("| `{}` | {role} |\n", method.as_str()));
+        assert!(text.contains(&rows.concat()), "docs/API.md should hold\n{}", rows.concat());
+    }
+
+    #[test]
     fn a_refusal_says_who_what_and_how() {
         let (_dir, policy) = policy(Role::Operator);
         let refused = |peer, role, method| policy.check(Caller { peer, role }, method).unwrap_err();

@@ -83,6 +83,33 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_every_reason() {
+        let text = include_str!("../../../docs/API.md");
+        let kinds = [
+            ErrorKind::NotFound,
+            ErrorKind::AlreadyExists,
+            ErrorKind::Invalid { violations: vec![] },
+            ErrorKind::FailedPrecondition,
+            ErrorKind::StartFailed,
+            ErrorKind::Unauthenticated,
+            ErrorKind::PermissionDenied,
+            ErrorKind::Unavailable,
+            ErrorKind::Busy,
+            ErrorKind::Internal,
+        ];
+        for kind in kinds {
+            // The code as the documentation writes it: NOT_FOUND for NotFound.
+            let (code, reason) = kind.code_and_reason();
+            let code: String = format!("{code:?}")
+                .char_indices()
+                .flat_map(|(i, c)| [(i > 0 && c.is_uppercase()).then_some('_'), Some(c.to_ascii_uppercase())])
+                .flatten()
+                .collect();
+            assert!(text.contains(&format!("| `{reason}` | {code} |")), "{reason} {code}");
+        }
+    }
+
+    #[test]
     fn the_longest_error_fits_into_16_kib_of_trailers() {
         let long = "é".repeat(10_000);
         let violations = vec![Violation { field: long.clone(), text: long.clone() }; 100];

@@ -125,14 +125,17 @@ impl Runs {
         match (target, &entry.body) {
             (Target::Main, Body::Main { pidfd, .. }) => survey::send(pidfd.as_fd(), signal, entry.uid),
             (Target::Main, Body::Unborn | Body::Remains { .. }) => {}
-            (Target::All, body) => {
+            (Target::All, _) => {
+                // Looked up before the first signal: a main process that dies of it at once gives its children away,
+                // and the list of orphans that was read earlier in this turn does not have them.
+                let members = self.members(run);
+                let Some(entry) = self.runs.get(&run) else { return };
                 // The main process first: it may want to tell its workers itself.
-                if let Body::Main { pidfd, .. } = body {
+                if let Body::Main { pidfd, .. } = &entry.body {
                     survey::send(pidfd.as_fd(), signal, entry.uid);
                 }
-                let (leader, uid) = (entry.leader, entry.uid);
-                for member in self.members(run).into_iter().filter(|m| m.id.pid != leader) {
-                    survey::deliver(member.id, signal, uid);
+                for member in members.into_iter().filter(|m| m.id.pid != entry.leader) {
+                    survey::deliver(member.id, signal, entry.uid);
                 }
             }
         }

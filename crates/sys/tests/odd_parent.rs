@@ -58,16 +58,27 @@ fn run(order: [usize; 3]) -> io::Result<String> {
     let mut input = File::from(in_write);
     input.write_all(b"in ")?;
     drop(input);
-    let mut text = String::new();
-    File::from(out_read).read_to_string(&mut text)?;
-    text.push('|');
-    File::from(err_read).read_to_string(&mut text)?;
+    let text = format!("{}|{}", all_of(out_read)?, all_of(err_read)?);
     poll(&mut [PollFd::new(child.pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::from(30_000_u16))?;
     let status = pidfd::reap(child.pidfd.as_fd())?.map(|exit| exit.status);
     if status != Some(Wait::Code(7)) {
         return Err(io::Error::other(format!("{status:?}")));
     }
     Ok(text)
+}
+
+/// Up to the end, which must come within 30 s of the last output.
+fn all_of(pipe: OwnedFd) -> io::Result<String> {
+    let (mut pipe, mut text, mut buffer) = (File::from(pipe), Vec::new(), [0; 100]);
+    loop {
+        if poll(&mut [PollFd::new(pipe.as_fd(), PollFlags::POLLIN)], PollTimeout::from(30_000_u16))? == 0 {
+            return Err(io::ErrorKind::TimedOut.into());
+        }
+        match pipe.read(&mut buffer)? {
+            0 => return String::from_utf8(text).map_err(io::Error::other),
+            n => text.extend_from_slice(&buffer[..n]),
+        }
+    }
 }
 
 fn main() {

@@ -22,7 +22,6 @@ impl Finished {
     /// # Panics
     /// When it failed; the message holds everything known.
     #[track_caller]
-    #[must_use]
     pub fn success(self) -> String {
         assert!(self.code == 0, "should have succeeded: {self}");
         self.stdout
@@ -33,7 +32,6 @@ impl Finished {
     /// # Panics
     /// When it succeeded or failed otherwise.
     #[track_caller]
-    #[must_use]
     pub fn failure(self, code: i32) -> String {
         assert!(self.code == code, "should have failed with exit code {code}: {self}");
         self.stderr
@@ -44,7 +42,6 @@ impl Finished {
     /// # Panics
     /// When it failed or printed something else.
     #[track_caller]
-    #[must_use]
     pub fn json(self) -> serde_json::Value {
         let text = self.success();
         match serde_json::from_str(&text) {

@@ -26,7 +26,7 @@ fn a_killed_process_comes_back_with_a_new_pid_and_is_counted() {
 #[test]
 fn stop_takes_along_what_double_forked_and_left_the_session() {
     let daemon = TempDaemon::start(&format!(
-        "processes:\n  web:\n    command: {}\n    args: ['orphan=ignore=TERM+ignore=HUP+sleep', sleep]\n    stop_timeout: 500ms\n",
+        "processes:\n  web:\n    command: {}\n    args: ['orphan=ignore=TERM,ignore=HUP,sleep', sleep]\n    stop_timeout: 500ms\n",
         probe()
     ));
     until_state(&daemon, "web", "running");
@@ -99,6 +99,6 @@ fn the_daemon_stops_everything_and_leaves_nothing() {
     assert!(daemon.stop().success(), "{}", daemon.log());
     let log = daemon.log();
     let stopped =
-        |name: &str| log.find(&format!("{name} stopped")).unwrap_or_else(|| panic!("{name}: {log}"));
+        |name: &str| log.find(&format!("{name} is stopped")).unwrap_or_else(|| panic!("{name}: {log}"));
     assert!(stopped("b") < stopped("a"), "reverse order: {log}");
 }

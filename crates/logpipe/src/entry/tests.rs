@@ -52,7 +52,8 @@ fn a_lines_fields_are_those_of_the_design() {
     let keys: Vec<&str> = fields.iter().map(|(k, _)| k.as_str()).collect();
     let expected = "PRIORITY SYSLOG_IDENTIFIER PROCESS_ID PROCESS_NAME PROCESS_PID PROCESS_RUN PROCESS_INVOCATION_ID PROCESS_STREAM MESSAGE";
     assert_eq!(keys.join(" "), expected);
-    let values = ["4", "web", "000000000001", "web", "77", "3", "00000000000000000000000000000009", "stderr", "hello"];
+    let values =
+        ["4", "web", "000000000001", "web", "77", "3", "00000000000000000000000000000009", "stderr", "hello"];
     for (key, value) in keys.iter().zip(values) {
         assert_eq!(get(fields, key), value);
     }

@@ -1,7 +1,8 @@
 //! One entry for each kind of event, with a sentence, an id and its fields.
 
 use model::{
-    InvocationId, ProcessId, ProcessName, ProcessRef, RunNumber, Seq, Signal, SpawnFailure, SpawnStage, Stamp, Usage,
+    InvocationId, ProcessId, ProcessName, ProcessRef, RunNumber, Seq, Signal, SpawnFailure, SpawnStage,
+    Stamp, Usage,
 };
 
 use super::*;
@@ -11,7 +12,10 @@ pub(crate) fn event(kind: EventKind) -> Event {
     Event {
         seq: Seq(1),
         at: Stamp::default(),
-        process: ProcessRef { name: ProcessName::new("web").unwrap(), id: ProcessId::from_digest([0, 0, 0, 0, 0, 1]) },
+        process: ProcessRef {
+            name: ProcessName::new("web").unwrap(),
+            id: ProcessId::from_digest([0, 0, 0, 0, 0, 1]),
+        },
         run: Some((RunNumber(4), InvocationId(5))),
         pid: Some(812),
         kind,
@@ -73,7 +77,9 @@ fn every_kind_has_its_own_message_id_and_a_sentence_that_grep_finds() {
     ids.sort();
     ids.dedup();
     assert_eq!(ids.len(), MESSAGE_IDS.len());
-    assert!(ids.iter().all(|id| id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))));
+    assert!(
+        ids.iter().all(|id| id.len() == 32 && id.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f')))
+    );
 }
 
 #[test]
@@ -81,7 +87,12 @@ fn sentences() {
     let texts: Vec<String> = kinds().into_iter().map(|k| describe(&event(k))).collect();
     let tail = "[pid=812 run=4 process_id=000000000001]";
     assert_eq!(texts[4], format!("web started within 1.5 ms {tail}"));
-    assert_eq!(texts[5], format!("web could not start: executing the program \"/bin/nope\": No such file or directory (check command:) {tail}"));
+    assert_eq!(
+        texts[5],
+        format!(
+            "web could not start: executing the program \"/bin/nope\": No such file or directory (check command:) {tail}"
+        )
+    );
     assert_eq!(texts[6], format!("web ended with exit code 3 after 1.0 s {tail}"));
     assert_eq!(texts[7], format!("web will be restarted in 1.5 s (restart 7) {tail}"));
     assert_eq!(texts[16], format!("web ended as asked with exit code 0 after 1.0 s {tail}"));
@@ -93,7 +104,10 @@ fn what_the_event_has_becomes_fields() {
     assert_eq!((get(&all[6], "EXIT_CODE"), get(&all[6], "EXIT_STATUS")), ("exited".into(), "3".into()));
     assert_eq!((get(&all[14], "EXIT_CODE"), get(&all[14], "EXIT_STATUS")), ("killed".into(), "9".into()));
     assert_eq!(get(&all[15], "EXIT_CODE"), "dumped");
-    assert_eq!((get(&all[7], "RESTART_COUNT"), get(&all[7], "RESTART_DELAY_USEC")), ("7".into(), "1500000".into()));
+    assert_eq!(
+        (get(&all[7], "RESTART_COUNT"), get(&all[7], "RESTART_DELAY_USEC")),
+        ("7".into(), "1500000".into())
+    );
     assert_eq!(get(&all[5], "ERRNO"), "2");
     let priorities: Vec<u8> = kinds().iter().map(priority).collect();
     assert_eq!(priorities, [6, 6, 6, 3, 6, 3, 4, 6, 3, 6, 4, 4, 3, 6, 4, 3, 6]);

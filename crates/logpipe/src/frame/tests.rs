@@ -49,7 +49,8 @@ fn collect(piece: Piece<'_>, max_line: usize, seen: &mut Vec<(Vec<u8>, u64)>) {
 
 /// Mostly short lines, with NUL, invalid UTF-8 and newlines well represented.
 fn chunk() -> impl Strategy<Value = Vec<u8>> {
-    let byte = prop_oneof![3 => Just(b'\n'), 8 => Just(b'a'), 1 => Just(0u8), 1 => Just(0xff), 2 => any::<u8>()];
+    let byte =
+        prop_oneof![3 => Just(b'\n'), 8 => Just(b'a'), 1 => Just(0u8), 1 => Just(0xff), 2 => any::<u8>()];
     prop::collection::vec(byte, 0..40)
 }
 
@@ -58,7 +59,7 @@ proptest! {
     fn any_chunking_gives_the_same_lines(chunks in prop::collection::vec(chunk(), 0..12), max_line in 1usize..24) {
         let whole: Vec<u8> = chunks.concat();
         prop_assert_eq!(framed(&chunks, max_line), expected(&whole, max_line));
-        prop_assert_eq!(framed(&[whole.clone()], max_line), expected(&whole, max_line));
+        prop_assert_eq!(framed(std::slice::from_ref(&whole), max_line), expected(&whole, max_line));
         let bytewise: Vec<Vec<u8>> = whole.iter().map(|b| vec![*b]).collect();
         prop_assert_eq!(framed(&bytewise, max_line), expected(&whole, max_line));
     }

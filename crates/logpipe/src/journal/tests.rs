@@ -29,7 +29,10 @@ fn receive(socket: &UnixDatagram) -> Vec<Fields> {
 
 fn sum_of_markers(all: &[Fields]) -> u64 {
     let texts = all.iter().map(|f| get(f, "MESSAGE"));
-    texts.filter(|t| t.contains("dropped:")).map(|t| t.split(' ').next().unwrap().parse::<u64>().unwrap()).sum()
+    texts
+        .filter(|t| t.contains("dropped:"))
+        .map(|t| t.split(' ').next().unwrap().parse::<u64>().unwrap())
+        .sum()
 }
 
 #[test]
@@ -53,7 +56,8 @@ fn lines_and_events_arrive_with_their_fields() {
 fn a_journal_that_stands_still_holds_up_nobody_and_every_drop_is_counted_and_marked() {
     let (mut bed, socket, _) = bed();
     let child = bed.start(&output());
-    const LINES: u64 = 30_000;
+    // Several times what any socket and the lane hold together.
+    const LINES: u64 = 150_000;
     // Nobody receives: this returns only because the pipeline goes on reading.
     let text: String = (0..LINES).map(|i| format!("{i} {}\n", "x".repeat(60))).collect();
     say(&child.stdout, &text);
@@ -74,7 +78,8 @@ fn a_journal_that_stands_still_holds_up_nobody_and_every_drop_is_counted_and_mar
     let books = *bed.close()[0].sink(Sink::Journald).unwrap();
     assert_eq!(books.dropped, stalled.dropped);
     assert_eq!(sum_of_markers(&all), books.dropped);
-    let lines: Vec<String> = all.iter().map(|f| get(f, "MESSAGE")).filter(|t| !t.contains("dropped:")).collect();
+    let lines: Vec<String> =
+        all.iter().map(|f| get(f, "MESSAGE")).filter(|t| !t.contains("dropped:")).collect();
     assert_eq!(u64::try_from(lines.len()).unwrap(), books.written);
     let numbers = lines.iter().filter_map(|l| l.split(' ').next()?.parse::<u64>().ok());
     assert!(numbers.collect::<Vec<_>>().is_sorted_by(|a, b| a < b), "in order and none twice");
@@ -132,7 +137,9 @@ fn a_giant_line_comes_in_a_sealed_memfd() {
     let mut control = nix::cmsg_space!([std::os::fd::RawFd; 1]);
     let message =
         recvmsg::<()>(socket.as_raw_fd(), &mut iov, Some(&mut control), MsgFlags::MSG_CMSG_CLOEXEC).unwrap();
-    let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else { panic!("no descriptor") };
+    let Some(ControlMessageOwned::ScmRights(fds)) = message.cmsgs().unwrap().next() else {
+        panic!("no descriptor")
+    };
     let mut file = std::fs::File::open(format!("/proc/self/fd/{}", fds[0])).unwrap();
     let mut data = Vec::new();
     file.rewind().unwrap();

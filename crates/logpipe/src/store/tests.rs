@@ -150,7 +150,11 @@ fn what_was_there_is_kept_and_its_torn_last_line_is_ended() {
 #[test]
 fn a_full_disk_blocks_and_is_got_over_in_order() {
     let case = Case::new(0, 1);
-    case.faults.0.borrow_mut().extend([Fault::Short(3), Fault::Fail(Errno::ENOSPC), Fault::Fail(Errno::ENOSPC)]);
+    case.faults.0.borrow_mut().extend([
+        Fault::Short(3),
+        Fault::Fail(Errno::ENOSPC),
+        Fault::Fail(Errno::ENOSPC),
+    ]);
     assert!(!case.append("first\n"));
     assert!(!case.append("second\n"), "the other stream queues behind it");
     assert_eq!((case.stats().queued, case.stats().errors), (2, 1));
@@ -188,7 +192,11 @@ fn a_renamed_file_takes_lines_until_it_is_noticed_or_told() {
         case.append("a\n");
         std::fs::rename(&case.path, &moved).unwrap();
         case.append("b\n");
-        if told { case.store.reopen() } else { case.later() }
+        if told {
+            case.store.reopen();
+        } else {
+            case.later();
+        }
         case.append("c\n");
         assert_eq!(std::fs::read_to_string(&moved).unwrap(), "a\nb\n");
         assert_eq!(case.files(), ["c\n"]);

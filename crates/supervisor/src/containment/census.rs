@@ -138,14 +138,13 @@ impl Census {
         self.fresh = false;
     }
 
-    /// Everything alive below `main` and below the orphans of this run, `main` first.
+    /// Everything alive below `main` and below the orphans of this run, those included.
     pub(super) fn members(&mut self, run: RunId, main: Option<u32>) -> Vec<Member> {
         loop {
             let listed = self.refresh();
             let orphans = self.orphans.values().filter(|(_, owner)| *owner == Some(run));
-            let roots: Vec<u32> = main.into_iter().chain(orphans.map(|(member, _)| member.id.pid)).collect();
-            let mut pids = roots.clone();
-            for root in roots {
+            let mut pids: Vec<u32> = orphans.map(|(member, _)| member.id.pid).collect();
+            for root in main.into_iter().chain(pids.clone()) {
                 tree::descendants(root, &mut pids);
             }
             // One that was given away between the two looks is in both.

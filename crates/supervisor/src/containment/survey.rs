@@ -18,13 +18,14 @@ use crate::poller::{Poller, Token};
 const WATCHED: usize = 256;
 
 impl Runs {
-    /// Everything of this run that is alive, the main process included.
+    /// Everything of this run that is alive, but for the main process: that one has a pidfd already.
     pub(super) fn members(&mut self, run: RunId) -> Vec<Member> {
         let Some(entry) = self.runs.get(&run) else { return Vec::new() };
         let main = matches!(entry.body, Body::Main { .. }).then_some(entry.leader);
         let Some(leaf) = &entry.leaf else { return self.census.members(run, main) };
         loop {
-            let pids = leaf.pids().unwrap_or_default();
+            let mut pids = leaf.pids().unwrap_or_default();
+            pids.retain(|pid| Some(*pid) != main);
             let found = pids.len();
             let members: Vec<Member> = pids.into_iter().filter_map(Member::alive).collect();
             if !members.is_empty() || found == 0 || main.is_some() {
@@ -43,13 +44,15 @@ impl Runs {
             return;
         }
         let (leader, uid) = (entry.leader, entry.uid);
+        let mut grouped = false;
         if let Body::Main { pidfd, .. } = &entry.body {
+            grouped = true;
             send(pidfd.as_fd(), Signal::KILL, uid);
         }
         let members = self.members(run);
         // The kernel signals a group in one go: nothing in it can fork its way out, as it could from a list. The
-        // number still means this run's group as long as one of its members is in it.
-        if members.iter().any(|m| m.group == leader)
+        // number still means this run's group as long as one of its members, a zombie even, is in it.
+        if (grouped || members.iter().any(|m| m.group == leader))
             && let Ok(leader) = i32::try_from(leader)
         {
             let _each_member_follows = killpg(Pid::from_raw(leader), Nix::SIGKILL);

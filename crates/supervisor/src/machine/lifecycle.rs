@@ -129,9 +129,8 @@ impl Machine {
         match (nothing_left, level, stop.mode) {
             (true, ..) => self.gone(t, key),
             (false, Level::Polite { .. }, KillMode::Mixed) => self.kill(t, key),
-            (false, Level::Polite { .. }, KillMode::ControlGroup) if !asked => {
-                self.signal_politely(t, key, Target::All);
-            }
+            // Also when they were asked before: one that was forked while the signals went round has not heard it.
+            (false, Level::Polite { .. }, KillMode::ControlGroup) => self.signal_politely(t, key, Target::All),
             (false, ..) => {}
         }
     }
