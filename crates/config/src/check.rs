@@ -77,8 +77,9 @@ pub(crate) fn unknown_names(spec: &ProcessSpec, known: &BTreeSet<&ProcessName>) 
     let mut found = Vec::new();
     for (key, names) in both {
         for (index, name) in names.iter().enumerate().filter(|(_, name)| !known.contains(name)) {
-            let close =
-                crate::suggest::closest(name.as_str(), known.iter().map(|n| (n.as_str(), n.as_str())));
+            // Each comparison costs about a microsecond, and there may be ten thousand of either.
+            let candidates = known.iter().take(1000).map(|n| (n.as_str(), n.as_str()));
+            let close = crate::suggest::closest(name.as_str(), candidates);
             let hint =
                 close.map_or("define it, or remove the name".to_owned(), |n| format!("did you mean `{n}`?"));
             let mut fault = fault(key, format!("no process is called {name}"), &hint);
@@ -103,16 +104,19 @@ pub(crate) fn cycles(specs: &[ProcessSpec]) -> Vec<(ProcessName, Fault)> {
     }
     let mut found = Vec::new();
     for group in strongly_connected(&waits_for) {
+        // Beyond this size a circle for each member costs too much; all get the same one.
+        let shared = if group.len() > 50 { group.first().copied() } else { None };
+        let shared = shared.and_then(|first| circle(first, &group, &waits_for));
         for &member in &group {
-            let Some(circle) = circle(member, &group, &waits_for) else { continue };
+            let own = || circle(member, &group, &waits_for);
+            let Some(circle) = shared.clone().or_else(own) else { continue };
             let spec = &specs[member];
-            let names: Vec<&str> = circle.iter().map(|i| specs[*i].name.as_str()).collect();
             let inside =
                 |names: &[ProcessName]| names.iter().any(|n| index.get(n).is_some_and(|i| group.contains(i)));
-            let key = if inside(&spec.after) || !inside(&spec.before) { "after" } else { "before" };
-            let message = match names.as_slice() {
-                [name, _] => format!("{name} can't wait for itself"),
-                _ => format!("these wait for each other: {}", names.join(" -> ")),
+            let key = if inside(&spec.after) { "after" } else { "before" };
+            let message = match circle.as_slice() {
+                [_, _] => format!("{} can't wait for itself", spec.name),
+                circle => format!("these wait for each other: {}", circle_text(circle, specs)),
             };
             found.push((
                 spec.name.clone(),
@@ -121,6 +125,17 @@ pub(crate) fn cycles(specs: &[ProcessSpec]) -> Vec<(ProcessName, Fault)> {
         }
     }
     found
+}
+
+/// `a -> b -> a`; of a long one only the beginning.
+fn circle_text(circle: &[usize], specs: &[ProcessSpec]) -> String {
+    const SHOWN: usize = 20;
+    let mut names: Vec<&str> = circle.iter().take(SHOWN).map(|i| specs[*i].name.as_str()).collect();
+    let rest = format!("... ({} in all)", circle.len() - 1);
+    if circle.len() > SHOWN {
+        names.push(&rest);
+    }
+    names.join(" -> ")
 }
 
 /// The shortest way from a process back to itself; `None` when there is none.

@@ -11,6 +11,7 @@ mod text;
 use serde_yaml::Value;
 
 use crate::fault::Faults;
+use crate::secret::mask_line;
 use crate::tree::{Node, Yaml};
 
 pub(crate) use choice::{Flag, KillModeKind, OnLimitKind, RestartKind, SignalKind};
@@ -61,7 +62,7 @@ fn scalars<'a>(node: &'a Node, faults: &mut Faults) -> Option<Vec<&'a str>> {
     let Yaml::List(items) = &node.value else {
         let hint = match node.value.text() {
             Some(text) if text.len() < 40 && !text.contains(['\n', '"', '\\']) => {
-                format!("write it as a list: [\"{text}\"]")
+                format!("write it as a list: [\"{}\"]", mask_line(text))
             }
             _ => "write one item to a line, each after `- `".to_owned(),
         };

@@ -12,7 +12,7 @@ use crate::check::{cycles, log_conflicts, unknown_names};
 use crate::document::{Document, Role, Written, read_document, read_single};
 use crate::fault::{Fault, steps};
 use crate::keys::overlay;
-use crate::problem::{Problem, list};
+use crate::problem::{Problem, list, sort};
 use crate::resolve::{placeholder, resolve, shell_syntax};
 use crate::source::{ReadError, Source};
 
@@ -126,6 +126,7 @@ pub fn load(
         layers
             .fatal
             .extend(layers.processes.into_values().flatten().flat_map(|(_, written)| written.problems));
+        sort(&mut layers.fatal);
         return Err(LoadError::Invalid { problems: layers.fatal });
     }
     Ok(layers.finish(layout, id_of))
@@ -251,6 +252,7 @@ impl Layers {
             broken.entry(name).or_default().push(problem);
         }
         specs.retain(|spec| !broken.contains_key(&spec.name));
+        broken.values_mut().for_each(|errors| sort(errors));
         let invalid = broken.iter().map(|(name, errors)| {
             let layers = processes.get(name).map(Vec::as_slice).unwrap_or_default();
             let spec = placeholder(name, id_of(name), origin(layers), &Definition::default());
@@ -259,6 +261,7 @@ impl Layers {
         let desired =
             Desired { invalid: invalid.collect(), specs: specs.into_iter().map(Arc::new).collect() };
         problems.extend(broken.into_values().flatten());
+        sort(&mut problems);
         Loaded { desired, defaults, problems, files }
     }
 }
@@ -286,7 +289,7 @@ fn merge(
         let message = format!("no shell runs: `{word}` is handed to the program as an argument");
         let hint = Some("for a shell write `command: sh` and `args: [\"-c\", \"...\"]`".to_owned());
         let fault = Fault { path: steps("command"), on_key: false, message, hint };
-        Problem { process: None, ..located(name, layers, &fault).warning() }
+        located(name, layers, &fault).warning()
     });
     Ok((spec, warning.into_iter().collect()))
 }

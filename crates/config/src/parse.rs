@@ -262,7 +262,8 @@ impl<'de> Visitor<'de> for Seed<'_> {
                 value.at = key.at;
             }
             first = first.or(Some(key.at));
-            building.add(&key, value);
+            let quoted = self.context.source.rest_of_line(key.at).starts_with(['"', '\'']);
+            building.add(&key, value, quoted);
         }
         self.container(first.unwrap_or_default(), Yaml::Map(building.finish()))
     }
@@ -291,13 +292,14 @@ struct Building {
 }
 
 impl Building {
-    fn add(&mut self, key: &Node, value: Node) {
+    /// A quoted `<<` is a key like any other.
+    fn add(&mut self, key: &Node, value: Node, quoted_key: bool) {
         let Some(text) = key.value.text().map(str::to_owned) else {
             let message = format!("a key must be a text, this is {}", key.value);
             self.flaw("", key.at, message, "quote it");
             return;
         };
-        if text == "<<" {
+        if text == "<<" && !quoted_key {
             if !self.merges.is_empty() {
                 let hint = "merge several with a list: `<<: [*a, *b]`";
                 self.flaw("", key.at, "`<<` stands here a second time".to_owned(), hint);
@@ -346,51 +348,72 @@ impl Building {
 /// An error of the parser, in words that help.
 fn syntax_problem(context: &Context<'_>, error: &serde_yaml::Error) -> Problem {
     let source = context.source;
-    let at =
-        error.location().map(|l| Span { line: l.line(), column: l.column(), width: 1 }).unwrap_or_default();
     let text = error.to_string();
+    let at = syntax_place(source, error, &text);
     let line = source.line(at.line);
     let indent = &line[..line.len() - line.trim_start().len()];
-    let (message, hint) = if text.contains(TOO_MANY) || text.starts_with("repetition limit") {
-        let at = Span::default();
-        let message = format!("more than {} values once its aliases (`*name`) are expanded", context.limit);
-        return Problem::at(source, at, message, "write the values out, or spread them over several files");
-    } else if text.contains(TOO_DEEP) {
-        (format!("nested more than {MAX_DEPTH} levels deep"), "a definition needs four levels")
-    } else if text.contains(LONG_KEY) {
-        (format!("a key below this has more than {MAX_KEY_BYTES} bytes"), "keys are short names")
-    } else if text.starts_with("unknown anchor") {
-        (
+    let (at, message, hint) = match () {
+        () if text.contains(TOO_MANY) || text.starts_with("repetition limit") => (
+            Span::default(),
+            format!("more than {} values once its aliases (`*name`) are expanded", context.limit),
+            "write the values out, or spread them over several files",
+        ),
+        () if text.contains(TOO_DEEP) => {
+            (at, format!("nested more than {MAX_DEPTH} levels deep"), "a definition needs four levels")
+        }
+        () if text.contains(LONG_KEY) => {
+            (at, format!("a key below this has more than {MAX_KEY_BYTES} bytes"), "keys are short names")
+        }
+        () if text.starts_with("unknown anchor") => (
+            at,
             "this alias names no anchor that was defined before".to_owned(),
             "define it with `&name`, or quote the `*`",
-        )
-    } else {
-        let hint = match () {
-            () if indent.contains('\t') => "YAML is indented with spaces, this line has a tab",
-            () if text.contains("cannot start any token") => "quote the text: '...'",
-            () if text.contains("mapping values are not allowed") => {
-                "a text that contains `: ` needs quotes; or the line is indented too far"
-            }
-            () if text.contains("did not find expected key") => {
-                "check the indentation of this line and of those above"
-            }
-            () if text.contains("control characters") => {
-                "remove the character, or write it as \"\\x1b\" in double quotes"
-            }
-            () => "",
-        };
-        (format!("not YAML: {}", without_place(&text)), hint)
+        ),
+        () => (at, format!("not YAML: {}", without_places(&text)), syntax_hint(&text, indent)),
     };
     Problem::at(source, at, message, hint)
 }
 
-/// The first place stands beside the excerpt; the second (where the construct began) is worth its words.
-fn without_place(text: &str) -> String {
-    let Some((message, rest)) = text.split_once(" at line ") else { return text.to_owned() };
-    match rest.split_once(", ") {
-        Some((_, began)) => format!("{message}, {began}"),
-        None => message.to_owned(),
+/// Where the parser gave up; when that is the end of the file, where the thing began that was not closed.
+fn syntax_place(source: &Source, error: &serde_yaml::Error, text: &str) -> Span {
+    let Some(found) = error.location() else { return Span::default() };
+    if let Some((_, offset)) = text.split_once(" at position ") {
+        let digits = offset.find(|c: char| !c.is_ascii_digit()).unwrap_or(offset.len());
+        return source.span_of(offset[..digits].parse().unwrap_or_default());
     }
+    let (line, column) = match source.line(found.line()).trim().is_empty() {
+        true => place_in(text),
+        false => (found.line(), found.column()),
+    };
+    Span { line, column, width: 1 }
+}
+
+fn syntax_hint(text: &str, indent: &str) -> &'static str {
+    let known = [
+        ("cannot start any token", "quote the text: '...'"),
+        (
+            "mapping values are not allowed",
+            "a text that contains `: ` needs quotes; or the line is indented too far",
+        ),
+        ("did not find expected key", "check the indentation of this line and of those above"),
+        ("control characters", "remove the character, or write it as \"\\x1b\" in double quotes"),
+        ("unexpected end of stream", "close what begins here"),
+        ("did not find expected ',' or", "close the bracket, or put a comma between the items"),
+        ("did not find expected node content", "a value is missing, or a bracket is not closed"),
+    ];
+    if indent.contains('\t') {
+        return "YAML is indented with spaces, this line has a tab";
+    }
+    known.iter().find(|(part, _)| text.contains(part)).map_or("", |(_, hint)| hint)
+}
+
+/// A message of the parser without its places: one stands beside the excerpt, and serde_yaml's style differs.
+fn without_places(text: &str) -> String {
+    let parts = text.split(", ").map(|part| {
+        let end = part.find(" at line ").or_else(|| part.find(" at position ")).unwrap_or(part.len());
+        &part[..end]
+    });
+    parts.collect::<Vec<_>>().join(", ")
 }
 
 #[cfg(test)]

@@ -32,7 +32,8 @@ pub struct Problem {
     pub message: String,
     /// The way out.
     pub hint: Option<String>,
-    /// The process whose definition it makes unusable; `None` when it concerns no process or all of them.
+    /// The process that it is about; an error makes that process's definition unusable. `None` when it concerns no
+    /// process or all of them.
     pub process: Option<ProcessName>,
 }
 
@@ -72,8 +73,7 @@ impl Place {
             }
             match c {
                 '\t' => shown.extend(TAB.chars()),
-                c if c.is_control() || is_invisible(c) => shown.push('\u{fffd}'),
-                c => shown.push(c),
+                c => shown.push(visible(c)),
             }
         }
         let caret = caret.unwrap_or(shown.len());
@@ -99,9 +99,11 @@ impl Place {
     }
 }
 
-/// Characters that reorder or hide text on a terminal.
-fn is_invisible(c: char) -> bool {
-    matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}')
+/// The character, or `U+FFFD` for what a terminal obeys and what reorders or hides text on it.
+pub(crate) fn visible(c: char) -> char {
+    let hides =
+        matches!(c, '\u{200b}'..='\u{200f}' | '\u{2028}'..='\u{202e}' | '\u{2066}'..='\u{2069}' | '\u{feff}');
+    if c.is_control() || hides { '\u{fffd}' } else { c }
 }
 
 impl Problem {
@@ -158,7 +160,7 @@ impl fmt::Display for Problem {
             Some(Place { line, column, excerpt, caret, width }) => {
                 write!(f, "\n{:gutter$}--> {file}:{line}:{column}", "")?;
                 write!(f, "\n{:gutter$} |", "")?;
-                write!(f, "\n{line} | {excerpt}")?;
+                write!(f, "\n{line} |{}{excerpt}", if excerpt.is_empty() { "" } else { " " })?;
                 write!(f, "\n{:gutter$} | {:caret$}{}", "", "", "^".repeat(*width))?;
             }
         }
@@ -167,6 +169,14 @@ impl fmt::Display for Problem {
             None => Ok(()),
         }
     }
+}
+
+/// By file and place, as one would work through them.
+pub(crate) fn sort(problems: &mut [Problem]) {
+    problems.sort_by(|a, b| {
+        let place = |p: &Problem| p.place.as_ref().map(|place| (place.line, place.column));
+        a.file.cmp(&b.file).then_with(|| place(a).cmp(&place(b)))
+    });
 }
 
 /// Problems one below the other; at most `limit` in full, then how many more there are.

@@ -112,6 +112,14 @@ impl Source {
         }
     }
 
+    /// The place of a byte.
+    pub(crate) fn span_of(&self, byte: usize) -> Span {
+        let line = self.starts.partition_point(|start| *start <= byte);
+        let start = self.starts.get(line.saturating_sub(1)).copied().unwrap_or_default();
+        let before = self.text.get(start..byte).unwrap_or_default();
+        Span { line, column: before.chars().count() + 1, width: 1 }
+    }
+
     /// A place in this file, with its excerpt.
     pub(crate) fn place(&self, span: Span) -> Option<Place> {
         span.is_known().then(|| Place::new(self.line(span.line), span))

@@ -2,6 +2,8 @@
 
 use std::fmt;
 
+use crate::problem::visible;
+use crate::secret::mask_line;
 use crate::source::Span;
 
 /// A value and where it stands. A list or mapping stands where its key (or its first item) stands; values that came
@@ -86,10 +88,9 @@ impl fmt::Display for Yaml {
     }
 }
 
-/// A user's text in backticks: one line, at most 40 characters, nothing that a terminal obeys.
+/// A user's text in backticks: one line, at most 40 characters, nothing that a terminal obeys, no secrets.
 pub(crate) fn quoted(text: &str) -> String {
-    let mut shown: String =
-        text.chars().take(40).map(|c| if c.is_control() { '\u{fffd}' } else { c }).collect();
+    let mut shown: String = mask_line(text).chars().take(40).map(visible).collect();
     if text.chars().nth(40).is_some() {
         shown.push_str("...");
     }

@@ -66,7 +66,7 @@ fn same_after_round_trip(definition: &Definition) -> Result<(), TestCaseError> {
 
 /// Texts that YAML is known to be difficult about, and all others.
 fn text() -> impl Strategy<Value = String> {
-    let odd = [
+    const ODD: &[&str] = &[
         "",
         " ",
         "~",
@@ -114,7 +114,7 @@ fn text() -> impl Strategy<Value = String> {
         "\u{1b}[31m",
     ];
     prop_oneof![
-        2 => select(&odd[..]).prop_map(str::to_owned),
+        2 => select(ODD).prop_map(str::to_owned),
         3 => "[ -~]{0,20}",
         1 => "\\PC{0,20}",
         1 => any::<String>().prop_map(|text| text.replace('\0', "")),
@@ -242,7 +242,7 @@ const GOOD: &str = include_str!("cases/good_values/input.yaml");
 
 /// A good file with some parts replaced, doubled or cut out.
 fn mutated() -> impl Strategy<Value = Vec<u8>> {
-    let bits = [
+    const BITS: &[&str] = &[
         "",
         "\n",
         " ",
@@ -276,7 +276,7 @@ fn mutated() -> impl Strategy<Value = Vec<u8>> {
         "log:",
         "command: ",
     ];
-    let edit = (any::<prop::sample::Index>(), 0_usize..8, select(&bits[..]));
+    let edit = (any::<prop::sample::Index>(), 0_usize..8, select(BITS));
     vec(edit, 1..6).prop_map(|edits| {
         let mut text: Vec<char> = GOOD.chars().collect();
         for (at, cut, insert) in edits {

@@ -113,6 +113,11 @@ impl App {
         }
         app.desk.ready.store(true, Ordering::Release);
         ready.send_replace(true);
+        tracing::info!(
+            "ready; {}; logs in {}",
+            app.desk.listeners.sentence(),
+            settings.layout.log_dir.display()
+        );
         systemd::tell(&[NotifyState::Ready]);
         Ok(app)
     }
@@ -159,7 +164,7 @@ impl App {
         self.io.spawn(async move {
             systemd::tell(&[NotifyState::Reloading, systemd::monotonic_now()]);
             // What went wrong is in the log and in `pm-cli status`; nothing that runs was touched.
-            drop(definitions.load(Main::Required).await);
+            drop(definitions.reload().await);
             systemd::tell(&[NotifyState::Ready]);
         });
     }

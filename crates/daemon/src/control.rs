@@ -4,7 +4,6 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use config::Main;
 use model::{Command, ProcessName, Reply, Snapshot, Wall};
 use rpc::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, LogChunk, LogRequest, LogSource,
@@ -81,7 +80,7 @@ impl Control for Desk {
 
     fn reload(&self) -> BoxFuture<Result<ReloadReport, ControlError>> {
         let definitions = Arc::clone(&self.definitions);
-        Box::pin(async move { definitions.load(Main::Required).await })
+        Box::pin(async move { definitions.reload().await })
     }
 }
 
@@ -105,7 +104,7 @@ impl metrics::Source for Desk {
         let turns = self.supervisor.turns();
         metrics::DaemonFacts {
             reload: metrics::Reload {
-                successful: outcomes.last.is_some_and(|r| r.problems.is_empty()),
+                successful: outcomes.good,
                 last_success: outcomes.last_success,
             },
             turns: metrics::Turns { count: turns.count, total: turns.total, longest: turns.longest },

@@ -3,6 +3,7 @@
 
 use std::sync::Arc;
 use std::sync::Mutex as StdMutex;
+use std::sync::atomic::{AtomicBool, Ordering};
 
 use anyhow::Result;
 use config::{Layout, Loaded, Main};
@@ -25,12 +26,16 @@ pub(crate) struct Definitions {
     last: StdMutex<Outcomes>,
     /// `defaults:` of the last load: they apply to what is created over the API, too.
     defaults: StdMutex<Definition>,
+    /// Whether the main file was there at the last good load: only then can it vanish.
+    has_main: AtomicBool,
 }
 
 /// How the last load went, and when the last good one was.
 #[derive(Clone, Debug, Default)]
 pub(crate) struct Outcomes {
     pub(crate) last: Option<ReloadResult>,
+    /// Whether everything that was read is in force; warnings do not count.
+    pub(crate) good: bool,
     pub(crate) last_success: Option<Wall>,
 }
 
@@ -43,11 +48,19 @@ impl Definitions {
             one_at_a_time: Mutex::new(()),
             last: StdMutex::default(),
             defaults: StdMutex::default(),
+            has_main: AtomicBool::new(false),
         }
     }
 
     pub(crate) fn outcomes(&self) -> Outcomes {
         locked(&self.last).clone()
+    }
+
+    /// Reads every layer again and applies what changed. A main file that is gone is an error and changes nothing:
+    /// to go on without it would stop everything that it defined.
+    pub(crate) async fn reload(self: &Arc<Self>) -> Result<ReloadReport, ControlError> {
+        let main = if self.has_main.load(Ordering::Relaxed) { Main::Required } else { Main::Optional };
+        self.load(main).await
     }
 
     /// Reads every layer and applies what changed. An error changes nothing.
@@ -56,10 +69,18 @@ impl Definitions {
         let loaded = self.read(main).await;
         let result = match loaded {
             Ok(loaded) => {
+                for problem in &loaded.problems {
+                    if problem.is_error() {
+                        tracing::error!("{problem}");
+                    } else {
+                        tracing::warn!("{problem}");
+                    }
+                }
                 let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
                 let bad = loaded.problems.iter().any(config::Problem::is_error);
                 self.note(&problems, !bad);
                 *locked(&self.defaults) = loaded.defaults;
+                self.has_main.store(loaded.files.contains(&self.layout.main), Ordering::Relaxed);
                 self.apply(loaded.desired).await.map(|changes| ReloadReport { changes, problems })
             }
             Err(error) => {
@@ -70,9 +91,6 @@ impl Definitions {
         };
         match &result {
             Ok(report) => {
-                for problem in &report.problems {
-                    tracing::error!("{problem}");
-                }
                 tracing::info!(
                     changed = report.changes.len(),
                     problems = report.problems.len(),
@@ -104,6 +122,7 @@ impl Definitions {
         let now = clock::wall();
         let mut last = locked(&self.last);
         last.last = Some(ReloadResult { at: now, problems: problems.to_vec() });
+        last.good = good;
         if good {
             last.last_success = Some(now);
         }

@@ -59,6 +59,16 @@ impl Listeners {
         enabled.map(|(listener, name)| metrics::Listener { name, up: up(listener) }).collect()
     }
 
+    /// What works, in words: for the first lines of the log.
+    pub(crate) fn sentence(&self) -> String {
+        let listening = |l: Listener| match l.state {
+            ListenerState::Listening => Some(format!("{} {}", l.role, l.address)),
+            ListenerState::Failed(_) | ListenerState::Disabled => None,
+        };
+        let parts: Vec<String> = self.list().into_iter().filter_map(listening).collect();
+        format!("listening on {}", parts.join(", "))
+    }
+
     /// What does not work, in words; empty when all is well.
     pub(crate) fn trouble(&self) -> Vec<String> {
         let failed = |l: Listener| match l.state {

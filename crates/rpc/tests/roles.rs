@@ -3,7 +3,13 @@
 //! The program re-executes itself: as nobody when it runs as root, else as the same user. The roles of that user are
 //! then a matter of the daemon's configuration, so every cell is tested with credentials that the kernel vouches for.
 
-#![expect(unreachable_pub, dead_code, clippy::unwrap_used, clippy::print_stdout, reason = "a test")]
+#![expect(
+    unreachable_pub,
+    dead_code,
+    clippy::unwrap_used,
+    clippy::print_stdout,
+    reason = "a test, with a part of the support"
+)]
 
 #[path = "it/support.rs"]
 mod support;

@@ -134,7 +134,7 @@ impl Runs {
                 if let Body::Main { pidfd, .. } = &entry.body {
                     survey::send(pidfd.as_fd(), signal, entry.uid);
                 }
-                for member in members.into_iter().filter(|m| m.id.pid != entry.leader) {
+                for member in members {
                     survey::deliver(member.id, signal, entry.uid);
                 }
             }

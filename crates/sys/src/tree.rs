@@ -8,7 +8,7 @@ mod stat;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
-use std::path::Path;
+use std::thread;
 
 use nix::sys::prctl;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -130,16 +130,26 @@ fn pids(list: &str) -> impl Iterator<Item = u32> {
 /// user's process, without CAP_SYS_PTRACE), or if it overwrote its environment.
 #[must_use]
 pub fn environ_has(pid: u32, key: &str, value: &str) -> bool {
-    let Ok(file) = File::open(Path::new("/proc").join(pid.to_string()).join("environ")) else { return false };
-    let mut environ = Vec::new();
-    if file.take(ENVIRON_MAX).read_to_end(&mut environ).is_err() {
-        return false;
-    }
+    let Ok(environ) = environ(pid) else { return false };
     let has = |variable: &[u8]| {
         variable.strip_prefix(key.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
             == Some(value.as_bytes())
     };
     environ.split(|b| *b == 0).any(has)
+}
+
+/// In the midst of execve(2) there is no environment for some microseconds, and a program that is loaded from a slow
+/// disk takes longer; so an empty one is looked at again, a few times.
+fn environ(pid: u32) -> io::Result<Vec<u8>> {
+    let mut environ = Vec::new();
+    for _attempt in 0..4 {
+        File::open(format!("/proc/{pid}/environ"))?.take(ENVIRON_MAX).read_to_end(&mut environ)?;
+        if !environ.is_empty() {
+            break;
+        }
+        thread::yield_now();
+    }
+    Ok(environ)
 }
 
 #[cfg(test)]

@@ -211,15 +211,14 @@ impl Kind for Env {
             faults.value(format!("expected a mapping, found {}", node.value), hint);
             return None;
         };
-        let variables = map.entries.iter().map(|entry| {
+        // What can't be read is left out, so that the checks see the rest.
+        let variables = map.entries.iter().filter_map(|entry| {
             faults.below(Step::Key(entry.key.clone()), |faults| {
                 let text = scalar(&entry.value, "a text", faults)?;
                 Some((entry.key.clone(), text.to_owned()))
             })
         });
-        // Collected first, so that every variable is looked at.
-        let variables: Vec<Option<(String, String)>> = variables.collect();
-        variables.into_iter().collect()
+        Some(variables.collect())
     }
 
     fn check(value: &Self::Value, faults: &mut Faults) {

@@ -90,6 +90,7 @@ fn merges_and_aliases_stand_where_they_were_written() {
     assert_eq!(at(&node, &[key("copy"), key("x")]), "1:14+1");
     assert_eq!(at(&node, &[key("copy")]), "8:1+4");
     assert!(node.flaws().is_empty());
+    assert_eq!(at(&tree("a: {\"<<\": x}"), &[key("a"), key("<<")]), "1:11+1");
 }
 
 #[test]

@@ -23,10 +23,9 @@ fn an_idle_daemon_sleeps() {
         until_state(&daemon, &format!("p{n}"), "running");
     }
     // Connections of the questions above end first; then any three seconds must be free of wake-ups.
-    let slept = eventually("three seconds without a wake-up", || {
+    eventually("three seconds without a wake-up", || {
         let before = switches(daemon.pid());
         std::thread::sleep(std::time::Duration::from_secs(3));
         (switches(daemon.pid()) == before).then_some(())
     });
-    assert_eq!(slept, ());
 }

@@ -3,7 +3,6 @@
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test")]
 
 mod api;
-mod audit;
 mod discovery;
 mod support;
 mod transport;

@@ -6,13 +6,14 @@ use std::time::{Duration, Instant};
 
 use crate::Test;
 use crate::support::{Rig, done, immortal, impatient, is_alive, kill, line, name, pid_of, sh};
-use model::{Command, EventKind, KillMode, State};
+use model::{Command, Desired, EventKind, KillMode, State};
 use nix::sys::signal::Signal as Nix;
 
 pub(crate) const TESTS: &[Test] = &[
     ("stop_finds_escaped_grandchildren", stop_finds_escaped_grandchildren),
     ("stop_kills_grandchildren_that_ignore_term", stop_kills_grandchildren_that_ignore_term),
     ("stop_signals_children_of_a_living_main", stop_signals_children_of_a_living_main),
+    ("stop_signals_children_whose_parent_dies_first", stop_signals_children_whose_parent_dies_first),
     ("a_crash_is_cleaned_up_before_the_next_start", a_crash_is_cleaned_up_before_the_next_start),
     ("a_run_does_not_pay_for_the_orphans_of_another", a_run_does_not_pay_for_the_orphans_of_another),
     ("many_leftovers_are_all_killed", many_leftovers_are_all_killed),
@@ -70,6 +71,21 @@ fn stop_signals_children_of_a_living_main() {
     let view = done(rig.ask(Command::Stop(name("pair"))));
     assert!(!is_alive(child));
     assert_eq!(view.last_exit.as_ref().and_then(|e| e.status), Some(model::ExitStatus::Code(0)));
+}
+
+/// Several are stopped in one turn, and each main process dies of the signal at once: its child is an orphan before
+/// anybody has looked for it, and still has to be asked politely.
+fn stop_signals_children_whose_parent_dies_first() {
+    let rig = Rig::new();
+    let child = "sh -c 'trap \"echo asked; exit\" TERM; echo ready; while :; do sleep 0.01; done'";
+    let names = ["a", "b", "c", "d", "e"];
+    let mut outputs = names.map(|who| {
+        rig.up(sh(who, &format!("{child} & wait")));
+        rig.output(who, 1)
+    });
+    outputs.iter_mut().for_each(|output| assert_eq!(line(output), "ready"));
+    rig.ask(Command::Apply(Desired::default())).unwrap();
+    outputs.iter_mut().for_each(|output| assert_eq!(line(output), "asked"));
 }
 
 /// The next run itself looks whether the escaped process of the last one is alive.

@@ -69,8 +69,13 @@ fn end_orphan(pid: u32) {
 #[test]
 fn a_double_forked_setsid_descendant_is_found_and_killed() {
     on_a_thread(|| {
-        let script = "(setsid sh -c 'echo $$; exec sleep 1000' </dev/null &)";
-        let (mut main, input) = start(script, "double-fork");
+        // It waits for a writer that never comes, without executing anything: in the midst of that a process has no
+        // environment to look at.
+        let dir = tempfile::tempdir().unwrap();
+        let fifo = dir.path().join("fifo");
+        nix::unistd::mkfifo(&fifo, nix::sys::stat::Mode::S_IRWXU).unwrap();
+        let script = format!("(setsid sh -c 'echo $$; read line <{}' </dev/null &)", fifo.display());
+        let (mut main, input) = start(&script, "double-fork");
         let daemon = pid(&mut main);
         // Its parent may still be on its way out, but then it is below the main process.
         let mut below = Vec::new();

@@ -1,4 +1,12 @@
 //! Each mutating call leaves a record, denied ones too; reading leaves none.
+//!
+//! A program of its own: tracing caches for the whole process which records anybody wants, so that a subscriber of one
+//! test among others, which have none, may miss some.
+
+#![expect(unreachable_pub, dead_code, clippy::unwrap_used, reason = "a test, with a part of the support")]
+
+#[path = "it/support.rs"]
+mod support;
 
 use std::fmt::Write as _;
 use std::sync::{Arc, Mutex};
@@ -8,7 +16,7 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
-use crate::support::Daemon;
+use support::Daemon;
 
 /// Collects the records of target `audit` as `field=value` lines.
 #[derive(Clone, Default)]
