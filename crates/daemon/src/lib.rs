@@ -41,6 +41,7 @@ pub fn main() -> ExitCode {
             return Ok(check::run(&settings));
         }
         logging::init(journal)?;
+        end_on_panic();
         // Before the first thread: threads inherit the mask.
         let signals = Signals::block()?;
         app::App::build(&settings, &signals, journal).map(|app| app.run(&signals))
@@ -49,6 +50,24 @@ pub fn main() -> ExitCode {
         complain(&error);
         ExitCode::from(CANNOT_START)
     })
+}
+
+/// A defect in the daemon itself (`EX_SOFTWARE` of sysexits.h).
+const DEFECT: i32 = 70;
+
+/// A panic on a thread that nothing can replace ends the daemon, so that the service manager starts a new one. The
+/// other way, processes would run on unsupervised behind an API that still answers.
+fn end_on_panic() {
+    let print = std::panic::take_hook();
+    std::panic::set_hook(Box::new(move |panic| {
+        print(panic);
+        let thread = std::thread::current();
+        let name = thread.name().unwrap_or_default();
+        if matches!(name, "main" | "supervisor" | "logpipe") || name.starts_with("spawn") {
+            #[expect(clippy::exit, reason = "there is nothing left that could return")]
+            std::process::exit(DEFECT);
+        }
+    }));
 }
 
 #[expect(clippy::print_stderr, reason = "the daemon can't start, and its log may not be there yet")]

@@ -179,7 +179,7 @@ impl RestartSpec {
     }
 }
 
-/// `kill_mode:` — who gets `kill_signal`. In every mode `stopped` means that nothing is left alive: what outlives
+/// `kill_mode:`: who gets `kill_signal`. In every mode `stopped` means that nothing is left alive: what outlives
 /// `stop_timeout` gets SIGKILL.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub enum KillMode {

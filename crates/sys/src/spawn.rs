@@ -105,8 +105,8 @@ impl Spawner {
 
     /// Executes a program in a new process.
     ///
-    /// The thread sleeps until execve is done, about 0.3 ms, or as long as the file system takes to deliver the
-    /// program. Children belong to the calling thread: if it ends, they become children of the main thread.
+    /// The thread sleeps until execve is done: well below a millisecond, or as long as the file system takes to
+    /// deliver the program. Children belong to the calling thread: if it ends, they become children of the main thread.
     ///
     /// # Errors
     /// [`SpawnError`] says where it failed. Nothing of the attempt is left: the child has been reaped.

@@ -138,7 +138,7 @@ fn null_is_null_for_output_only() {
         assert_eq!(read::<OutputKind>(yaml), Ok(Output::Null), "{yaml}");
     }
     is_refused::<OutputKind>("", "found nothing");
-    is_refused::<OutputKind>("direct:", "not an absolute path");
+    is_refused::<OutputKind>("\"direct:\"", "not an absolute path");
     is_refused::<Account>("null", "found null");
     is_refused::<Args>("[null]", "found null");
 }
