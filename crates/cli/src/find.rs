@@ -29,7 +29,9 @@ pub(crate) struct Found {
 pub(crate) async fn connect(context: &Context, global: &Global) -> Result<Found, Failure> {
     let limit = global.timeout.map_or(CONNECT, |timeout| timeout.min(CONNECT));
     let mut looked = String::new();
-    for target in targets(context, global) {
+    let (targets, variable) = targets(context, global);
+    let said = variable.map_or(String::new(), |name| format!(" (from {name})"));
+    for target in targets {
         match Client::connect(&target, limit).await {
             Ok(client) => {
                 let own = matches!(&target, Target::Unix(path) if !path.starts_with(&context.system_dir))
@@ -37,7 +39,7 @@ pub(crate) async fn connect(context: &Context, global: &Global) -> Result<Found,
                 return Ok(Found { client: client.with_timeout(global.timeout), own });
             }
             Err(ClientError::Unreachable { target, why }) => {
-                looked.push_str(&format!("\n  {target}: {why}"));
+                looked.push_str(&format!("\n  {target}{said}: {why}"));
             }
             Err(other) => return Err(Failure::new(FAILED, other.to_string())),
         }
@@ -52,24 +54,29 @@ pub(crate) async fn connect(context: &Context, global: &Global) -> Result<Found,
     Err(Failure::new(UNREACHABLE, format!("no daemon answers; looked at{looked}")).with_hint(hint))
 }
 
-/// What was said explicitly is the only place; else the user's own daemon, the system's, and its TCP port.
-fn targets(context: &Context, global: &Global) -> Vec<Target> {
-    let said = |socket: Option<&str>, host: Option<&str>| match (socket, host) {
-        (Some(path), _) => Some(vec![Target::Unix(path.into())]),
-        (None, Some(host)) => Some(vec![Target::Tcp(host.to_owned(), token(context))]),
-        (None, None) => None,
-    };
-    if let Some(only) = said(global.socket.as_deref(), global.host.as_deref())
-        .or_else(|| said(context.var("PM_SOCKET"), context.var("PM_HOST")))
-    {
-        return only;
+/// What was said explicitly is the only place, and the variable that said it; else the user's own daemon, the system's,
+/// and its TCP port.
+fn targets(context: &Context, global: &Global) -> (Vec<Target>, Option<&'static str>) {
+    let unix = |path: &str| vec![Target::Unix(path.into())];
+    let tcp = |address: &str| vec![Target::Tcp(address.to_owned(), token(context))];
+    if let Some(path) = &global.socket {
+        return (unix(path), None);
+    }
+    if let Some(address) = &global.host {
+        return (tcp(address), None);
+    }
+    if let Some(path) = context.var("PM_SOCKET") {
+        return (unix(path), Some("PM_SOCKET"));
+    }
+    if let Some(address) = context.var("PM_HOST") {
+        return (tcp(address), Some("PM_HOST"));
     }
     let mut targets = Vec::new();
     targets.extend(user_dir(context).map(|dir| Target::Unix(dir.join(SOCKET))));
     targets.push(Target::Unix(context.system_dir.join(SOCKET)));
     let address = context.var("PM_BIND_ADDRESS").unwrap_or(DEFAULT_ADDRESS);
-    targets.push(Target::Tcp(address.to_owned(), token(context)));
-    targets
+    targets.extend(tcp(address));
+    (targets, None)
 }
 
 /// The runtime directory of the user's own daemon.
@@ -106,7 +113,7 @@ mod tests {
             width: None,
             color: false,
         };
-        targets(&context, global).iter().map(ToString::to_string).collect()
+        targets(&context, global).0.iter().map(ToString::to_string).collect()
     }
 
     #[test]

@@ -56,11 +56,12 @@ pub(crate) fn state_word(state: State) -> String {
     word(state.as_str_name(), "STATE_")
 }
 
-/// How long the live run has been up.
+/// How long the live run has been up, in whole seconds: what is shown is older than a millisecond anyway.
 pub(crate) fn uptime(process: &v1::Process, now: Wall) -> Option<Duration> {
     let run = process.run.as_ref()?;
     run.pid?;
-    Some(now.since(units::wall(run.start_time.as_ref()?)))
+    let up = now.since(units::wall(run.start_time.as_ref()?));
+    Some(Duration::from_secs(up.as_secs()))
 }
 
 /// `exit code 3`, `SIGSEGV (core dumped)`, `could not start`.

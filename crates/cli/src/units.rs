@@ -4,32 +4,53 @@ use std::time::Duration;
 
 use model::{Output, Wall};
 
-/// Seconds as a number, or with a unit: `5`, `0.5`, `500ms`, `5s`, `2m`, `1h`.
+/// Units of time in seconds, the largest first.
+const TIME_UNITS: [(&str, f64); 7] =
+    [("d", 86_400.0), ("h", 3_600.0), ("m", 60.0), ("s", 1.0), ("ms", 1e-3), ("us", 1e-6), ("ns", 1e-9)];
+
+/// A time as in processes.yaml: seconds as a number, or numbers with units, the largest first: `5`, `0.5`, `500ms`,
+/// `2m`, `1h30m`.
 pub(crate) fn parse_duration(text: &str) -> Result<Duration, String> {
-    let split = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (number, unit) = text.split_at(split);
-    let scale = match unit {
-        "ms" => 0.001,
-        "" | "s" => 1.0,
-        "m" => 60.0,
-        "h" => 3600.0,
-        _ => return Err(format!("{unit:?} is not a unit; use ms, s, m or h")),
-    };
-    let value: f64 = number.parse().map_err(|_| "write seconds, or for example 500ms, 5s, 2m".to_owned())?;
-    Duration::try_from_secs_f64(value * scale).map_err(|e| e.to_string())
+    let seconds = decimal(text).or_else(|| with_units(text));
+    let seconds = seconds.ok_or("write seconds (5, 0.5) or a time such as 500ms, 2m or 1h30m")?;
+    Duration::try_from_secs_f64(seconds).map_err(|_| "that is too long".to_owned())
 }
 
-/// `capture`, `null`, `inherit`, `direct:/path` or a path.
+fn with_units(text: &str) -> Option<f64> {
+    let (mut rest, mut total, mut units) = (text, 0.0, &TIME_UNITS[..]);
+    while !rest.is_empty() {
+        let (number, tail) = rest.split_at(rest.find(|c: char| c.is_ascii_alphabetic())?);
+        let end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        let at = units.iter().position(|(name, _)| *name == unit)?;
+        total += decimal(number)? * units[at].1;
+        (rest, units) = (tail, &units[at + 1..]);
+    }
+    (!text.is_empty()).then_some(total)
+}
+
+/// Digits with at most one point between them; no sign, no exponent, no infinity.
+fn decimal(text: &str) -> Option<f64> {
+    let digits = |part: &str| !part.is_empty() && part.bytes().all(|b| b.is_ascii_digit());
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    if digits(whole) && digits(fraction) { text.parse().ok() } else { None }
+}
+
+/// `capture`, `null`, `inherit`, `direct:/path` or a path. A bare word is no path: it would rather be a misspelt target.
 pub(crate) fn parse_output(text: &str) -> Result<Output, String> {
-    Ok(match text {
-        "" => return Err("write capture, null, inherit, direct:/path or a path".to_owned()),
-        "capture" => Output::Capture,
-        "null" => Output::Null,
-        "inherit" => Output::Inherit,
-        path => match path.strip_prefix("direct:") {
-            Some(path) => Output::Direct(path.into()),
-            None => Output::File(path.into()),
-        },
+    let (direct, path) = text.strip_prefix("direct:").map_or((false, text), |path| (true, path));
+    Ok(match path {
+        "capture" if !direct => Output::Capture,
+        "null" if !direct => Output::Null,
+        "inherit" if !direct => Output::Inherit,
+        path if !path.contains(['/', '.']) => {
+            let file = if path.is_empty() { "FILE" } else { path };
+            return Err(format!(
+                "write capture, null, inherit, direct:FILE or a file (./{file} for one in this directory)"
+            ));
+        }
+        path if direct => Output::Direct(path.into()),
+        path => Output::File(path.into()),
     })
 }
 
@@ -87,13 +108,42 @@ mod tests {
 
     #[test]
     fn durations_are_read() {
-        for (text, ms) in
-            [("5", 5_000), ("0.5", 500), ("500ms", 500), ("5s", 5_000), ("2m", 120_000), ("0", 0)]
-        {
+        for (text, ms) in [
+            ("5", 5_000),
+            ("0.5", 500),
+            ("500ms", 500),
+            ("5s", 5_000),
+            ("2m", 120_000),
+            ("0", 0),
+            ("1h30m", 5_400_000),
+            ("1d", 86_400_000),
+            ("1.5m", 90_000),
+        ] {
             assert_eq!(parse_duration(text), Ok(Duration::from_millis(ms)), "{text}");
         }
-        for text in ["", "x", "-1", "5x", "nan", "inf", "1e30", "s", "1 s"] {
+        let huge = "9".repeat(30);
+        for text in
+            ["", "x", "-1", "5x", "nan", "inf", "1e30", "s", "1 s", "30m1h", "1s1s", "1s5", ".5", &huge]
+        {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn targets_of_output_are_read() {
+        for (text, output) in [
+            ("capture", Output::Capture),
+            ("null", Output::Null),
+            ("inherit", Output::Inherit),
+            ("/x/null", Output::File("/x/null".into())),
+            ("out.log", Output::File("out.log".into())),
+            ("./null", Output::File("./null".into())),
+            ("direct:/x", Output::Direct("/x".into())),
+        ] {
+            assert_eq!(parse_output(text), Ok(output), "{text}");
+        }
+        for text in ["", "capure", "direct:", "direct:null"] {
+            assert!(parse_output(text).is_err(), "{text}");
         }
     }
 

@@ -213,6 +213,13 @@ mod tests {
     }
 
     #[test]
+    fn four_mebibytes_and_no_more() {
+        let text = |bytes: usize| Source::from_bytes(Path::new("x"), vec![b'#'; bytes]);
+        assert!(text(MAX_BYTES).is_ok());
+        assert!(text(MAX_BYTES + 1).unwrap_err().message.contains("larger than 4 MiB"));
+    }
+
+    #[test]
     fn a_pipe_is_refused_without_opening_it() {
         let dir = tempfile::tempdir().unwrap();
         assert!(

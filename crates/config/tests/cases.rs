@@ -6,7 +6,7 @@
 use std::path::{Path, PathBuf};
 
 use config::{Layout, LoadError, Loaded, Main, load};
-use model::{ProcessId, ProcessName};
+use model::{Definition, Origin, Output, ProcessId, ProcessName, RestartPolicy};
 
 fn layout(dir: &Path) -> Layout {
     Layout {
@@ -72,4 +72,61 @@ fn every_case_says_what_is_expected() {
         }
     }
     assert!(wrong.is_empty(), "{wrong}");
+}
+
+fn good(case: &str) -> Loaded {
+    let dir = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/cases").join(case);
+    load(&layout(&dir), &id_of, Main::Required).expect("a case that loads")
+}
+
+#[test]
+fn every_key_of_the_guide_arrives() {
+    let loaded = good("good_guide_long");
+    assert!(loaded.problems.is_empty(), "{:?}", loaded.problems);
+    let web = &loaded.desired.specs[0];
+    assert_eq!((web.exec.user.as_deref(), web.exec.group.as_deref()), (Some("www-data"), Some("www-data")));
+    assert_eq!(web.exec.working_dir.as_deref(), Some(Path::new("/var/www/app")));
+    assert!(web.auto_start);
+    assert_eq!((web.restart.policy, web.restart.delay.as_secs()), (RestartPolicy::Always, 5));
+    assert_eq!(web.output.stderr, Output::File("/var/log/dd-procmgrd/webapp-error.log".into()));
+    let env: Vec<String> = web.exec.env.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(
+        env,
+        ["DATABASE_URL=postgresql://localhost/myapp", "DJANGO_SETTINGS_MODULE=app.settings.production"]
+    );
+    let short = good("good_guide_short");
+    assert!(short.problems.is_empty(), "{:?}", short.problems);
+    assert_eq!(short.desired.specs[0].exec.args, ["app:app"]);
+}
+
+#[test]
+fn layers_are_merged_key_by_key() {
+    let loaded = good("layers");
+    let web = loaded.desired.specs.iter().find(|s| s.name.as_str() == "web").expect("web");
+    // The main file's command drops the package's arguments; every other key comes from the last layer that has it.
+    assert_eq!(
+        (web.exec.program.as_str(), web.exec.args.as_slice()),
+        ("/opt/web", ["--main".to_owned()].as_slice())
+    );
+    let env: Vec<String> = web.exec.env.iter().map(|(k, v)| format!("{k}={v}")).collect();
+    assert_eq!(env, ["A=package", "B=admin"]);
+    assert_eq!((web.exec.user.as_deref(), web.restart.policy), (Some("web"), RestartPolicy::Always));
+    assert_eq!((web.restart.delay.as_secs(), web.auto_start, web.output.log.max_files), (5, false, 3));
+    assert_eq!(web.origin, Origin::Runtime);
+    assert_eq!(loaded.defaults.restart, Some(RestartPolicy::Always));
+    assert_eq!(loaded.files.len(), 8);
+}
+
+#[test]
+fn a_missing_main_file_may_be_a_warning() {
+    let dir = tempfile::tempdir().unwrap();
+    let name = ProcessName::new("kept").unwrap();
+    let definition = Definition { command: Some("sleep".to_owned()), ..Definition::default() };
+    config::write_runtime(&dir.path().join("runtime"), &name, &definition).unwrap();
+    let missing = load(&layout(dir.path()), &id_of, Main::Required);
+    assert!(matches!(missing, Err(LoadError::Missing { .. })), "{missing:?}");
+    let loaded = load(&layout(dir.path()), &id_of, Main::Optional).unwrap();
+    assert_eq!(loaded.desired.specs.len(), 1);
+    let [problem] = loaded.problems.as_slice() else { panic!("{:?}", loaded.problems) };
+    assert!(!problem.is_error() && problem.to_string().contains("input.yaml"), "{problem}");
 }

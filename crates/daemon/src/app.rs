@@ -251,7 +251,9 @@ fn start_supervisor(
 
 /// How descendants are known: by cgroup where one was delegated to the daemon, else as a subreaper.
 fn containment() -> Containment {
-    match sys::cgroup::Delegated::detect() {
+    // Said by the user unit: systemd's user manager does not mark what it delegates.
+    let declared = std::env::var_os("PM_CGROUP_DELEGATED").is_some_and(|v| v == "1");
+    match sys::cgroup::Delegated::detect(declared) {
         Ok(Some(delegated)) => Containment::Cgroup(Arc::new(delegated)),
         Ok(None) => Containment::Subreaper,
         Err(error) => {

@@ -45,15 +45,16 @@ pub struct Delegated {
 
 impl Delegated {
     /// Looks whether this process is in a delegated cgroup, and if so, makes the two groups and moves itself into
-    /// the sub-group. `None` = not delegated, or no cgroup v2 here.
+    /// the sub-group. `None` = not delegated, or no cgroup v2 here. `declared` = whoever started us says that the
+    /// cgroup was delegated; needed below systemd's user manager, which leaves no mark to see it by.
     ///
     /// # Errors
     /// [`CgroupError`] when it is delegated but the kernel refuses what delegation promises.
-    pub fn detect() -> Result<Option<Self>, CgroupError> {
+    pub fn detect(declared: bool) -> Result<Option<Self>, CgroupError> {
         let read = |path: &str| fs::read_to_string(path).map_err(|e| failed("reading", Path::new(path), e));
         let (own, mounts) = (read("/proc/self/cgroup")?, read("/proc/self/mountinfo")?);
         let Some(own) = detect::own_directory(&own, &mounts) else { return Ok(None) };
-        match detect::place(&own) {
+        match detect::place(&own, declared) {
             Place::Elsewhere => Ok(None),
             Place::Base => Self::prepare(own, Some(SUPERVISOR)),
             // By systemd (DelegateSubgroup=), or by ourselves before a re-execution.

@@ -27,7 +27,7 @@ fn process(p: &v1::Process, now: Wall) -> Value {
         "since": time(p.state_time.as_ref()),
         "wanted_up": p.wanted_up,
         "pid": p.run.as_ref().and_then(|run| run.pid),
-        "uptime_seconds": uptime(p, now).map(|up| up.as_secs_f64()),
+        "uptime_seconds": uptime(p, now).map(|up| up.as_secs()),
         "run": p.run.as_ref().map(|run| json!({
             "number": run.number,
             "invocation_id": run.invocation_id,
@@ -150,7 +150,7 @@ pub(crate) fn status(d: &v1::DaemonStatus, now: Wall) -> Value {
         "pid": d.pid,
         "uid": d.uid,
         "start_time": time(d.start_time.as_ref()),
-        "uptime_seconds": d.start_time.as_ref().map(|at| now.since(wall(at)).as_secs_f64()),
+        "uptime_seconds": d.start_time.as_ref().map(|at| now.since(wall(at)).as_secs()),
         "ready": d.ready,
         "config_path": d.config_path,
         "last_reload": d.last_reload.as_ref().map(|r| json!({

@@ -17,7 +17,8 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
             session.fail(&error.into());
             if defined {
                 session.say(&format!(
-                    "\n{name} stays defined; to define it differently, remove it first: pm-cli delete {name}"
+                    "\n{name} stays defined, and the daemon goes on as its restart policy says; to define it differently, remove it \
+                     first: pm-cli delete {name}"
                 ))?;
             }
             return Ok(());

@@ -265,6 +265,9 @@ fn unreachable() {
         let path = dir.join(socket);
         transcript.run(&format!("pm-cli --socket {} list", path.display()));
     }
+    let variable = dir.join("missing.sock");
+    let (code, out, err) = run("pm-cli list", &[("PM_SOCKET", variable.to_str().unwrap())], None, false);
+    transcript.add("PM_SOCKET=[DIR]/missing.sock pm-cli list", code, &out, &err);
     let (code, out, err) = run("pm-cli status", &[("PM_BIND_ADDRESS", "127.0.0.1:1")], None, false);
     transcript.add("pm-cli status (port 1)", code, &out, &err);
     transcript.check("unreachable");

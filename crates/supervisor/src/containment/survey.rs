@@ -43,18 +43,18 @@ impl Runs {
         {
             return;
         }
+        // Looked up before anything dies: what its parent gives away is not in the list that was read already.
+        let members = self.members(run);
+        let Some(entry) = self.runs.get(&run) else { return };
         let (leader, uid) = (entry.leader, entry.uid);
-        let mut grouped = false;
+        let mut grouped = members.iter().any(|m| m.group == leader);
         if let Body::Main { pidfd, .. } = &entry.body {
             grouped = true;
             send(pidfd.as_fd(), Signal::KILL, uid);
         }
-        let members = self.members(run);
         // The kernel signals a group in one go: nothing in it can fork its way out, as it could from a list. The
         // number still means this run's group as long as one of its members, a zombie even, is in it.
-        if (grouped || members.iter().any(|m| m.group == leader))
-            && let Ok(leader) = i32::try_from(leader)
-        {
+        if grouped && let Ok(leader) = i32::try_from(leader) {
             let _each_member_follows = killpg(Pid::from_raw(leader), Nix::SIGKILL);
         }
         for member in members {

@@ -19,7 +19,13 @@ pub(super) enum Place {
     Elsewhere,
 }
 
-pub(super) fn place(own: &Path) -> Place {
+/// `declared`: somebody who knows says that our cgroup was delegated. systemd's user manager sets no mark at all
+/// (systemd 252), so that a unit of its has to say it.
+pub(super) fn place(own: &Path, declared: bool) -> Place {
+    if declared {
+        let moved = own.file_name().is_some_and(|name| name == super::SUPERVISOR);
+        return if moved { Place::Subgroup } else { Place::Base };
+    }
     if is_delegated(own) {
         Place::Base
     } else if own.parent().is_some_and(is_delegated) {
@@ -130,7 +136,13 @@ mod tests {
 
     #[test]
     fn an_ordinary_directory_is_not_delegated() {
-        assert_eq!(place(Path::new("/proc/self")), Place::Elsewhere);
-        assert_eq!(place(Path::new("/does/not/exist")), Place::Elsewhere);
+        assert_eq!(place(Path::new("/proc/self"), false), Place::Elsewhere);
+        assert_eq!(place(Path::new("/does/not/exist"), false), Place::Elsewhere);
+    }
+
+    #[test]
+    fn what_was_declared_needs_no_mark() {
+        assert_eq!(place(Path::new("/cg/d.service"), true), Place::Base);
+        assert_eq!(place(Path::new("/cg/d.service/supervisor"), true), Place::Subgroup);
     }
 }
