@@ -2,6 +2,7 @@
 //! systemd, beside a real journald and a real Prometheus.
 
 mod bed;
+mod cgroup;
 mod checks;
 mod container;
 mod image;

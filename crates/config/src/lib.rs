@@ -1,8 +1,8 @@
 //! Process definitions: YAML text to validated specifications, with errors that name file, line and column.
 //!
-//! A file's way: [`source`] reads it, [`parse`] makes a tree that knows its places, [`document`] finds the processes
-//! in it, [`definition`] reads each by the table in [`keys`], [`layers`] puts the files on top of each other,
-//! [`resolve`] fills in the defaults, [`check`] looks at all of them together.
+//! A file's way: `source` reads it, `parse` makes a tree that knows its places, `document` finds the processes in it,
+//! `definition` reads each by the table in `keys`, `layers` puts the files on top of each other, `resolve` fills in the
+//! defaults, `check` looks at all of them together.
 //!
 //! Nothing here panics on any input, and no input takes longer than a few seconds.
 

@@ -27,7 +27,7 @@ const BYTES_A_VALUE: usize = 16;
 /// Deepest nesting and longest key. A definition needs four levels; serde_yaml would go to 128, but it writes the
 /// path of keys into each of its errors, and here each scalar is one.
 const MAX_DEPTH: usize = 16;
-const MAX_KEY_BYTES: usize = 1024;
+pub(crate) const MAX_KEY_BYTES: usize = 1024;
 
 /// Parses one document. `None` = no document at all, or an empty one.
 pub(crate) fn parse(source: &Source) -> Result<Option<Node>, Box<Problem>> {

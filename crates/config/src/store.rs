@@ -4,11 +4,14 @@ use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
 use std::os::unix::fs::{DirBuilderExt, OpenOptionsExt};
 use std::path::{Path, PathBuf};
+use std::sync::Arc;
 
 use model::{Definition, ProcessName};
 use thiserror::Error;
 
+use crate::document::read_single;
 use crate::render::render;
+use crate::source::Source;
 
 /// A definition could not be kept or removed.
 #[derive(Debug, Error)]
@@ -31,11 +34,17 @@ fn file_of(dir: &Path, name: &ProcessName) -> PathBuf {
 /// Keeps a definition as `<dir>/<name>.yaml` (0600, in a directory of 0700). A reader, or a start after a power cut,
 /// finds the old text or the new one, never a part. A symbolic link in the file's place is replaced, not followed.
 ///
+/// What a later load would refuse (too large, a value out of range) is refused here, while somebody is there to read
+/// the error.
+///
 /// Not for two writers of the same name at once: they would share the temporary file.
 ///
 /// # Errors
 /// The step that failed, with its path.
 pub fn write_runtime(dir: &Path, name: &ProcessName, definition: &Definition) -> Result<(), StoreError> {
+    let target = file_of(dir, name);
+    let text = render(definition);
+    readable(&target, name, &text).map_err(failed("keep", &target))?;
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("create", dir))?;
     // Hidden, so that a load passes over one that a crash left behind.
     let temporary = dir.join(format!(".{name}.tmp"));
@@ -45,14 +54,13 @@ pub fn write_runtime(dir: &Path, name: &ProcessName, definition: &Definition) ->
         }
         _ => {}
     }
-    let target = file_of(dir, name);
     let written = OpenOptions::new()
         .write(true)
         .create_new(true)
         .mode(0o600)
         .open(&temporary)
         .and_then(|mut file| {
-            file.write_all(render(definition).as_bytes())?;
+            file.write_all(text.as_bytes())?;
             // Before the rename: else a power cut could leave the new name with an empty file.
             file.sync_all()
         })
@@ -63,6 +71,18 @@ pub fn write_runtime(dir: &Path, name: &ProcessName, definition: &Definition) ->
         drop(fs::remove_file(&temporary));
     }
     written.and_then(|()| sync(dir))
+}
+
+/// Reads the text as the next load will.
+fn readable(path: &Path, name: &ProcessName, text: &str) -> io::Result<()> {
+    let problem = match Source::from_bytes(path, text.as_bytes().to_owned()) {
+        Ok(source) => read_single(&Arc::new(source), name).problems.into_iter().next(),
+        Err(problem) => Some(*problem),
+    };
+    match problem {
+        Some(problem) => Err(io::Error::new(io::ErrorKind::InvalidInput, problem.message)),
+        None => Ok(()),
+    }
 }
 
 /// Removes what [`write_runtime`] kept; `false` when there was nothing.
@@ -123,6 +143,18 @@ mod tests {
         write_runtime(temp.path(), &name(), &definition("x")).unwrap();
         assert_eq!(fs::read_to_string(&victim).unwrap(), "precious");
         assert!(!temp.path().join("web.yaml").is_symlink());
+    }
+
+    #[test]
+    fn what_could_not_be_loaded_is_not_kept() {
+        let temp = tempfile::tempdir().unwrap();
+        let huge = Definition { args: Some(vec!["x".repeat(5 << 20)]), ..definition("x") };
+        let many = Definition { args: Some(vec!["x".to_owned(); 600_000]), ..definition("x") };
+        for (definition, part) in [(huge, "4 MiB"), (many, "500000 values"), (definition(" "), "empty")] {
+            let error = write_runtime(temp.path(), &name(), &definition).unwrap_err().to_string();
+            assert!(error.contains(part), "{error}");
+        }
+        assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
     }
 
     #[test]

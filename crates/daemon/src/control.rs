@@ -103,10 +103,7 @@ impl metrics::Source for Desk {
         let outcomes = self.definitions.outcomes();
         let turns = self.supervisor.turns();
         metrics::DaemonFacts {
-            reload: metrics::Reload {
-                successful: outcomes.good,
-                last_success: outcomes.last_success,
-            },
+            reload: metrics::Reload { successful: outcomes.good, last_success: outcomes.last_success },
             turns: metrics::Turns { count: turns.count, total: turns.total, longest: turns.longest },
             journal: crate::logs::journal(&self.pipe),
             listeners: self.listeners.gauges(),

@@ -42,6 +42,7 @@ pub fn main() -> ExitCode {
         }
         logging::init(journal)?;
         end_on_panic();
+        sys::memory::keep_small();
         // Before the first thread: threads inherit the mask.
         let signals = Signals::block()?;
         app::App::build(&settings, &signals, journal).map(|app| app.run(&signals))

@@ -36,10 +36,10 @@ struct Hub {
     processes: HashMap<ProcessName, Rc<Process>>,
     /// By path; a process has at most one per stream.
     stores: HashMap<PathBuf, (ProcessName, Rc<Store>)>,
-    /// The streams of each run until it is finished.
+    /// The streams of each run until they have ended.
     runs: HashMap<RunId, Vec<Rc<Ending>>>,
-    /// Every running stream.
-    streams: JoinSet<()>,
+    /// Every running stream; each returns its run.
+    streams: JoinSet<RunId>,
 }
 
 /// The thread's main function. Returns after a shutdown.
@@ -70,7 +70,12 @@ impl Hub {
             let messages = tokio::select! {
                 messages = shared.mailbox.take() => messages,
                 // Ended streams are let go of at once, not at the next message.
-                Some(_) = self.streams.join_next() => continue,
+                Some(ended) = self.streams.join_next() => {
+                    if let Ok(run) = ended {
+                        self.ended(run);
+                    }
+                    continue;
+                }
             };
             for message in messages {
                 match message {
@@ -133,7 +138,7 @@ impl Hub {
         let pipe = ready::register(pipe, Interest::READABLE)?;
         let ending = Rc::new(Ending::default());
         self.runs.entry(run).or_default().push(Rc::clone(&ending));
-        self.streams.spawn_local(StreamTask { pipe, ending, reader }.run());
+        self.streams.spawn_local(StreamTask { pipe, run, ending, reader }.run());
         Ok(())
     }
 
@@ -176,8 +181,18 @@ impl Hub {
     }
 
     fn finished(&mut self, run: RunId) {
-        for ending in self.runs.remove(&run).into_iter().flatten() {
+        for ending in self.runs.get(&run).into_iter().flatten() {
             ending.set(self.drain);
+        }
+    }
+
+    /// A stream of this run has ended: its task let go of its share of the deadline.
+    fn ended(&mut self, run: RunId) {
+        if let Some(streams) = self.runs.get_mut(&run) {
+            streams.retain(|ending| Rc::strong_count(ending) > 1);
+            if streams.is_empty() {
+                self.runs.remove(&run);
+            }
         }
     }
 

@@ -233,8 +233,8 @@ impl Journal {
         let mut lane = lane_ref.borrow_mut();
         // While lines are missing new ones wait for half of the lane: one marker for many and not one for each.
         let limit = if lane.dropped > 0 { LANE_MAX / 2 } else { LANE_MAX };
-        let fits = lane.len() + len <= limit && self.total.get() + len <= TOTAL_MAX;
-        if !fits && !lane.entries.is_empty() {
+        let lane_has_room = lane.entries.is_empty() || lane.len() + len <= limit;
+        if !lane_has_room || self.total.get() + len > TOTAL_MAX {
             lane.dropped += 1;
             return false;
         }
@@ -321,10 +321,7 @@ impl Journal {
                     }
                     Err(_) => socket = None,
                 },
-                Sent::Away => {
-                    socket = None;
-                    self.ledger.totals().journald_connected = false;
-                }
+                Sent::Away => socket = None,
             }
         }
     }
@@ -369,7 +366,9 @@ impl Journal {
                     &[Errno::ECONNREFUSED, Errno::ENOENT, Errno::ENOTCONN, Errno::ECONNRESET, Errno::EPIPE],
                 ) =>
             {
-                self.ledger.totals().journald_errors += 1;
+                let mut totals = self.ledger.totals();
+                totals.journald_errors += 1;
+                totals.journald_connected = false;
                 return Sent::Away;
             }
             Err(e) => {

@@ -53,6 +53,8 @@ pub(crate) enum Refused {
     ForeignLink { link: OsString, uid: u32 },
     #[error("no file name in the path")]
     NoName,
+    #[error("not an absolute path")]
+    Relative,
 }
 
 impl From<Refused> for io::Error {
@@ -69,6 +71,9 @@ pub(crate) fn open_dir(dir: &Path, base: &Path) -> io::Result<OwnedFd> {
 
 fn walk(dir: &Path, base: &Path, trusted: impl Fn(u32) -> bool) -> io::Result<OwnedFd> {
     let path_only = OFlag::O_PATH | OFlag::O_CLOEXEC;
+    if !dir.is_absolute() {
+        return Err(Refused::Relative.into());
+    }
     let root = || open("/", path_only | OFlag::O_DIRECTORY, Mode::empty());
     let may_make = dir.starts_with(base);
     let mut here = root()?;
@@ -207,7 +212,7 @@ pub(crate) fn hint(path: &Path, base: &Path, error: &io::Error) -> String {
                 "links are followed only when root or the daemon's own user made them; write the real path"
                     .to_owned()
             }
-            Refused::NoName => "write the path of a file".to_owned(),
+            Refused::NoName | Refused::Relative => "write the whole path of a file, from /".to_owned(),
         };
     }
     match error.raw_os_error().map(Errno::from_raw) {
@@ -307,6 +312,8 @@ mod tests {
         open_log(&at("alias/../alias/x.log"), &base).unwrap();
         assert!(at("real/x.log").exists());
         refused(&at("loop/x.log"), &base);
+        refused(Path::new("x.log"), &base);
+        refused(&at("real/.."), &base);
     }
 
     #[test]

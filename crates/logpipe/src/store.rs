@@ -181,12 +181,13 @@ impl Store {
         let mut inner = self.inner.borrow_mut();
         let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
         if inner.pending.is_empty() {
-            let (done, result) = self.put(&mut inner, text);
+            let mut errors = 0;
+            let (done, result) = self.put(&mut inner, text, &mut errors);
             if done > 0 {
                 self.tail.grew();
             }
             match result {
-                Ok(errors) => {
+                Ok(()) => {
                     account.book(|c| {
                         let sink = c.sink(Sink::File);
                         sink.read += lines.whole + lines.cut;
@@ -200,7 +201,7 @@ impl Store {
                 Err(e) => {
                     tracing::warn!(path = %self.path.display(), error = %e, hint = place::hint(&self.path, &self.base, &e),
                         "log file can't be written; its process waits and the write is tried again every second");
-                    account.book(|c| c.sink(Sink::File).errors += 1);
+                    account.book(|c| c.sink(Sink::File).errors += errors + 1);
                     inner.pending.extend_from_slice(&text[done..]);
                 }
             }
@@ -235,12 +236,17 @@ impl Store {
             return true;
         }
         let pending = std::mem::take(&mut inner.pending);
-        let (done, result) = self.put(&mut inner, &pending);
+        let mut errors = 0;
+        let (done, result) = self.put(&mut inner, &pending, &mut errors);
+        errors += u64::from(result.is_err());
+        if let Some(owed) = inner.owed.first() {
+            owed.account.book(|c| c.sink(Sink::File).errors += errors);
+        }
         if done > 0 {
             self.tail.grew();
         }
         match result {
-            Ok(_) => {
+            Ok(()) => {
                 for owed in inner.owed.drain(..) {
                     owed.account.book(|c| {
                         let sink = c.sink(Sink::File);
@@ -255,9 +261,6 @@ impl Store {
                 true
             }
             Err(_) => {
-                if let Some(owed) = inner.owed.first() {
-                    owed.account.book(|c| c.sink(Sink::File).errors += 1);
-                }
                 inner.pending = pending;
                 inner.pending.drain(..done);
                 false
@@ -278,16 +281,16 @@ impl Store {
         }
     }
 
-    /// Writes `text`; tells how much of it was taken, and how many failures were got over or the one that was not.
-    fn put(&self, inner: &mut Inner, text: &[u8]) -> (usize, io::Result<u64>) {
-        let mut errors = 0;
+    /// Writes `text`; tells how much of it was taken, and the failure that stopped it. `errors` counts those that were
+    /// got over.
+    fn put(&self, inner: &mut Inner, text: &[u8], errors: &mut u64) -> (usize, io::Result<()>) {
         let mut done = 0;
         while done < text.len() {
             let rest = &text[done..];
-            let result = self.current(inner, &mut errors).and_then(|size| {
+            let result = self.current(inner, errors).and_then(|size| {
                 let end = self.fitting(inner, size, rest);
                 if end == 0 {
-                    self.rotate(inner, &mut errors);
+                    self.rotate(inner, errors);
                     return Ok(0);
                 }
                 write_some(inner, &rest[..end])
@@ -297,7 +300,7 @@ impl Store {
                 Err(e) => return (done, Err(e)),
             }
         }
-        (done, Ok(errors))
+        (done, Ok(()))
     }
 
     /// How much of `rest` may go into the current file of `size` bytes; 0 = rotate first.

@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{LogSpec, ProcessRef};
+use model::{LogSpec, ProcessRef, RunId};
 use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -79,6 +79,7 @@ pub(crate) struct Sinks {
 /// One stream of one run.
 pub(crate) struct StreamTask {
     pub(crate) pipe: AsyncFd<OwnedFd>,
+    pub(crate) run: RunId,
     pub(crate) ending: Rc<Ending>,
     pub(crate) reader: Reader,
 }
@@ -109,9 +110,9 @@ enum Got {
 }
 
 impl StreamTask {
-    /// Reads until the end of the pipe or the deadline.
-    pub(crate) async fn run(self) {
-        let Self { pipe, ending, mut reader } = self;
+    /// Reads until the end of the pipe or the deadline; returns the run whose stream has ended.
+    pub(crate) async fn run(self) -> RunId {
+        let Self { pipe, run, ending, mut reader } = self;
         let store = Rc::clone(&reader.store);
         let reached = ending.reached();
         tokio::pin!(reached);
@@ -127,6 +128,10 @@ impl StreamTask {
                 biased;
                 ready = pipe.ready(Interest::READABLE) => {
                     let Ok(mut ready) = ready else { break };
+                    if store.is_blocked() {
+                        // By the other stream, while this one waited.
+                        continue;
+                    }
                     match reader.turn(&pipe) {
                         Got::Full => tokio::task::yield_now().await,
                         // Less than there was room for: the pipe was empty at that moment, and what comes now
@@ -147,6 +152,7 @@ impl StreamTask {
             }
         }
         reader.finish();
+        run
     }
 }
 

@@ -86,6 +86,19 @@ fn a_pipe_that_somebody_holds_open_is_given_up_at_the_deadline() {
 }
 
 #[test]
+fn a_shutdown_waits_no_longer_than_its_own_deadline() {
+    let mut bed = Bed::with(|c| c.drain_deadline = std::time::Duration::from_secs(3600));
+    let held = [bed.start(&output()), bed.start(&output())];
+    say(&held[0].stdout, "part");
+    say(&held[1].stdout, "part");
+    bed.pipe.finished(held[0].run);
+    let books = bed.pipe.clone();
+    bed.pipe.clone().shutdown(std::time::Duration::from_millis(50));
+    assert_eq!(books.stats()[0].sink(Sink::File).unwrap().written, 2);
+    assert_eq!(bed.text(), "part\npart\n");
+}
+
+#[test]
 fn counters_go_on_over_runs_and_start_anew_for_a_new_definition() {
     let mut bed = Bed::new();
     bed.pipe.configure(web(), output());

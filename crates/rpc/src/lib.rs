@@ -1,6 +1,6 @@
 //! The control API: the proto, a server over the traits [`Control`] and [`LogSource`], who may do what, and a client.
 //!
-//! Inside, [`convert`](crate) is the only place where wire types meet `model` types. The server knows neither the
+//! Inside, the module `convert` is the only place where wire types meet `model` types. The server knows neither the
 //! supervisor nor the log pipeline: the composition root hands it implementations of the two traits.
 
 mod accept;

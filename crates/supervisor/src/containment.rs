@@ -31,8 +31,9 @@ use census::{Census, Identity};
 pub enum Containment {
     /// One cgroup per run, below the one that was delegated to the daemon. Exact.
     Cgroup(Arc<Delegated>),
-    /// The daemon adopts orphans. Exact but for a process that left its session and has no readable environment
-    /// with its run's PROCESS_INVOCATION_ID while its main process crashes: nobody can tell where it came from.
+    /// The daemon adopts orphans. Exact, except for a process that left its session, was orphaned before anybody
+    /// looked, and whose environment does not tell where it came from: because it was cleared, or because it is
+    /// another user's and the daemon is neither root nor has CAP_SYS_PTRACE. Such a one is left alone.
     Subreaper,
 }
 

@@ -1,11 +1,11 @@
 //! The pure state machine: `step(now, input) -> effects`.
 //!
 //! It never blocks, reads no clock, does no I/O and can't fail: a command that can't be carried out gets a
-//! [`Refusal`](model::Refusal). Everything that takes time comes back as an [`Input`] with the id of its run, and
-//! whether that run is still the current one is decided in one place ([`Machine::current`]).
+//! [`Refusal`]. Everything that takes time comes back as an [`Input`] with the id of its run, and
+//! whether that run is still the current one is decided in one place (`Machine::current`).
 //!
 //! A step has two halves. First the input changes goals and phases of the processes that it names and marks them
-//! dirty; then [`Machine::settle`] brings every dirty process as far as goal, phase and order allow, which may mark
+//! dirty; then `Machine::settle` brings every dirty process as far as goal, phase and order allow, which may mark
 //! its neighbors dirty, until nothing is left to do. A queue instead of recursion: a chain of ten thousand
 //! processes must not need ten thousand stack frames.
 //!

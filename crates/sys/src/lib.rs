@@ -17,6 +17,7 @@
 //! | `pidfd::open`, `send_signal` | pidfd_open, pidfd_send_signal | nix has neither | an open descriptor and numbers; no siginfo | `outcome::a_pidfd_by_number_is_of_the_same_process` |
 //! | `pidfd::reap` | waitid with rusage | no wrapper returns both | the kernel fills structs for which zeros are valid | `outcome::what_it_used_is_told` |
 //! | `pidfd::signal_as` | starts `send_signal` | CAP_SETUID without CAP_KILL | as for `Spawner::spawn`; leaves the shared descriptors alone | `signal_as::tests` |
+//! | `memory::keep_small` | mallopt | the allocator has no safe settings | two numbers, before the first thread | none: it changes no behavior |
 //! | `cgroup::detect` | getxattr | neither std nor nix has it | strings end with NUL; the buffer's length is given | `cgroup::detect::tests` |
 //! | `random_u64` | getrandom | neither std nor nix has it | the buffer's length is given | `random::tests` |
 
@@ -30,6 +31,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod credentials;
 pub mod journal;
+pub mod memory;
 pub mod pidfd;
 pub mod pipe;
 mod random;

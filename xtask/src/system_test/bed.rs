@@ -35,19 +35,19 @@ impl Bed {
         if done.code == 0 { Ok(done.stdout) } else { bail!("should have succeeded: {done}") }
     }
 
-    /// The same as a user without any privilege, in the guide's sense of "somebody else on this machine".
-    pub(crate) fn try_sh_as_nobody(&self, script: &str) -> Result<Finished> {
-        let words = [
+    /// The same as another user, who is in one group only.
+    pub(crate) fn try_sh_as(&self, user: &str, group: &str, script: &str) -> Result<Finished> {
+        let (user, group) = (format!("--reuid={user}"), format!("--regid={group}"));
+        self.container.run(&[
             "setpriv",
-            "--reuid=nobody",
-            "--regid=nogroup",
+            &user,
+            &group,
             "--clear-groups",
             "--no-new-privs",
             "bash",
             "-c",
             script,
-        ];
-        self.container.run(&words)
+        ])
     }
 
     /// Writes a file.

@@ -41,7 +41,7 @@ const fn essential(topic: &'static str, name: &'static str, run: fn(&Bed) -> Res
 }
 
 /// The table.
-pub(crate) static CHECKS: [Check; 24] = [
+pub(crate) static CHECKS: [Check; 25] = [
     check("testbed", "no unit failed at boot", testbed::no_unit_failed),
     check("testbed", "journald keeps a structured entry", testbed::journald_works),
     check("testbed", "cgroup.kill ends a leaf of a delegated unit", testbed::cgroup_kill_works),
@@ -63,6 +63,7 @@ pub(crate) static CHECKS: [Check; 24] = [
     check("reload", "systemctl reload applies what changed and nothing else", reload::only_what_changed),
     check("reload", "a broken file changes nothing", reload::broken_file),
     check("roles", "anybody may list, nobody else may stop", roles::viewer),
+    check("roles", "the group dd-procmgrd may restart but not create", roles::operator),
     check("reboot", "created processes survive systemctl restart", stop::restart),
     check("reboot", "kill -9 of the daemon: systemd brings it back, nothing runs twice", stop::crash),
     check("stop", "systemctl stop leaves nothing behind", stop::stop),

@@ -8,12 +8,16 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use testkit::{Finished, eventually_within, run};
 
+use super::cgroup::Cgroup;
+
 /// Time for the boot, which takes half a second on an idle machine.
 const BOOT_LIMIT: Duration = Duration::from_secs(60);
 
 /// A booted container. Dropping it ends everything in it.
 #[derive(Debug)]
 pub(crate) struct Container {
+    /// Kills the container's processes when it is dropped, which is after `drop` below has ended systemd-nspawn.
+    _cgroup: Cgroup,
     nspawn: Child,
     init: u32,
     console: PathBuf,
@@ -26,18 +30,22 @@ impl Container {
         let console =
             std::env::temp_dir().join(format!("dd-procmgrd-testbed-{}.console", std::process::id()));
         let output = File::create(&console).with_context(|| format!("creating {}", console.display()))?;
-        // setpriv: when this program is killed, the container goes with it.
-        let mut command = Command::new("setpriv");
-        command.args(["--pdeathsig", "KILL", "systemd-nspawn", "--quiet", "--boot", "--volatile=overlay"]);
-        // A network of its own: the daemon's ports are free there, whatever this machine runs.
+        let cgroup = Cgroup::new()?;
+        let mut command = Command::new("sh");
+        command.args(["-c", r#"echo $$ > "$0" && exec "$@""#]).arg(cgroup.procs());
+        // setpriv: when this program is killed, systemd-nspawn switches the container off.
+        command.args(["setpriv", "--pdeathsig", "TERM"]);
+        command.args(["systemd-nspawn", "--quiet", "--boot", "--volatile=overlay"]);
+        // A network of its own: the daemon's ports are free there, whatever this machine runs. Its groups go below
+        // the one made here.
         command.args(["--private-network", "--register=no", "--keep-unit", "--directory"]).arg(image);
         for (from, to) in binds {
             command.arg(format!("--bind-ro={}:{to}", from.display()));
         }
         command.env("SYSTEMD_NSPAWN_UNIFIED_HIERARCHY", "1").stdin(Stdio::null());
         command.stdout(output.try_clone()?).stderr(output);
-        let nspawn = command.spawn().context("running setpriv (package util-linux)")?;
-        let mut container = Self { nspawn, init: 0, console };
+        let nspawn = command.spawn().context("running sh")?;
+        let mut container = Self { _cgroup: cgroup, nspawn, init: 0, console };
         container.wait_for_boot()?;
         Ok(container)
     }
@@ -67,12 +75,14 @@ impl Container {
         String::from_utf8_lossy(&fs::read(&self.console).unwrap_or_default()).into_owned()
     }
 
-    /// Runs a program in the container, as root in `/` with a clean environment.
+    /// Runs a program in the container, as root in `/` with a clean environment, for two minutes at most.
     pub(crate) fn run(&self, words: &[&str]) -> Result<Finished> {
         let mut command = Command::new("nsenter");
         command.arg(format!("--target={}", self.init)).args(["--all", "--", "env", "--ignore-environment"]);
         command.arg("PATH=/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin").arg("HOME=/root");
-        command.args(["LANG=C.UTF-8", "SYSTEMD_COLORS=0", "PAGER=cat"]).args(words);
+        command
+            .args(["LANG=C.UTF-8", "SYSTEMD_COLORS=0", "PAGER=cat", "timeout", "--kill-after=5", "120"])
+            .args(words);
         let mut done = run(&mut command).context("running nsenter (package util-linux)")?;
         done.command = words.join(" ");
         Ok(done)
@@ -81,7 +91,7 @@ impl Container {
 
 impl Drop for Container {
     fn drop(&mut self) {
-        // systemd-nspawn takes its container with it. Both calls fail only when it has ended already.
+        // Both calls fail only when it has ended already. Its container outlives it, for a moment: see `_cgroup`.
         self.nspawn.kill().ok();
         self.nspawn.wait().ok();
         fs::remove_file(&self.console).ok();

@@ -8,6 +8,7 @@ use serde_yaml::{Mapping, Value};
 
 use super::{Kind, each, no_nul, replaced_as_a_whole, scalar, scalars};
 use crate::fault::Faults;
+use crate::parse::MAX_KEY_BYTES;
 use crate::tree::{Node, Step, Yaml, quoted};
 
 /// One line for humans.
@@ -190,10 +191,10 @@ impl Kind for AbsolutePath {
 pub(crate) struct Env;
 
 fn check_name(name: &str, faults: &mut Faults) {
-    if name.is_empty() || name.contains(['=', '\0']) {
+    if name.is_empty() || name.contains(['=', '\0']) || name.len() > MAX_KEY_BYTES {
         faults.key(
             format!("{} can't be a variable's name", quoted(name)),
-            "a name is not empty and holds no `=`",
+            format!("a name has 1 to {MAX_KEY_BYTES} bytes and holds no `=`"),
         );
     }
 }

@@ -130,7 +130,9 @@ impl Machine {
             (true, ..) => self.gone(t, key),
             (false, Level::Polite { .. }, KillMode::Mixed) => self.kill(t, key),
             // Also when they were asked before: one that was forked while the signals went round has not heard it.
-            (false, Level::Polite { .. }, KillMode::ControlGroup) => self.signal_politely(t, key, Target::All),
+            (false, Level::Polite { .. }, KillMode::ControlGroup) => {
+                self.signal_politely(t, key, Target::All);
+            }
             (false, ..) => {}
         }
     }

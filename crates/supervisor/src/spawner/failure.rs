@@ -71,7 +71,7 @@ pub(super) fn program(exec: &ExecSpec, error: &io::Error) -> SpawnFailure {
     let shown = |path: &Path| path.display().to_string();
     let (subject, hint) = match inner {
         Some(ResolveError::NotInPath { name, path }) => {
-            (name.clone(), format!("no such file; searched PATH={path}"))
+            (name.clone(), format!("install it, or write its full path as the command; searched PATH={path}"))
         }
         Some(ResolveError::Missing(path)) => (shown(path), missing(exec).to_owned()),
         Some(ResolveError::Directory(path)) => (shown(path), A_DIRECTORY.to_owned()),
@@ -90,9 +90,9 @@ const A_DIRECTORY: &str = "this is a directory: name the program in it";
 
 fn missing(exec: &ExecSpec) -> &'static str {
     if exec.program.starts_with('/') {
-        "no such file"
+        "install it, or correct the command"
     } else {
-        "no such file; a relative command is relative to working_dir:"
+        "a command with a slash is relative to working_dir:; write its full path"
     }
 }
 
@@ -299,9 +299,15 @@ mod tests {
         };
         let failure = find("pyton", "/nowhere:/nor/here");
         assert_eq!(failure.to_string(), "finding the program \"pyton\": No such file or directory");
-        assert_eq!(failure.hint, "no such file; searched PATH=/nowhere:/nor/here");
-        assert_eq!(find("/gone/x", "").hint, "no such file");
-        assert_eq!(find("./x", "").hint, "no such file; a relative command is relative to working_dir:");
+        assert_eq!(
+            failure.hint,
+            "install it, or write its full path as the command; searched PATH=/nowhere:/nor/here"
+        );
+        assert_eq!(find("/gone/x", "").hint, "install it, or correct the command");
+        assert_eq!(
+            find("./x", "").hint,
+            "a command with a slash is relative to working_dir:; write its full path"
+        );
         fs::create_dir(dir.path().join("sub")).unwrap();
         let failure = find("./sub", "");
         assert_eq!((failure.errno, failure.hint.as_str()), (Errno::EISDIR as i32, A_DIRECTORY));
@@ -326,7 +332,7 @@ mod tests {
         assert!(hint(b"\x7fELF\x02").contains("dynamic loader"));
         fs::remove_file(&script).unwrap();
         let failure = explained(Stage::Exec, Errno::ENOENT, &script);
-        assert_eq!(failure.hint, "no such file; a relative command is relative to working_dir:");
+        assert_eq!(failure.hint, "a command with a slash is relative to working_dir:; write its full path");
         assert_eq!(failure.subject, script.display().to_string());
     }
 

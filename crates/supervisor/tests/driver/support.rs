@@ -168,7 +168,7 @@ fn containment() -> Containment {
     if std::env::var_os("SUPERVISOR_TEST_CGROUP").is_none() {
         return Containment::Subreaper;
     }
-    let delegated = sys::cgroup::Delegated::detect().unwrap();
+    let delegated = sys::cgroup::Delegated::detect(false).unwrap();
     Containment::Cgroup(Arc::new(delegated.expect("no cgroup is delegated to the test")))
 }
 

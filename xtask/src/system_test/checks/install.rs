@@ -19,6 +19,8 @@ pub(super) fn install(bed: &Bed) -> Result<()> {
     bed.sh("cd /src && install -m 755 target/release/daemon /usr/bin/dd-procmgrd")?;
     bed.sh("cd /src && install -m 755 target/release/cli /usr/bin/dd-procmgr-cli")?;
     bed.sh("ln -s dd-procmgr-cli /usr/bin/pm-cli")?;
+    // Its members may operate the daemon without being root.
+    bed.sh("groupadd --system dd-procmgrd")?;
     bed.sh("mkdir -p /etc/dd-procmgrd /var/lib/dd-procmgrd /var/log/dd-procmgrd /run/dd-procmgrd")?;
     bed.sh("chmod 755 /var/lib/dd-procmgrd /var/log/dd-procmgrd && chmod 700 /etc/dd-procmgrd")?;
     bed.write("/etc/dd-procmgrd/processes.yaml", CONFIG)?;
@@ -56,8 +58,9 @@ pub(super) fn start(bed: &Bed) -> Result<()> {
     }
     let status = bed.sh("pm-cli status --output json")?;
     ensure!(status.contains("\"containment\": \"cgroup"), "the delegated cgroup is not used:\n{status}");
-    let mode = bed.sh("stat --format='%a %U %n' /run/dd-procmgrd /run/dd-procmgrd/token /etc/dd-procmgrd")?;
-    for line in ["755 root /run/dd-procmgrd", "640 root /run/dd-procmgrd/token", "700 root /etc/dd-procmgrd"]
+    let mode = bed.sh("stat --format='%a %G %n' /run/dd-procmgrd /run/dd-procmgrd/token /etc/dd-procmgrd")?;
+    for line in
+        ["755 root /run/dd-procmgrd", "640 dd-procmgrd /run/dd-procmgrd/token", "700 root /etc/dd-procmgrd"]
     {
         ensure!(mode.lines().any(|l| l == line), "not `{line}`:\n{mode}");
     }

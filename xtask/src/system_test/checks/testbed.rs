@@ -25,10 +25,11 @@ pub(super) fn journald_works(bed: &Bed) -> Result<()> {
 pub(super) fn cgroup_kill_works(bed: &Bed) -> Result<()> {
     bed.sh("systemd-run --quiet --unit=testbed-leaf --property=Delegate=yes sleep infinity")?;
     let script = "\
-        cd /sys/fs/cgroup/system.slice/testbed-leaf.service && mkdir leaf && \
-        sleep infinity & until [ -d /sys/fs/cgroup/system.slice/testbed-leaf.service/leaf ]; do :; done; \
-        cd /sys/fs/cgroup/system.slice/testbed-leaf.service/leaf && echo $! > cgroup.procs && \
-        grep -q 'populated 1' cgroup.events && echo 1 > cgroup.kill && wait $!; echo ended with $?; \
+        cd /sys/fs/cgroup/system.slice/testbed-leaf.service && mkdir leaf && cd leaf || exit 1
+        sleep infinity > /dev/null &
+        echo $! > cgroup.procs && grep -q 'populated 1' cgroup.events && echo 1 > cgroup.kill || exit 2
+        wait $!
+        echo ended with $?
         until grep -q 'populated 0' cgroup.events; do :; done";
     let said = bed.sh(script)?;
     ensure!(said.trim() == "ended with 137", "{said}");
