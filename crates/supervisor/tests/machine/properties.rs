@@ -97,7 +97,7 @@ fn live(w: &mut World, which: usize, how: u8) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 2000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 600, ..ProptestConfig::default() })]
 
     /// Any story ends, after a shutdown and a world that lets go, with nothing alive, no timer and every caller
     /// answered once.

@@ -1,4 +1,4 @@
-//! /proc/<pid>/stat.
+//! `/proc/<pid>/stat`.
 
 use std::fs;
 
