@@ -1,6 +1,6 @@
 //! The composition root: builds every part from its own configuration, joins them, and is the binary dd-procmgrd.
 //!
-//! [`main`] reads as the life of the daemon: arguments, settings, signals, [`app::run`], exit status.
+//! [`main`] reads as the life of the daemon: arguments, settings, signals, `App::build`, `App::run`, exit status.
 
 mod access;
 mod adapters;
