@@ -2,27 +2,13 @@
 
 use std::io::{BufRead as _, BufReader};
 use std::os::unix::process::ExitStatusExt as _;
-use std::process::{Child, Command, Stdio};
+use std::process::{Child, ChildStdout, Command, Stdio};
 
 use nix::sys::signal::Signal;
 use testkit::{Finished, Pid, Workload, eventually, run};
 
 fn probe(steps: &[&str]) -> Finished {
     run(Command::new(env!("CARGO_BIN_EXE_probe")).args(steps)).expect("the probe can be executed")
-}
-
-/// Starts a probe whose last line before it waits is `ready`, or what it prints first.
-fn start(steps: &[&str]) -> (Child, BufReader<std::process::ChildStdout>, String) {
-    let mut command = Command::new(env!("CARGO_BIN_EXE_probe"));
-    let mut child = command.args(steps).stdout(Stdio::piped()).spawn().expect("the probe can be executed");
-    let mut reader = BufReader::new(child.stdout.take().expect("it was piped"));
-    let mut line = String::new();
-    reader.read_line(&mut line).expect("a line");
-    (child, reader, line.trim_end().to_owned())
-}
-
-fn signal(child: &Child, signal: Signal) {
-    Pid::of(child.id()).expect("it was not waited for").signal(signal);
 }
 
 #[test]
@@ -81,41 +67,40 @@ fn reports_about_itself() {
 
 #[test]
 fn prints_the_signals_it_gets_until_term() {
-    let (mut child, mut reader, first) = start(&["text=ready", "echo", "exit=9"]);
-    assert_eq!(first, "ready");
-    let mut line = String::new();
-    for (sent, printed) in [(Signal::SIGHUP, "got SIGHUP\n"), (Signal::SIGTERM, "got SIGTERM\n")] {
-        signal(&child, sent);
-        line.clear();
-        reader.read_line(&mut line).unwrap();
-        assert_eq!(line, printed);
+    let mut family = Family::start("echo", &["text=ready", "echo", "exit=9"]);
+    assert_eq!(family.line(), "ready");
+    for (sent, printed) in [(Signal::SIGHUP, "got SIGHUP"), (Signal::SIGTERM, "got SIGTERM")] {
+        family.signal(sent);
+        assert_eq!(family.line(), printed);
     }
-    assert_eq!(child.wait().unwrap().code(), Some(9));
+    assert_eq!(family.child.wait().unwrap().code(), Some(9));
 }
 
 #[test]
 fn ignores_what_it_is_told_to() {
-    let (mut child, _reader, _) = start(&["ignore=TERM", "text=ready", "wait=USR1", "exit=4"]);
-    signal(&child, Signal::SIGTERM);
-    signal(&child, Signal::SIGUSR1);
-    assert_eq!(child.wait().unwrap().code(), Some(4), "TERM was sent first and must not have ended it");
+    let mut family = Family::start("ignore", &["ignore=TERM", "text=ready", "wait=USR1", "exit=4"]);
+    assert_eq!(family.line(), "ready");
+    family.signal(Signal::SIGTERM);
+    family.signal(Signal::SIGUSR1);
+    let code = family.child.wait().unwrap().code();
+    assert_eq!(code, Some(4), "TERM was sent first and must not have ended it");
 }
 
 #[test]
 fn an_orphan_has_no_parent_here_and_a_session_of_its_own() {
-    let (mut child, _reader, pid) = start(&["orphan=ignore=TERM,sleep", "text=ready", "sleep"]);
-    let orphan = Pid::of(pid.parse().unwrap()).unwrap();
-    let mut family = Workload::new(child.id(), "PM_TEST_MARKER=none");
-    family.look();
-    assert_eq!(family.alive(), [], "still a descendant");
+    let mut family = Family::start("orphan", &["orphan=ignore=TERM,sleep", "text=ready", "sleep"]);
+    let orphan = Pid::of(family.line().parse().unwrap()).unwrap();
+    // The process in between prints the pid before it ends; the line after it is printed when it is gone.
+    assert_eq!(family.line(), "ready");
+    let mut descendants = Workload::new(family.child.id(), "PM_TEST_MARKER=nobody has this");
+    descendants.look();
+    assert_eq!(descendants.alive(), [], "still a descendant");
     let session =
         |pid: u32| nix::unistd::getsid(Some(nix::unistd::Pid::from_raw(pid.cast_signed()))).unwrap();
-    assert_ne!(session(orphan.pid), session(child.id()));
-    child.kill().unwrap();
-    child.wait().unwrap();
+    assert_ne!(session(orphan.pid), session(family.child.id()));
+    family.child.kill().unwrap();
+    family.child.wait().unwrap();
     assert!(orphan.is_alive(), "it should survive what started it");
-    orphan.signal(Signal::SIGKILL);
-    eventually("the orphan's end", || (!orphan.is_alive()).then_some(()));
 }
 
 #[test]
@@ -147,6 +132,7 @@ fn a_storm_and_a_chain_never_keep_their_pids() {
 /// A probe with everything that it has started; all of it is killed at the end of the test, however the test ends.
 struct Family {
     child: Child,
+    output: BufReader<ChildStdout>,
     workload: Workload,
 }
 
@@ -154,10 +140,22 @@ impl Family {
     fn start(name: &str, steps: &[&str]) -> Self {
         let value = format!("{name}-{}", std::process::id());
         let mut command = Command::new(env!("CARGO_BIN_EXE_probe"));
-        command.args(steps).env("PM_TEST_MARKER", &value).stdout(Stdio::null());
-        let child = command.spawn().expect("the probe can be executed");
+        command.args(steps).env("PM_TEST_MARKER", &value).stdout(Stdio::piped());
+        let mut child = command.spawn().expect("the probe can be executed");
+        let output = BufReader::new(child.stdout.take().expect("it was piped"));
         let workload = Workload::new(child.id(), format!("PM_TEST_MARKER={value}"));
-        Self { child, workload }
+        Self { child, output, workload }
+    }
+
+    /// The next line that it prints.
+    fn line(&mut self) -> String {
+        let mut line = String::new();
+        self.output.read_line(&mut line).expect("a line");
+        line.trim_end().to_owned()
+    }
+
+    fn signal(&self, signal: Signal) {
+        Pid::of(self.child.id()).expect("it was not waited for").signal(signal);
     }
 
     fn look(&mut self) -> Vec<Pid> {
