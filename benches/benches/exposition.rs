@@ -1,12 +1,11 @@
 //! What one scrape costs for 1,000 and 10,000 processes, without the reading of /proc (nothing in the table runs).
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 
 use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use metrics::{BuildInfo, DaemonFacts, Exporter, LogStream, Sink, SinkStats, Source};
-use model::{Counters, ProcessView, Reason, Seq, Snapshot, State, Stream, Wall};
+use metrics::{BuildInfo, DaemonFacts, Exporter, LogStream, SinkStats, Source};
+use model::{Counters, ProcessView, Reason, Seq, Sink, Snapshot, State, Stream, Wall};
 
 struct Fixed(Snapshot);
 

@@ -1,5 +1,4 @@
 //! What one step of the pure machine costs: a crash and its restart, in tables of different sizes.
-#![expect(missing_docs, reason = "criterion's macros make public items")]
 
 use std::hint::black_box;
 use std::sync::Arc;

@@ -2,10 +2,7 @@
 
 use std::time::Duration;
 
-use model::{
-    ExecSpec, InheritEnv, KillMode, LogSpec, OnStartLimit, Origin, OutputSpec, ProcessId, ProcessName,
-    ProcessSpec, RestartPolicy, RestartSpec, Signal, StopSpec,
-};
+use model::{Origin, ProcessId, ProcessName, ProcessSpec, RestartPolicy, RestartSpec};
 
 /// A definition for process number `n` that restarts at once and for ever.
 ///
@@ -14,47 +11,13 @@ use model::{
 #[must_use]
 pub fn spec(n: u32) -> ProcessSpec {
     let [a, b, c, d] = n.to_be_bytes();
-    ProcessSpec {
-        name: ProcessName::new(&format!("p{n}")).expect("a letter and digits"),
-        id: ProcessId::from_digest([0, 0, a, b, c, d]),
-        origin: Origin::Runtime,
-        description: String::new(),
-        exec: ExecSpec {
-            program: "/bin/sleep".into(),
-            args: vec!["100000".into()],
-            working_dir: None,
-            env: Default::default(),
-            inherit_env: InheritEnv::None,
-            user: None,
-            group: None,
-            supplementary_groups: None,
-            umask: None,
-        },
-        auto_start: true,
-        after: Vec::new(),
-        before: Vec::new(),
-        restart: RestartSpec {
-            policy: RestartPolicy::Always,
-            delay: Duration::ZERO,
-            max_delay: Duration::ZERO,
-            jitter: 0.0,
-            stable_after: Duration::from_secs(10),
-            limit_burst: 0,
-            limit_interval: Duration::from_secs(10),
-            on_limit: OnStartLimit::Cooldown,
-            success: Vec::new(),
-            prevent: Vec::new(),
-        },
-        stop: StopSpec {
-            signal: Signal::TERM,
-            mode: KillMode::ControlGroup,
-            timeout: Duration::from_secs(10),
-            send_sighup: false,
-        },
-        output: OutputSpec {
-            stdout: Default::default(),
-            stderr: Default::default(),
-            log: LogSpec { journald: false, file: false, max_size: 0, max_files: 0, max_line: 256 << 10 },
-        },
-    }
+    let name = ProcessName::new(&format!("p{n}")).unwrap_or_else(|_| unreachable!("a letter and digits"));
+    let id = ProcessId::from_digest([0, 0, a, b, c, d]);
+    let restart = RestartSpec {
+        policy: RestartPolicy::Always,
+        delay: Duration::ZERO,
+        limit_burst: 0,
+        ..RestartSpec::default()
+    };
+    ProcessSpec { restart, ..ProcessSpec::new(name, id, Origin::Runtime, "/bin/true") }
 }

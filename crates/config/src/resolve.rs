@@ -1,10 +1,8 @@
-//! Layers of keys to one complete specification: the default values of all keys stand here.
-
-use std::time::Duration;
+//! Layers of keys to one complete specification. The default values of all keys stand in `model::spec`.
 
 use model::{
     Definition, ExecSpec, LogSpec, Origin, OutputSpec, ProcessId, ProcessName, ProcessSpec, RestartSpec,
-    Signal, StopSpec,
+    StopSpec,
 };
 
 use crate::definition::check;
@@ -47,33 +45,33 @@ pub(crate) fn placeholder(
     origin: Origin,
     merged: &Definition,
 ) -> ProcessSpec {
+    let default = ProcessSpec::new(name.clone(), id, origin, "");
+    let log = &default.output.log;
     ProcessSpec {
-        name: name.clone(),
-        id,
-        origin,
         description: merged.description.clone().unwrap_or_default(),
         exec: exec(merged),
-        auto_start: merged.auto_start.unwrap_or(true),
+        auto_start: merged.auto_start.unwrap_or(default.auto_start),
         after: merged.after.clone().unwrap_or_default(),
         before: merged.before.clone().unwrap_or_default(),
         restart: restart(merged, &mut Faults::default()),
         stop: StopSpec {
-            signal: merged.kill_signal.unwrap_or(Signal::TERM),
-            mode: merged.kill_mode.unwrap_or_default(),
-            timeout: merged.stop_timeout.unwrap_or(Duration::from_secs(10)),
-            send_sighup: merged.send_sighup.unwrap_or(false),
+            signal: merged.kill_signal.unwrap_or(default.stop.signal),
+            mode: merged.kill_mode.unwrap_or(default.stop.mode),
+            timeout: merged.stop_timeout.unwrap_or(default.stop.timeout),
+            send_sighup: merged.send_sighup.unwrap_or(default.stop.send_sighup),
         },
         output: OutputSpec {
             stdout: merged.stdout.clone().unwrap_or_default(),
             stderr: merged.stderr.clone().unwrap_or_default(),
             log: LogSpec {
-                journald: merged.log.journald.unwrap_or(true),
-                file: merged.log.file.unwrap_or(true),
-                max_size: merged.log.max_size.unwrap_or(50 << 20),
-                max_files: merged.log.max_files.unwrap_or(5),
-                max_line: merged.log.max_line.unwrap_or(256 << 10),
+                journald: merged.log.journald.unwrap_or(log.journald),
+                file: merged.log.file.unwrap_or(log.file),
+                max_size: merged.log.max_size.unwrap_or(log.max_size),
+                max_files: merged.log.max_files.unwrap_or(log.max_files),
+                max_line: merged.log.max_line.unwrap_or(log.max_line),
             },
         },
+        ..default
     }
 }
 
@@ -92,7 +90,8 @@ fn exec(merged: &Definition) -> ExecSpec {
 }
 
 fn restart(merged: &Definition, faults: &mut Faults) -> RestartSpec {
-    let delay = merged.restart_sec.unwrap_or(Duration::from_secs(1));
+    let default = RestartSpec::default();
+    let delay = merged.restart_sec.unwrap_or(default.delay);
     let longest = merged.restart_max_delay_sec;
     if longest.is_some_and(|longest| longest < delay) {
         faults.below(Step::Key("restart_max_delay_sec".to_owned()), |faults| {
@@ -102,14 +101,14 @@ fn restart(merged: &Definition, faults: &mut Faults) -> RestartSpec {
         });
     }
     RestartSpec {
-        policy: merged.restart.unwrap_or_default(),
+        policy: merged.restart.unwrap_or(default.policy),
         delay,
-        max_delay: longest.unwrap_or(Duration::from_secs(60).max(delay)),
-        jitter: merged.restart_jitter.unwrap_or(0.1),
-        stable_after: merged.runtime_success_sec.unwrap_or(Duration::from_secs(10)),
-        limit_burst: merged.start_limit_burst.unwrap_or(5),
-        limit_interval: merged.start_limit_interval_sec.unwrap_or(Duration::from_secs(10)),
-        on_limit: merged.on_start_limit.unwrap_or_default(),
+        max_delay: longest.unwrap_or(default.max_delay.max(delay)),
+        jitter: merged.restart_jitter.unwrap_or(default.jitter),
+        stable_after: merged.runtime_success_sec.unwrap_or(default.stable_after),
+        limit_burst: merged.start_limit_burst.unwrap_or(default.limit_burst),
+        limit_interval: merged.start_limit_interval_sec.unwrap_or(default.limit_interval),
+        on_limit: merged.on_start_limit.unwrap_or(default.on_limit),
         success: merged.success_exit_status.clone().unwrap_or_default(),
         prevent: merged.restart_prevent_exit_status.clone().unwrap_or_default(),
     }

@@ -1,7 +1,7 @@
 //! Between the log pipeline and those who show lines and counts.
 
 use logpipe::{LogError, LogPipe, LogReader, ReadRequest};
-use model::{ProcessRef, Refusal, Snapshot};
+use model::{ProcessRef, Refusal, Sink, Snapshot};
 use rpc::{BoxStream, ControlError, ErrorKind, LogChunk, LogRequest};
 use tokio::sync::mpsc;
 use tokio_stream::wrappers::ReceiverStream;
@@ -65,11 +65,10 @@ fn refused(error: &LogError) -> ControlError {
 
 /// The accounts of every stream, for the exposition.
 pub(crate) fn accounting(pipe: &LogPipe) -> Vec<metrics::LogStream> {
-    let sinks = logpipe::Sink::ALL.into_iter().zip(metrics::Sink::ALL);
     let of = |stats: &logpipe::StreamStats| {
-        let sinks = sinks.clone().filter_map(|(from, to)| {
-            stats.sink(from).map(|s| metrics::SinkStats {
-                sink: to,
+        let sinks = Sink::ALL.into_iter().filter_map(|sink| {
+            stats.sink(sink).map(|s| metrics::SinkStats {
+                sink,
                 written: s.written,
                 dropped: s.dropped,
                 truncated: s.truncated,

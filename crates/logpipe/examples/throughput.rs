@@ -9,9 +9,9 @@ use std::os::fd::OwnedFd;
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
 
-use logpipe::{Config, Sink, Source};
+use logpipe::{Config, Source};
 use model::{
-    InvocationId, LogSpec, Output, OutputSpec, ProcessId, ProcessName, ProcessRef, RunId, RunNumber,
+    InvocationId, LogSpec, Output, OutputSpec, ProcessId, ProcessName, ProcessRef, RunId, RunNumber, Sink,
 };
 
 fn main() -> Result<(), Box<dyn std::error::Error>> {

@@ -15,7 +15,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Event, Stream};
+use model::{Event, Sink, Stream};
 use nix::errno::Errno;
 use sys::journal::JournalSocket;
 use tokio::io::Interest;
@@ -25,7 +25,7 @@ use tokio::sync::Notify;
 use crate::entry;
 use crate::events;
 use crate::ready;
-use crate::stats::{Ledger, ProcessCounts, Sink};
+use crate::stats::{Ledger, ProcessCounts};
 
 /// Bytes that one lane holds.
 pub(crate) const LANE_MAX: usize = 1 << 20;

@@ -45,7 +45,7 @@ use model::{Event, InvocationId, OutputSpec, ProcessName, ProcessRef, RunId, Run
 pub use ends::{Captured, ChildEnds, OutputError};
 pub use events::{MESSAGE_IDS, describe, priority};
 pub use read::{Chunk, LogError, LogReader, ReadRequest};
-pub use stats::{Sink, SinkStats, StreamStats, Totals};
+pub use stats::{SinkStats, StreamStats, Totals};
 
 use console::ConsoleSink;
 use mailbox::{Mailbox, Message};

@@ -7,40 +7,11 @@
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
 
-use model::{ProcessName, ProcessRef, Stream};
+use model::{ProcessName, ProcessRef, Sink, Stream};
 
-/// Where lines go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Sink {
-    /// The log file.
-    File,
-    /// The journal.
-    Journald,
-    /// The terminal that the daemon runs on.
-    Console,
-}
-
-impl Sink {
-    /// Every sink.
-    pub const ALL: [Self; 3] = [Self::File, Self::Journald, Self::Console];
-
-    /// The value of the `sink` label.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Journald => "journald",
-            Self::Console => "console",
-        }
-    }
-
-    fn index(self) -> usize {
-        match self {
-            Self::File => 0,
-            Self::Journald => 1,
-            Self::Console => 2,
-        }
-    }
+/// A sink's place in the arrays of this module: that of [`Sink::ALL`].
+fn index(sink: Sink) -> usize {
+    sink as usize
 }
 
 /// What one sink did with one stream's lines.
@@ -81,7 +52,7 @@ impl StreamStats {
     /// One sink's numbers; `None` when it was never on for this stream.
     #[must_use]
     pub fn sink(&self, sink: Sink) -> Option<&SinkStats> {
-        self.sinks[sink.index()].as_ref()
+        self.sinks[index(sink)].as_ref()
     }
 }
 
@@ -107,7 +78,7 @@ pub(crate) struct StreamCounts {
 
 impl StreamCounts {
     pub(crate) fn sink(&mut self, sink: Sink) -> &mut SinkStats {
-        self.sinks[sink.index()].get_or_insert_default()
+        self.sinks[index(sink)].get_or_insert_default()
     }
 }
 

@@ -25,8 +25,9 @@ use tokio::sync::Notify;
 
 use crate::archive;
 use crate::place::{self, FileId};
-use crate::stats::{Account, Sink};
+use crate::stats::Account;
 use crate::tail::Tail;
+use model::Sink;
 
 /// Between two looks at whether the path still names the open file, and between two tries of what failed.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);

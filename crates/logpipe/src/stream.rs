@@ -8,7 +8,7 @@ use std::os::fd::OwnedFd;
 use std::rc::Rc;
 use std::time::Duration;
 
-use model::{LogSpec, ProcessRef, RunId};
+use model::{LogSpec, ProcessRef, RunId, Sink};
 use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -18,7 +18,7 @@ use tokio::time::Instant;
 use crate::console::ConsoleSink;
 use crate::frame::{self, Framer, Piece};
 use crate::journal::{Journal, LaneRef};
-use crate::stats::{Account, Sink};
+use crate::stats::Account;
 use crate::store::{self, Lines, Store};
 
 /// Bytes read at once. What a pipe can be raised to by default; more brings nothing.

@@ -7,11 +7,12 @@ use std::path::PathBuf;
 use std::time::{Duration, Instant};
 
 use model::{
-    InvocationId, LogSpec, Output, OutputSpec, ProcessId, ProcessName, ProcessRef, RunId, RunNumber, Stream,
+    InvocationId, LogSpec, Output, OutputSpec, ProcessId, ProcessName, ProcessRef, RunId, RunNumber, Sink,
+    Stream,
 };
 use tempfile::TempDir;
 
-use crate::{Config, LogPipe, Sink, SinkStats, Source, StreamStats, archive};
+use crate::{Config, LogPipe, SinkStats, Source, StreamStats, archive};
 
 /// Patience for what happens on another thread; reached only by a test that fails.
 const PATIENCE: Duration = Duration::from_secs(30);

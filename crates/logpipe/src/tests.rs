@@ -2,10 +2,10 @@
 
 use std::io::{self, Write};
 
-use model::{Output, Stream};
+use model::{Output, Sink, Stream};
 
 use crate::testing::{Bed, output, say, until, web};
-use crate::{Chunk, LogError, ReadRequest, Sink};
+use crate::{Chunk, LogError, ReadRequest};
 
 #[test]
 fn two_streams_into_one_rotated_file_keep_every_line_whole_and_in_order() {

@@ -9,11 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use metrics::{BuildInfo, DaemonFacts, Exporter, LogStream, Sink, SinkStats, Source};
+use metrics::{BuildInfo, DaemonFacts, Exporter, LogStream, SinkStats, Source};
 use model::{
-    Counters, ExecSpec, InheritEnv, InvocationId, KillMode, LogSpec, OnStartLimit, Origin, Output,
-    OutputSpec, ProcessId, ProcessName, ProcessSpec, ProcessView, Reason, RestartPolicy, RestartSpec, RunId,
-    RunNumber, RunView, Signal, Snapshot, State, StopSpec, Stream, Wall,
+    Counters, InvocationId, Origin, ProcessId, ProcessName, ProcessSpec, ProcessView, Reason, RunId,
+    RunNumber, RunView, Sink, Snapshot, State, Stream, Wall,
 };
 
 struct Fleet {
@@ -115,47 +114,6 @@ fn view(name: &ProcessName, pid: u32) -> Result<ProcessView, Box<dyn std::error:
 }
 
 fn spec(name: &ProcessName) -> ProcessSpec {
-    ProcessSpec {
-        name: name.clone(),
-        id: ProcessId::from_digest([0; 6]),
-        origin: Origin::Runtime,
-        description: String::new(),
-        exec: ExecSpec {
-            program: "/usr/bin/sleep".to_owned(),
-            args: vec!["600".to_owned()],
-            working_dir: None,
-            env: std::collections::BTreeMap::new(),
-            inherit_env: InheritEnv::None,
-            user: None,
-            group: None,
-            supplementary_groups: None,
-            umask: None,
-        },
-        auto_start: true,
-        after: Vec::new(),
-        before: Vec::new(),
-        restart: RestartSpec {
-            policy: RestartPolicy::Always,
-            delay: Duration::ZERO,
-            max_delay: Duration::ZERO,
-            jitter: 0.0,
-            stable_after: Duration::ZERO,
-            limit_burst: 0,
-            limit_interval: Duration::ZERO,
-            on_limit: OnStartLimit::Cooldown,
-            success: Vec::new(),
-            prevent: Vec::new(),
-        },
-        stop: StopSpec {
-            signal: Signal::TERM,
-            mode: KillMode::ControlGroup,
-            timeout: Duration::ZERO,
-            send_sighup: false,
-        },
-        output: OutputSpec {
-            stdout: Output::Capture,
-            stderr: Output::Capture,
-            log: LogSpec { journald: true, file: true, max_size: 0, max_files: 0, max_line: 0 },
-        },
-    }
+    let id = ProcessId::from_digest([0; 6]);
+    ProcessSpec::new(name.clone(), id, Origin::Runtime, "/usr/bin/sleep")
 }

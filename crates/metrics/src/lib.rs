@@ -19,4 +19,4 @@ mod tests;
 
 pub use exporter::{BuildInfo, Exporter};
 pub use http::{Config, ListenState, serve};
-pub use source::{DaemonFacts, Journal, Listener, LogStream, Reload, Sink, SinkStats, Source, Turns};
+pub use source::{DaemonFacts, Journal, Listener, LogStream, Reload, SinkStats, Source, Turns};

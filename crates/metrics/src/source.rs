@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{ProcessName, Snapshot, Stream, Wall};
+use model::{ProcessName, Sink, Snapshot, Stream, Wall};
 
 /// The daemon, seen from a scrape. All methods only copy what is already known: a scrape calls each of them
 /// once, on a thread that may block, but `ready` also from the I/O threads.
@@ -17,32 +17,6 @@ pub trait Source: Send + Sync + 'static {
     fn daemon(&self) -> DaemonFacts;
     /// Whether the daemon has finished its start: `/readyz`. Must not block.
     fn ready(&self) -> bool;
-}
-
-/// Where captured lines go.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Sink {
-    /// The process's log file.
-    File,
-    /// The journal.
-    Journald,
-    /// The daemon's own terminal, in the foreground.
-    Console,
-}
-
-impl Sink {
-    /// Every sink.
-    pub const ALL: [Self; 3] = [Self::File, Self::Journald, Self::Console];
-
-    /// The label's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Journald => "journald",
-            Self::Console => "console",
-        }
-    }
 }
 
 /// Accounting of one captured stream of one process. Counts never go down while the process is defined.

@@ -66,7 +66,7 @@ fn markdown() -> String {
     let reasons = model::ExitReason::ALL.map(model::ExitReason::as_str).join("`, `");
     let policies = model::RestartPolicy::ALL.map(model::RestartPolicy::as_str).join("`, `");
     let streams = model::Stream::ALL.map(model::Stream::as_str).join("`, `");
-    let sinks = metrics::Sink::ALL.map(metrics::Sink::as_str).join("`, `");
+    let sinks = model::Sink::ALL.map(model::Sink::as_str).join("`, `");
     for (label, values) in [
         ("state", states),
         ("reason", reasons),

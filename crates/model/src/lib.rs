@@ -25,7 +25,7 @@ pub use signal::Signal;
 pub use snapshot::{Counters, LastExit, NextAction, NextActionKind, ProcessView, RunView, Snapshot};
 pub use spec::{
     ExecSpec, InheritEnv, KillMode, LogSpec, OnStartLimit, Origin, Output, OutputSpec, ProcessSpec,
-    RestartPolicy, RestartSpec, StopSpec, Stream,
+    RestartPolicy, RestartSpec, Sink, StopSpec, Stream,
 };
 pub use state::{Reason, State};
 pub use time::{Mono, Stamp, Wall};

@@ -57,8 +57,28 @@ pub struct ProcessSpec {
     pub output: OutputSpec,
 }
 
+impl ProcessSpec {
+    /// A process with the documented default of every key but its command.
+    #[must_use]
+    pub fn new(name: ProcessName, id: ProcessId, origin: Origin, program: impl Into<String>) -> Self {
+        Self {
+            name,
+            id,
+            origin,
+            description: String::new(),
+            exec: ExecSpec { program: program.into(), ..ExecSpec::default() },
+            auto_start: true,
+            after: Vec::new(),
+            before: Vec::new(),
+            restart: RestartSpec::default(),
+            stop: StopSpec::default(),
+            output: OutputSpec::default(),
+        }
+    }
+}
+
 /// Everything that execve(2) and the steps before it need. A change here needs a new run.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ExecSpec {
     /// A path, or a name that is looked up in the child's PATH.
     pub program: String,
@@ -171,6 +191,23 @@ pub struct RestartSpec {
     pub prevent: Vec<ExitMatcher>,
 }
 
+impl Default for RestartSpec {
+    fn default() -> Self {
+        Self {
+            policy: RestartPolicy::default(),
+            delay: Duration::from_secs(1),
+            max_delay: Duration::from_secs(60),
+            jitter: 0.1,
+            stable_after: Duration::from_secs(10),
+            limit_burst: 5,
+            limit_interval: Duration::from_secs(10),
+            on_limit: OnStartLimit::default(),
+            success: Vec::new(),
+            prevent: Vec::new(),
+        }
+    }
+}
+
 impl RestartSpec {
     /// Whether the status counts as success.
     #[must_use]
@@ -218,6 +255,17 @@ pub struct StopSpec {
     pub timeout: Duration,
     /// Send SIGHUP right after `signal` (shells and what they started).
     pub send_sighup: bool,
+}
+
+impl Default for StopSpec {
+    fn default() -> Self {
+        Self {
+            signal: Signal::TERM,
+            mode: KillMode::default(),
+            timeout: Duration::from_secs(10),
+            send_sighup: false,
+        }
+    }
 }
 
 /// One of the two streams of a child.
@@ -281,7 +329,7 @@ impl fmt::Display for Output {
 }
 
 /// Where output goes.
-#[derive(Clone, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct OutputSpec {
     /// Standard output.
     pub stdout: Output,
@@ -315,4 +363,36 @@ pub struct LogSpec {
     pub max_files: u32,
     /// Longest line in bytes; longer ones are cut, marked and counted.
     pub max_line: u32,
+}
+
+impl Default for LogSpec {
+    fn default() -> Self {
+        Self { journald: true, file: true, max_size: 50 << 20, max_files: 5, max_line: 256 << 10 }
+    }
+}
+
+/// Where captured lines go, as the value of the `sink` label.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
+pub enum Sink {
+    /// The process's log file.
+    File,
+    /// The journal.
+    Journald,
+    /// The terminal that the daemon runs on.
+    Console,
+}
+
+impl Sink {
+    /// Every sink.
+    pub const ALL: [Self; 3] = [Self::File, Self::Journald, Self::Console];
+
+    /// The label's value.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::File => "file",
+            Self::Journald => "journald",
+            Self::Console => "console",
+        }
+    }
 }

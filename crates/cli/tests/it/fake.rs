@@ -6,11 +6,9 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use model::{
-    Change, Counters, ExecSpec, ExitMatcher, ExitReason, ExitStatus, Impact, InheritEnv, InvocationId,
-    KillMode, LastExit, LogSpec, NextAction, NextActionKind, OnStartLimit, Origin, Output, OutputSpec,
-    ProcessId, ProcessName, ProcessSpec, ProcessView, Reason, Refusal, RestartPolicy, RestartSpec, RunId,
-    RunNumber, RunView, Seq, Signal, Snapshot, SpawnFailure, SpawnStage, State, StopSpec, Stream, Usage,
-    Wall,
+    Change, Counters, ExitMatcher, ExitReason, ExitStatus, Impact, InheritEnv, InvocationId, LastExit,
+    NextAction, NextActionKind, Origin, Output, ProcessName, ProcessSpec, ProcessView, Reason, Refusal,
+    RunId, RunNumber, RunView, Seq, Signal, Snapshot, SpawnFailure, SpawnStage, State, Stream, Usage, Wall,
 };
 use rpc::{
     BoxFuture, BoxStream, Config, Control, ControlError, Create, DaemonStatus, ErrorKind, Listener,
@@ -31,49 +29,15 @@ pub fn now() -> Wall {
 }
 
 fn spec(name: &ProcessName, id: &str) -> ProcessSpec {
-    ProcessSpec {
-        name: name.clone(),
-        id: id.parse::<ProcessId>().unwrap(),
-        origin: Origin::File { path: "/etc/dd-procmgrd/processes.yaml".into(), line: 7 },
-        description: String::new(),
-        exec: ExecSpec {
-            program: format!("/usr/bin/{name}"),
-            args: vec!["--greeting".into(), "hello you".into()],
-            working_dir: None,
-            env: [("PORT".to_owned(), "80".to_owned()), ("TOKEN".to_owned(), "hunter2".to_owned())].into(),
-            inherit_env: InheritEnv::Names(vec!["LANG".into()]),
-            user: None,
-            group: None,
-            supplementary_groups: None,
-            umask: None,
-        },
-        auto_start: true,
-        after: vec![],
-        before: vec![],
-        restart: RestartSpec {
-            policy: RestartPolicy::OnFailure,
-            delay: Duration::from_secs(1),
-            max_delay: Duration::from_secs(60),
-            jitter: 0.1,
-            stable_after: Duration::from_secs(10),
-            limit_burst: 5,
-            limit_interval: Duration::from_secs(10),
-            on_limit: OnStartLimit::Cooldown,
-            success: vec![],
-            prevent: vec![],
-        },
-        stop: StopSpec {
-            signal: Signal::TERM,
-            mode: KillMode::ControlGroup,
-            timeout: Duration::from_secs(10),
-            send_sighup: false,
-        },
-        output: OutputSpec {
-            stdout: Output::Capture,
-            stderr: Output::File("/var/log/errors".into()),
-            log: LogSpec { journald: true, file: true, max_size: 1 << 20, max_files: 5, max_line: 1024 },
-        },
-    }
+    let origin = Origin::File { path: "/etc/dd-procmgrd/processes.yaml".into(), line: 7 };
+    let mut spec = ProcessSpec::new(name.clone(), id.parse().unwrap(), origin, format!("/usr/bin/{name}"));
+    spec.exec.args = vec!["--greeting".into(), "hello you".into()];
+    spec.exec.env = [("PORT".to_owned(), "80".to_owned()), ("TOKEN".to_owned(), "hunter2".to_owned())].into();
+    spec.exec.inherit_env = InheritEnv::Names(vec!["LANG".into()]);
+    spec.output.stderr = Output::File("/var/log/errors".into());
+    spec.output.log.max_size = 1 << 20;
+    spec.output.log.max_line = 1024;
+    spec
 }
 
 fn view(name: &str, id: &str, state: State, reason: Reason) -> ProcessView {

@@ -2,8 +2,9 @@
 
 use std::collections::BTreeSet;
 use std::path::Path;
+use std::time::Duration;
 
-use model::{Impact, Output, plan_one};
+use model::{Impact, Output, Signal, plan_one};
 
 use super::*;
 use crate::definition::read;

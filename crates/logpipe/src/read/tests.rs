@@ -2,13 +2,13 @@
 
 use std::time::Duration;
 
-use model::Output;
+use model::{Output, Sink};
 use tokio::runtime::{Builder, Runtime};
 
 use super::*;
+use crate::archive;
 use crate::testing::{Bed, output, say, until, web};
 use crate::tests::joined;
-use crate::{Sink, archive};
 
 fn runtime() -> Runtime {
     Builder::new_current_thread().enable_time().build().unwrap()

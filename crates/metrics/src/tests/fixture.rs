@@ -1,19 +1,17 @@
 //! A daemon with a process in each interesting situation, at one fixed moment.
 
-use std::collections::BTreeMap;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Counters, ExecSpec, ExitReason, ExitStatus, InheritEnv, InvocationId, KillMode, LastExit, LogSpec,
-    NextAction, NextActionKind, OnStartLimit, Origin, Output, OutputSpec, ProcessId, ProcessName,
-    ProcessSpec, ProcessView, Reason, RestartPolicy, RestartSpec, RunId, RunNumber, RunView, Seq, Signal,
-    Snapshot, State, StopSpec, Stream, Usage, Wall,
+    Counters, ExitReason, ExitStatus, InvocationId, LastExit, NextAction, NextActionKind, Origin, ProcessId,
+    ProcessName, ProcessSpec, ProcessView, Reason, RestartPolicy, RunId, RunNumber, RunView, Seq, Signal,
+    Sink, Snapshot, State, Stream, Usage, Wall,
 };
 
 use crate::proc::ProcFs;
 use crate::{
-    BuildInfo, DaemonFacts, Exporter, Journal, Listener, LogStream, Reload, Sink, SinkStats, Source, Turns,
+    BuildInfo, DaemonFacts, Exporter, Journal, Listener, LogStream, Reload, SinkStats, Source, Turns,
 };
 
 pub(crate) const BUILD: BuildInfo = BuildInfo { version: "1.2.3", revision: "0123abc" };
@@ -56,49 +54,9 @@ pub(crate) fn exporter(source: impl Source) -> Exporter {
 pub(crate) fn process(name: &str) -> ProcessView {
     let name = ProcessName::new(name).unwrap();
     let bytes = name.as_str().as_bytes();
-    let spec = ProcessSpec {
-        id: ProcessId::from_digest(std::array::from_fn(|i| bytes.get(i).copied().unwrap_or_default())),
-        name,
-        origin: Origin::Runtime,
-        description: String::new(),
-        exec: ExecSpec {
-            program: "/usr/bin/sleep".to_owned(),
-            args: vec!["secret".to_owned()],
-            working_dir: None,
-            env: BTreeMap::new(),
-            inherit_env: InheritEnv::None,
-            user: None,
-            group: None,
-            supplementary_groups: None,
-            umask: None,
-        },
-        auto_start: true,
-        after: Vec::new(),
-        before: Vec::new(),
-        restart: RestartSpec {
-            policy: RestartPolicy::OnFailure,
-            delay: Duration::from_secs(1),
-            max_delay: Duration::from_secs(60),
-            jitter: 0.1,
-            stable_after: Duration::from_secs(10),
-            limit_burst: 5,
-            limit_interval: Duration::from_secs(10),
-            on_limit: OnStartLimit::Cooldown,
-            success: Vec::new(),
-            prevent: Vec::new(),
-        },
-        stop: StopSpec {
-            signal: Signal::TERM,
-            mode: KillMode::ControlGroup,
-            timeout: Duration::from_secs(10),
-            send_sighup: false,
-        },
-        output: OutputSpec {
-            stdout: Output::Capture,
-            stderr: Output::Capture,
-            log: LogSpec { journald: true, file: true, max_size: 0, max_files: 5, max_line: 262_144 },
-        },
-    };
+    let id = ProcessId::from_digest(std::array::from_fn(|i| bytes.get(i).copied().unwrap_or_default()));
+    let mut spec = ProcessSpec::new(name, id, Origin::Runtime, "/usr/bin/sleep");
+    spec.exec.args = vec!["secret".to_owned()];
     ProcessView {
         spec: Arc::new(spec),
         state: State::Stopped,

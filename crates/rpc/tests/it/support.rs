@@ -27,49 +27,16 @@ pub fn name(text: &str) -> ProcessName {
 }
 
 pub fn view(text: &str, id: &str) -> ProcessView {
-    let spec = ProcessSpec {
-        name: name(text),
-        id: id.parse::<ProcessId>().unwrap(),
-        origin: Origin::File { path: "/etc/dd-procmgrd/processes.yaml".into(), line: 7 },
-        description: "a web server".into(),
-        exec: ExecSpec {
-            program: "/usr/bin/web".into(),
-            args: vec!["--greeting".into(), "hello you".into()],
-            working_dir: None,
-            env: [("PORT".to_owned(), "80".to_owned()), ("API_KEY".to_owned(), "hunter2".to_owned())].into(),
-            inherit_env: model::InheritEnv::None,
-            user: Some("www-data".into()),
-            group: None,
-            supplementary_groups: None,
-            umask: None,
-        },
-        auto_start: true,
-        after: vec![],
-        before: vec![],
-        restart: RestartSpec {
-            policy: RestartPolicy::OnFailure,
-            delay: Duration::from_secs(1),
-            max_delay: Duration::from_secs(60),
-            jitter: 0.1,
-            stable_after: Duration::from_secs(10),
-            limit_burst: 5,
-            limit_interval: Duration::from_secs(10),
-            on_limit: OnStartLimit::Cooldown,
-            success: vec![],
-            prevent: vec![],
-        },
-        stop: StopSpec {
-            signal: Signal::TERM,
-            mode: KillMode::ControlGroup,
-            timeout: Duration::from_secs(10),
-            send_sighup: false,
-        },
-        output: OutputSpec {
-            stdout: Output::Capture,
-            stderr: Output::File("/var/log/web.err".into()),
-            log: LogSpec { journald: true, file: true, max_size: 0, max_files: 5, max_line: 1024 },
-        },
-    };
+    let origin = Origin::File { path: "/etc/dd-procmgrd/processes.yaml".into(), line: 7 };
+    let mut spec = ProcessSpec::new(name(text), id.parse().unwrap(), origin, "/usr/bin/web");
+    spec.description = "a web server".into();
+    spec.exec.args = vec!["--greeting".into(), "hello you".into()];
+    spec.exec.env =
+        [("PORT".to_owned(), "80".to_owned()), ("API_KEY".to_owned(), "hunter2".to_owned())].into();
+    spec.exec.user = Some("www-data".into());
+    spec.output.stderr = Output::File("/var/log/web.err".into());
+    spec.output.log.max_size = 0;
+    spec.output.log.max_line = 1024;
     ProcessView {
         spec: Arc::new(spec),
         state: State::Running,

@@ -70,12 +70,8 @@ pub(super) fn build(
 #[cfg(test)]
 pub(super) mod tests {
     use super::*;
-    use model::{
-        ExecSpec, InvocationId, KillMode, LogSpec, OnStartLimit, Origin, Output, OutputSpec, ProcessId,
-        ProcessName, ProcessSpec, RestartPolicy, RestartSpec, RunId, RunNumber, Signal, StopSpec,
-    };
+    use model::{ExecSpec, InvocationId, Origin, ProcessId, ProcessName, ProcessSpec, RunId, RunNumber};
     use std::sync::Arc;
-    use std::time::Duration;
     use sys::credentials::Credentials;
 
     pub(in super::super) fn exec(program: &str) -> ExecSpec {
@@ -93,39 +89,8 @@ pub(super) mod tests {
     }
 
     fn info(exec: ExecSpec) -> RunInfo {
-        let spec = ProcessSpec {
-            name: ProcessName::new("web").unwrap(),
-            id: ProcessId::from_digest([0, 1, 2, 3, 4, 5]),
-            origin: Origin::Runtime,
-            description: String::new(),
-            exec,
-            auto_start: true,
-            after: Vec::new(),
-            before: Vec::new(),
-            restart: RestartSpec {
-                policy: RestartPolicy::Never,
-                delay: Duration::ZERO,
-                max_delay: Duration::ZERO,
-                jitter: 0.0,
-                stable_after: Duration::ZERO,
-                limit_burst: 0,
-                limit_interval: Duration::ZERO,
-                on_limit: OnStartLimit::Fail,
-                success: Vec::new(),
-                prevent: Vec::new(),
-            },
-            stop: StopSpec {
-                signal: Signal::TERM,
-                mode: KillMode::ControlGroup,
-                timeout: Duration::ZERO,
-                send_sighup: false,
-            },
-            output: OutputSpec {
-                stdout: Output::Null,
-                stderr: Output::Null,
-                log: LogSpec { journald: false, file: false, max_size: 0, max_files: 0, max_line: 0 },
-            },
-        };
+        let (name, id) = (ProcessName::new("web").unwrap(), ProcessId::from_digest([0, 1, 2, 3, 4, 5]));
+        let spec = ProcessSpec { exec, ..ProcessSpec::new(name, id, Origin::Runtime, "") };
         RunInfo { run: RunId(7), number: RunNumber(3), invocation: InvocationId(0xabc), spec: Arc::new(spec) }
     }
 

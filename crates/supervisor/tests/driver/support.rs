@@ -10,9 +10,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use model::{
-    Command, Event, EventKind, ExecSpec, InheritEnv, KillMode, LogSpec, OnStartLimit, Origin, Output,
-    OutputSpec, ProcessId, ProcessName, ProcessSpec, ProcessView, Refusal, Reply, RestartPolicy, RestartSpec,
-    RunId, Signal, StopSpec,
+    Command, Event, EventKind, OnStartLimit, Origin, Output, ProcessId, ProcessName, ProcessSpec,
+    ProcessView, Refusal, Reply, RestartPolicy, RestartSpec, RunId, StopSpec,
 };
 use supervisor::{
     Attach, ChildStdio, Config, Containment, Handle, Observer, RunInfo, StdioError, StdioProvider, start,
@@ -208,49 +207,20 @@ fn raw(pid: u32) -> nix::unistd::Pid {
 
 /// A process that is never restarted and whose polite stop has time.
 pub(crate) fn spec(text: &str, program: &str, args: &[&str]) -> ProcessSpec {
-    ProcessSpec {
-        name: name(text),
-        id: ProcessId::from_digest([0, 1, 2, 3, 4, 5]),
-        origin: Origin::Runtime,
-        description: String::new(),
-        exec: ExecSpec {
-            program: program.into(),
-            args: args.iter().map(|a| (*a).to_owned()).collect(),
-            working_dir: None,
-            env: [].into(),
-            inherit_env: InheritEnv::None,
-            user: None,
-            group: None,
-            supplementary_groups: None,
-            umask: None,
-        },
-        auto_start: true,
-        after: Vec::new(),
-        before: Vec::new(),
-        restart: RestartSpec {
-            policy: RestartPolicy::Never,
-            delay: Duration::ZERO,
-            max_delay: Duration::ZERO,
-            jitter: 0.0,
-            stable_after: Duration::from_secs(10),
-            limit_burst: 0,
-            limit_interval: Duration::from_secs(10),
-            on_limit: OnStartLimit::Fail,
-            success: Vec::new(),
-            prevent: Vec::new(),
-        },
-        stop: StopSpec {
-            signal: Signal::TERM,
-            mode: KillMode::ControlGroup,
-            timeout: Duration::from_secs(20),
-            send_sighup: false,
-        },
-        output: OutputSpec {
-            stdout: Output::Capture,
-            stderr: Output::Null,
-            log: LogSpec { journald: false, file: true, max_size: 0, max_files: 0, max_line: 1024 },
-        },
-    }
+    let id = ProcessId::from_digest([0, 1, 2, 3, 4, 5]);
+    let mut spec = ProcessSpec::new(name(text), id, Origin::Runtime, program);
+    spec.exec.args = args.iter().map(|a| (*a).to_owned()).collect();
+    spec.restart = RestartSpec {
+        policy: RestartPolicy::Never,
+        delay: Duration::ZERO,
+        jitter: 0.0,
+        limit_burst: 0,
+        on_limit: OnStartLimit::Fail,
+        ..RestartSpec::default()
+    };
+    spec.stop.timeout = Duration::from_secs(20);
+    spec.output.stderr = Output::Null;
+    spec
 }
 
 pub(crate) fn sh(text: &str, script: &str) -> ProcessSpec {

@@ -17,49 +17,9 @@ pub(crate) fn spec(name: &str) -> ProcessSpec {
         d[0] = d[0].wrapping_mul(31).wrapping_add(b);
         d
     });
-    ProcessSpec {
-        id: ProcessId::from_digest(digest),
-        name,
-        origin: Origin::Runtime,
-        description: String::new(),
-        exec: ExecSpec {
-            program: "/bin/true".into(),
-            args: vec![],
-            working_dir: None,
-            env: BTreeMap::new(),
-            inherit_env: InheritEnv::None,
-            user: None,
-            group: None,
-            supplementary_groups: None,
-            umask: None,
-        },
-        auto_start: true,
-        after: vec![],
-        before: vec![],
-        restart: RestartSpec {
-            policy: RestartPolicy::OnFailure,
-            delay: Duration::from_secs(1),
-            max_delay: Duration::from_secs(60),
-            jitter: 0.0,
-            stable_after: Duration::from_secs(10),
-            limit_burst: 5,
-            limit_interval: Duration::from_secs(10),
-            on_limit: OnStartLimit::Cooldown,
-            success: vec![],
-            prevent: vec![],
-        },
-        stop: StopSpec {
-            signal: Signal::TERM,
-            mode: KillMode::ControlGroup,
-            timeout: Duration::from_secs(10),
-            send_sighup: false,
-        },
-        output: OutputSpec {
-            stdout: Output::Capture,
-            stderr: Output::Capture,
-            log: LogSpec { journald: true, file: true, max_size: 0, max_files: 5, max_line: 262_144 },
-        },
-    }
+    let mut spec = ProcessSpec::new(name, ProcessId::from_digest(digest), Origin::Runtime, "/bin/true");
+    spec.restart.jitter = 0.0;
+    spec
 }
 
 pub(crate) fn name(text: &str) -> ProcessName {
