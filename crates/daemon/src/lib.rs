@@ -47,6 +47,7 @@ pub fn main() -> ExitCode {
         let signals = Signals::block()?;
         app::App::build(&settings, &signals, journal).map(|app| app.run(&signals))
     });
+    logging::flush();
     started.unwrap_or_else(|error| {
         complain(&error);
         ExitCode::from(CANNOT_START)
@@ -61,10 +62,11 @@ const DEFECT: i32 = 70;
 fn end_on_panic() {
     let print = std::panic::take_hook();
     std::panic::set_hook(Box::new(move |panic| {
+        logging::flush();
         print(panic);
         let thread = std::thread::current();
         let name = thread.name().unwrap_or_default();
-        if matches!(name, "main" | "supervisor" | "logpipe") || name.starts_with("spawn") {
+        if matches!(name, "main" | "supervisor" | "logpipe") {
             #[expect(clippy::exit, reason = "there is nothing left that could return")]
             std::process::exit(DEFECT);
         }

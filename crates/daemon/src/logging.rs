@@ -4,6 +4,10 @@ use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::{Arc, OnceLock};
+use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tracing::{Event, Level, Subscriber};
@@ -26,7 +30,8 @@ pub(crate) fn init(journal: bool) -> Result<()> {
     let filter: Targets = wanted.parse().with_context(|| {
         format!("RUST_LOG={wanted:?}\n\nhint: write a level such as info, or supervisor=debug,info")
     })?;
-    let layer = tracing_subscriber::fmt::layer().with_writer(|| Quiet(io::stderr()));
+    let lines = WRITER.get_or_init(Lines::start);
+    let layer = tracing_subscriber::fmt::layer().with_writer(|| lines.clone());
     let registry = tracing_subscriber::registry().with(filter);
     if journal {
         registry.with(layer.event_format(JournalFormat).with_ansi(false)).init();
@@ -36,17 +41,74 @@ pub(crate) fn init(journal: bool) -> Result<()> {
     Ok(())
 }
 
-/// Standard error that may be closed: a supervisor must not end because nobody listens.
-struct Quiet(io::Stderr);
+/// Lines of the daemon's own log that wait for standard error. Beyond that, lines are dropped and counted, and the
+/// count is told once the reader is back.
+const WAITING: usize = 4096;
+/// How long the end of the daemon waits for the last lines to be read.
+const FLUSH: Duration = Duration::from_secs(1);
 
-impl Write for Quiet {
-    fn write(&mut self, buf: &[u8]) -> io::Result<usize> {
-        // An error here has no other place to go, and must not be an error of the caller.
-        Ok(self.0.write(buf).unwrap_or(buf.len()))
+static WRITER: OnceLock<Lines> = OnceLock::new();
+
+/// Standard error behind a thread of its own. A terminal that was stopped with Ctrl-S, a pipe that nobody reads, or a
+/// journald that hangs would else hold up whoever logs, and the supervisor logs.
+#[derive(Clone)]
+struct Lines {
+    queue: SyncSender<Message>,
+    dropped: Arc<AtomicU64>,
+}
+
+enum Message {
+    Line(Vec<u8>),
+    /// Dropped once everything before it was written.
+    Flush(#[expect(dead_code, reason = "its end is the message")] mpsc::Sender<()>),
+}
+
+impl Lines {
+    fn start() -> Self {
+        let (queue, messages) = mpsc::sync_channel(WAITING);
+        let dropped = Arc::new(AtomicU64::new(0));
+        let lost = Arc::clone(&dropped);
+        let write = move || {
+            let mut stderr = io::stderr();
+            for message in messages {
+                let Message::Line(line) = message else { continue };
+                let lost = lost.swap(0, Ordering::Relaxed);
+                // An error has no other place to go, and a supervisor does not end because nobody listens.
+                if lost > 0 {
+                    let _unheard = writeln!(
+                        stderr,
+                        "{lost} lines of the daemon's own log were dropped: nobody read them"
+                    );
+                }
+                let _unheard = stderr.write_all(&line);
+            }
+        };
+        // Without a thread (out of memory at the very start) the queue has no reader and lines are dropped.
+        let _thread = std::thread::Builder::new().name("log".into()).spawn(write);
+        Self { queue, dropped }
+    }
+}
+
+/// Each call is one whole line.
+impl Write for Lines {
+    fn write(&mut self, line: &[u8]) -> io::Result<usize> {
+        if let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Line(line.to_vec())) {
+            self.dropped.fetch_add(1, Ordering::Relaxed);
+        }
+        Ok(line.len())
     }
 
     fn flush(&mut self) -> io::Result<()> {
         Ok(())
+    }
+}
+
+/// Waits until what was logged is written, but not for ever.
+pub(crate) fn flush() {
+    let Some(lines) = WRITER.get() else { return };
+    let (end, written) = mpsc::channel();
+    if lines.queue.try_send(Message::Flush(end)).is_ok() {
+        let _disconnected_or_late = written.recv_timeout(FLUSH);
     }
 }
 

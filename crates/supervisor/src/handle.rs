@@ -3,7 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
-use std::sync::Arc;
+use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
@@ -118,7 +118,13 @@ pub fn start(
     poller.add(&children, Token::Children).map_err(failed("watching for dead children"))?;
 
     let shared = Arc::new(Shared { inbox, board: Board::default(), turns: Turns::default() });
-    let pool = Pool { shared: Arc::clone(&shared), stdio: Arc::clone(&stdio), delegated, base_env };
+    let pool = Pool {
+        shared: Arc::clone(&shared),
+        stdio: Arc::clone(&stdio),
+        delegated,
+        base_env,
+        own_account: OnceLock::new(),
+    };
     let spawners = Spawners::start(spawners, pool).map_err(failed("the spawner threads"))?;
     let driver = Driver {
         machine: Machine::new(sys::random_u64()),

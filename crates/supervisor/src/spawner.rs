@@ -13,10 +13,10 @@ use std::io;
 use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use model::{RunId, SpawnFailure, SpawnStage};
+use model::{ExecSpec, RunId, SpawnFailure, SpawnStage};
 use sys::cgroup::{Delegated, Leaf};
 use sys::credentials::{self, Resolved};
 use sys::spawn::{Child, Program, Request, Spawner, Stdio, resolve_program};
@@ -51,6 +51,9 @@ pub(crate) struct Pool {
     pub(crate) stdio: Arc<dyn StdioProvider>,
     pub(crate) delegated: Option<Arc<Delegated>>,
     pub(crate) base_env: BTreeMap<OsString, OsString>,
+    /// The daemon's own user, once it was looked up. It stays the same, and reading /etc/passwd again at each start
+    /// takes a good part of the time of a restart.
+    pub(crate) own_account: OnceLock<Resolved>,
 }
 
 /// The spawner threads.
@@ -127,6 +130,8 @@ impl Jobs {
 /// Everything that a spawn needs, found and checked.
 struct Prepared {
     account: Resolved,
+    /// Whether the account is another one than the daemon's.
+    switch: bool,
     program: Program,
     path: PathBuf,
     working_dir: CString,
@@ -147,9 +152,8 @@ impl Pool {
 
     fn prepare(&self, info: &RunInfo) -> Result<Prepared, SpawnFailure> {
         let exec = &info.spec.exec;
-        let groups = exec.supplementary_groups.as_deref();
-        let account = credentials::lookup(exec.user.as_deref(), exec.group.as_deref(), groups)
-            .map_err(|error| failure::account(exec, error))?;
+        let switch = exec.user.is_some() || exec.group.is_some() || exec.supplementary_groups.is_some();
+        let account = self.account(exec, switch)?;
         let env = environment::build(info, &account, &self.base_env);
         let working_dir = exec.working_dir.clone().unwrap_or_else(|| PathBuf::from("/"));
         let path_var = env.get(OsStr::new(environment::PATH)).map(OsString::as_os_str);
@@ -168,11 +172,26 @@ impl Pool {
         let working_dir = c_path(&working_dir)?;
         // Last, so that whatever is missing is found before a pipe or a log file is opened.
         let (stdio, attach) = self.stdio.open(info).map_err(failure::stdio)?;
-        Ok(Prepared { account, program, path, working_dir, stdio, attach })
+        Ok(Prepared { account, switch, program, path, working_dir, stdio, attach })
+    }
+
+    /// Who the process runs as.
+    fn account(&self, exec: &ExecSpec, switch: bool) -> Result<Resolved, SpawnFailure> {
+        if let (false, Some(own)) = (switch, self.own_account.get()) {
+            return Ok(own.clone());
+        }
+        let groups = exec.supplementary_groups.as_deref();
+        let account = credentials::lookup(exec.user.as_deref(), exec.group.as_deref(), groups)
+            .map_err(|error| failure::account(exec, error))?;
+        if !switch {
+            // Another spawner may have been first: with the same answer.
+            let _already_known = self.own_account.set(account.clone());
+        }
+        Ok(account)
     }
 
     fn spawn(&self, spawner: &mut Spawner, info: &RunInfo, prepared: Prepared) -> Result<Born, SpawnFailure> {
-        let Prepared { account, program, path, working_dir, stdio, attach } = prepared;
+        let Prepared { account, switch, program, path, working_dir, stdio, attach } = prepared;
         // The invocation id keeps it apart from what an earlier daemon may have left under the same name.
         let leaf_name = format!("{}.{}", info.spec.name, info.invocation);
         let leaf = self.delegated.as_ref().map(|d| d.leaf(&leaf_name)).transpose();
@@ -181,7 +200,7 @@ impl Pool {
             program: &program,
             stdio: Stdio { stdin: stdio.stdin, stdout: stdio.stdout, stderr: stdio.stderr },
             working_dir: Some(&working_dir),
-            credentials: Some(&account.credentials),
+            credentials: switch.then_some(&account.credentials),
             umask: info.spec.exec.umask.unwrap_or(UMASK),
             cgroup: leaf.as_ref().map(Leaf::dir),
         };

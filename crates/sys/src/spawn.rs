@@ -88,10 +88,14 @@ pub struct Child {
 pub struct Spawner {
     stack: Stack,
     slots: Slots,
+    /// Signals that this process ignores, which a child would go on ignoring; bit 0 is signal 1.
+    ignored: u64,
 }
 
 impl Spawner {
     /// Maps the child's stack (64 KiB and a guard) and reserves three descriptors and a placeholder.
+    ///
+    /// What this process ignores from now on, a child will ignore as well.
     ///
     /// If SIGCHLD is ignored, which a program may inherit from whoever started it, it gets its default action: else
     /// the kernel would throw away how children ended.
@@ -100,7 +104,7 @@ impl Spawner {
     /// Out of memory or out of descriptors.
     pub fn new() -> io::Result<Self> {
         keep_statuses()?;
-        Ok(Self { stack: Stack::new()?, slots: Slots::new()? })
+        Ok(Self { stack: Stack::new()?, slots: Slots::new()?, ignored: ignored_signals() })
     }
 
     /// Executes a program in a new process.
@@ -125,6 +129,7 @@ impl Spawner {
             gid: switch.gid,
             uid: switch.uid,
             umask,
+            ignored: self.ignored,
             working_dir: working_dir.map_or(ptr::null(), CStr::as_ptr),
             report: child::Report::default(),
         };
@@ -164,6 +169,14 @@ fn keep_statuses() -> io::Result<()> {
     // SAFETY: it is the action that was in force, or the default one: no new code becomes a handler.
     let set = unsafe { libc::sigaction(libc::SIGCHLD, &raw const action, ptr::null_mut()) };
     Errno::result(set).map(drop).map_err(Into::into)
+}
+
+/// Looked up once: a program decides at its start what it ignores, and asking for each of 64 signals at each spawn
+/// costs as much as the rest of the child's preparation. When it can't be known, all are taken for ignored.
+fn ignored_signals() -> u64 {
+    let status = std::fs::read_to_string("/proc/self/status").unwrap_or_default();
+    let mask = status.lines().find_map(|line| line.strip_prefix("SigIgn:"));
+    mask.and_then(|hex| u64::from_str_radix(hex.trim(), 16).ok()).unwrap_or(u64::MAX)
 }
 
 /// clone3 fails for the cgroup's sake with errors of its own (clone(2), CLONE_INTO_CGROUP).

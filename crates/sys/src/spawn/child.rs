@@ -18,7 +18,7 @@ const NO_END: usize = c_uint::MAX as usize;
 /// linux/close_range.h: unshare the table first, copying only what is below the range.
 const CLOSE_RANGE_UNSHARE: usize = 1 << 1;
 /// Signals of the kernel are 1 to 64.
-const SIGNALS: usize = 64;
+const SIGNALS: u32 = 64;
 
 /// Where the child says what failed. Atomics, as two threads of control share it, though never at the same time.
 #[derive(Debug, Default)]
@@ -59,6 +59,8 @@ pub(crate) struct Plan {
     pub(crate) gid: Option<u32>,
     pub(crate) uid: Option<u32>,
     pub(crate) umask: u32,
+    /// Signals to get their default action back; bit 0 is signal 1.
+    pub(crate) ignored: u64,
     /// Null = stay.
     pub(crate) working_dir: *const c_char,
     pub(crate) report: Report,
@@ -111,7 +113,7 @@ fn run(plan: &Plan) -> Result<Infallible, Failure> {
     // First of all: the table of descriptors is still the parent's, and anything done to it here would be done to
     // the whole daemon. Copying only up to the last slot makes this independent of how many the daemon has open.
     unshare_descriptors(plan.last_slot)?;
-    default_signals();
+    default_signals(plan.ignored);
     call(Stage::Session, libc::SYS_setsid, [0; 5])?;
     let [stdin, stdout, stderr] = plan.stdio;
     // dup3 clears close-on-exec; sources are above 2, so none is overwritten before it was used.
@@ -154,11 +156,11 @@ fn unshare_descriptors(last: c_int) -> Result<(), Failure> {
 
 /// The clone gave the default action to all signals that were caught; here the ignored ones get it, too (Rust's
 /// runtime ignores SIGPIPE). KILL and STOP refuse, which is as good.
-fn default_signals() {
+fn default_signals(ignored: u64) {
     // struct sigaction of the kernel, four words on both processors: SIG_DFL, no flags, no restorer, no mask.
     let default = [0_u64; 4];
-    for signo in 1..=SIGNALS {
-        let args = [signo, ptr::from_ref(&default) as usize, 0, size_of::<u64>(), 0];
+    for signo in (1..=SIGNALS).filter(|signo| ignored & 1_u64.unbounded_shl(signo.wrapping_sub(1)) != 0) {
+        let args = [signo as usize, ptr::from_ref(&default) as usize, 0, size_of::<u64>(), 0];
         // JUSTIFICATION: raw, as errno is the parent's.
         // SAFETY: the new action is readable, the old one is not wanted, the size is the kernel's sigset's. With
         // CLONE_VM but not CLONE_SIGHAND the table of actions is the child's own.
