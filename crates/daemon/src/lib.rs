@@ -40,11 +40,11 @@ pub fn main() -> ExitCode {
         if args.check {
             return Ok(check::run(&settings));
         }
+        sys::memory::keep_small();
+        // Before the first thread, and logging has one: threads inherit the mask.
+        let signals = Signals::block()?;
         logging::init(journal)?;
         end_on_panic();
-        sys::memory::keep_small();
-        // Before the first thread: threads inherit the mask.
-        let signals = Signals::block()?;
         app::App::build(&settings, &signals, journal).map(|app| app.run(&signals))
     });
     logging::flush();
