@@ -199,7 +199,8 @@ impl App {
             match signals.wait() {
                 Ok(Wake::Flag) => return,
                 Ok(Wake::Stop) => {
-                    for process in self.supervisor.snapshot().processes.iter().filter(|p| p.run.is_some()) {
+                    let snapshot = self.supervisor.snapshot();
+                    for process in snapshot.processes.iter().filter(|p| p.run.is_some() && !p.wanted_up) {
                         tracing::warn!(
                             "{} is still {}: {}",
                             process.spec.name,

@@ -125,8 +125,9 @@ fn audit(caller: Caller, method: Method, target: &str, error: Option<&ControlErr
         method = method.as_str(),
         target_process = target,
         result,
-        "{} {target}: {result}",
+        "{}{}{target}: {result}",
         method.as_str(),
+        if target.is_empty() { "" } else { " " },
     );
 }
 

@@ -35,7 +35,8 @@ fn an_idle_daemon_sleeps() {
 fn a_standard_error_that_nobody_reads_stalls_nothing() {
     let dir = tempfile::tempdir().expect("a directory");
     let config = dir.path().join("p.yaml");
-    let crasher = "processes:\n  web:\n    command: sh -c 'exit 1'\n    restart_sec: 0\n    start_limit_burst: 0\n";
+    let crasher =
+        "processes:\n  web:\n    command: sh -c 'exit 1'\n    restart_sec: 0\n    start_limit_burst: 0\n";
     std::fs::write(&config, crasher).expect("written");
     let mut daemon = std::process::Command::new(testkit::binary("dd-procmgrd").expect("built"));
     for variable in ["STATE_DIRECTORY", "LOGS_DIRECTORY", "RUNTIME_DIRECTORY"] {
@@ -45,7 +46,8 @@ fn a_standard_error_that_nobody_reads_stalls_nothing() {
     let mut daemon = daemon.stderr(std::process::Stdio::piped()).spawn().expect("it can be executed");
     let restarts = || {
         let mut pm = std::process::Command::new(testkit::binary("pm-cli").expect("built"));
-        pm.args(["list", "--output", "json"]).env("PM_SOCKET", dir.path().join("RUNTIME_DIRECTORY/control.sock"));
+        pm.args(["list", "--output", "json"])
+            .env("PM_SOCKET", dir.path().join("RUNTIME_DIRECTORY/control.sock"));
         let answer = testkit::run(&mut pm).expect("it can be executed");
         (answer.code == 0).then(|| answer.json()["processes"][0]["restarts"].as_u64().unwrap_or(0))
     };
