@@ -5,10 +5,9 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Change, Counters, ExecSpec, ExitReason, ExitStatus, Impact, InvocationId, KillMode, LastExit, LogSpec,
-    NextAction, NextActionKind, OnStartLimit, Origin, Output, OutputSpec, ProcessId, ProcessName,
-    ProcessSpec, ProcessView, Reason, Refusal, RestartPolicy, RestartSpec, RunId, RunNumber, RunView, Seq,
-    Signal, Snapshot, SpawnFailure, SpawnStage, State, StopSpec, Usage, Wall,
+    Change, Counters, ExitReason, ExitStatus, Impact, InvocationId, LastExit, NextAction, NextActionKind,
+    Origin, Output, ProcessName, ProcessSpec, ProcessView, Reason, Refusal, RunId, RunNumber, RunView, Seq,
+    Signal, Snapshot, SpawnFailure, SpawnStage, State, Usage, Wall,
 };
 use rpc::{
     BoxFuture, BoxStream, Client, Config, Control, ControlError, Create, DaemonStatus, Listener,
