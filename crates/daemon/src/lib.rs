@@ -45,6 +45,10 @@ pub fn main() -> ExitCode {
         let signals = Signals::block()?;
         logging::init(journal)?;
         end_on_panic();
+        match sys::limits::raise_open_files() {
+            Ok(limit) => tracing::debug!("up to {limit} open files"),
+            Err(error) => tracing::warn!("the limit on open files stays as it is: {error}"),
+        }
         app::App::build(&settings, &signals, journal).map(|app| app.run(&signals))
     });
     logging::flush();

@@ -7,7 +7,7 @@ use memchr::{memchr, memchr_iter, memrchr};
 
 /// What a chunk consists of, in order.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Piece<'a> {
+pub enum Piece<'a> {
     /// One or more whole lines, each with its newline and at most `max_line` bytes before it.
     Whole {
         /// The lines.
@@ -28,7 +28,7 @@ pub(crate) enum Piece<'a> {
 ///
 /// Holds at most `max_line` bytes, allocated exactly and only while there is a partial line.
 #[derive(Debug, Default)]
-pub(crate) struct Framer {
+pub struct Framer {
     carry: Vec<u8>,
     /// Bytes of the partial line that came after `max_line` and were not kept.
     cut: u64,
@@ -44,12 +44,13 @@ fn len(n: usize) -> u64 {
 
 impl Framer {
     /// What the caller has to put in front of the next bytes it reads.
-    pub(crate) fn carry(&self) -> &[u8] {
+    #[must_use]
+    pub fn carry(&self) -> &[u8] {
         &self.carry
     }
 
     /// Takes `data`, which starts with [`carry`](Self::carry), and hands out every line that ends in it.
-    pub(crate) fn feed<'a>(&mut self, data: &'a [u8], max_line: usize, mut out: impl FnMut(Piece<'a>)) {
+    pub fn feed<'a>(&mut self, data: &'a [u8], max_line: usize, mut out: impl FnMut(Piece<'a>)) {
         let mut rest = data;
         if self.cut > 0 {
             // In the middle of an over-long line: `carry` is its head, everything up to its newline is missing.
@@ -86,7 +87,7 @@ impl Framer {
     }
 
     /// The stream has ended: the last line has no newline, or there is none.
-    pub(crate) fn finish(&mut self, out: impl FnOnce(Piece<'_>)) {
+    pub fn finish(&mut self, out: impl FnOnce(Piece<'_>)) {
         let (head, cut) = (std::mem::take(&mut self.carry), std::mem::take(&mut self.cut));
         if !head.is_empty() || cut > 0 {
             out(Piece::Single { head: &head, cut });
@@ -109,7 +110,7 @@ fn short_lines(block: &[u8], max_line: usize) -> usize {
 }
 
 /// The lines of a run, without their newlines.
-pub(crate) fn lines(run: &[u8]) -> impl Iterator<Item = &[u8]> {
+pub fn lines(run: &[u8]) -> impl Iterator<Item = &[u8]> {
     let mut start = 0;
     memchr_iter(b'\n', run).map(move |end| {
         let line = &run[start..end];

@@ -18,7 +18,7 @@ mod console;
 mod ends;
 mod entry;
 mod events;
-mod frame;
+pub mod frame;
 mod hub;
 mod journal;
 mod mailbox;

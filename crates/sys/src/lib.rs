@@ -31,6 +31,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod credentials;
 pub mod journal;
+pub mod limits;
 pub mod memory;
 pub mod pidfd;
 pub mod pipe;

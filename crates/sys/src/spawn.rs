@@ -5,7 +5,8 @@
 //! whether the daemon has ten processes or ten thousand.
 //!
 //! The new program gets exactly: descriptors 0, 1 and 2; an own session and process group; default signal actions and
-//! an empty mask; no capability that its user doesn't have by itself. Limits, niceness and oom_score_adj are the
+//! an empty mask; no capability that its user doesn't have by itself; the limit on open files that the daemon had
+//! before [`raise_open_files`](crate::limits::raise_open_files). Other limits, niceness and oom_score_adj are the
 //! daemon's.
 //!
 //! After the first spawn that switches users, the kernel treats the daemon as not dumpable (prctl(2),
@@ -27,7 +28,7 @@ use std::ptr;
 use nix::errno::Errno;
 
 pub use crate::credentials::Credentials;
-use crate::pidfd;
+use crate::{limits, pidfd};
 use child::Plan;
 pub use resolve::{ResolveError, resolve_program};
 use slots::Slots;
@@ -130,6 +131,7 @@ impl Spawner {
             uid: switch.uid,
             umask,
             ignored: self.ignored,
+            open_files: limits::of_children(),
             working_dir: working_dir.map_or(ptr::null(), CStr::as_ptr),
             report: child::Report::default(),
         };

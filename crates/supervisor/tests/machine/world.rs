@@ -47,6 +47,8 @@ pub(crate) struct World {
     pub(crate) kills: Vec<RunId>,
     pub(crate) spawns: Vec<(Mono, ProcessName, RunId)>,
     pub(crate) forgotten: Vec<ProcessName>,
+    /// The counters last seen, which never go down while a process is in the table.
+    counted: BTreeMap<ProcessName, Counters>,
     next_ticket: u64,
     next_pid: u32,
 }
@@ -65,6 +67,7 @@ impl World {
             kills: vec![],
             spawns: vec![],
             forgotten: vec![],
+            counted: BTreeMap::new(),
             next_ticket: 0,
             next_pid: 100,
         }
@@ -79,9 +82,12 @@ impl World {
         }
         for (name, view) in self.machine.take_changes() {
             match view {
-                Some(view) => self.views.insert(name, view),
-                None => self.views.remove(&name),
-            };
+                Some(view) => drop(self.views.insert(name, view)),
+                None => {
+                    self.views.remove(&name);
+                    self.counted.remove(&name);
+                }
+            }
         }
         self.check();
     }
@@ -119,8 +125,16 @@ impl World {
         }
     }
 
-    fn check(&self) {
+    fn check(&mut self) {
+        self.counted.retain(|name, _| self.views.contains_key(name));
         for (name, view) in &self.views {
+            let (old, new) = (self.counted.entry(name.clone()).or_default(), view.counters);
+            let kept = new.restarts >= old.restarts && new.starts >= old.starts && new.cpu >= old.cpu;
+            assert!(
+                kept && new.exits.iter().zip(old.exits).all(|(n, o)| *n >= o),
+                "{name}: {old:?} became {new:?}"
+            );
+            *old = new;
             let live: Vec<_> = self.runs.iter().filter(|(_, (n, _))| n == name).collect();
             let down = matches!(
                 view.state,

@@ -12,6 +12,7 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::Stage;
 use crate::arch::syscall;
+use crate::limits::Limit;
 
 /// The kernel's name for a range of descriptors with no end.
 const NO_END: usize = c_uint::MAX as usize;
@@ -59,6 +60,8 @@ pub(crate) struct Plan {
     pub(crate) gid: Option<u32>,
     pub(crate) uid: Option<u32>,
     pub(crate) umask: u32,
+    /// The limit on open files, where the daemon raised its own.
+    pub(crate) open_files: Option<Limit>,
     /// Signals to get their default action back; bit 0 is signal 1.
     pub(crate) ignored: u64,
     /// Null = stay.
@@ -121,6 +124,10 @@ fn run(plan: &Plan) -> Result<Infallible, Failure> {
         call(Stage::Descriptors, libc::SYS_dup3, [word(from), to, 0, 0, 0])?;
     }
     call(Stage::Descriptors, libc::SYS_close_range, [3, NO_END, 0, 0, 0])?;
+    if let Some(limit) = &plan.open_files {
+        let (what, new) = (libc::RLIMIT_NOFILE as usize, ptr::from_ref(limit) as usize);
+        call(Stage::Descriptors, libc::SYS_prlimit64, [0, what, new, 0, 0])?;
+    }
     // Groups before gid before uid: each step needs the privilege that the last one gives up.
     if let Some((count, list)) = plan.groups {
         call(Stage::Groups, libc::SYS_setgroups, [count, list as usize, 0, 0, 0])?;
