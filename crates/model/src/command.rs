@@ -75,6 +75,8 @@ pub enum Refusal {
     StartFailed(ProcessName, SpawnFailure),
     /// It ended before it was up, or the start limit keeps it down: the reason in words.
     NotStarted(ProcessName, String),
+    /// It is being removed: what is not defined any more can't be started.
+    BeingRemoved(ProcessName),
     /// Another command took over before this one's outcome was reached.
     Superseded(ProcessName, &'static str),
     /// The daemon is shutting down.
@@ -91,6 +93,7 @@ impl fmt::Display for Refusal {
             Self::Invalid(n, problem) => write!(f, "the definition of {n} is broken: {problem}"),
             Self::StartFailed(n, failure) => write!(f, "{n} could not start: {failure}"),
             Self::NotStarted(n, why) => write!(f, "{n} did not start: {why}"),
+            Self::BeingRemoved(n) => write!(f, "{n} is being removed"),
             Self::Superseded(n, by) => write!(f, "a later command ({by}) took over {n}"),
             Self::ShuttingDown => f.write_str("the daemon is shutting down"),
             Self::Busy => f.write_str("too many commands are waiting; try again"),

@@ -235,6 +235,8 @@ impl From<Refusal> for ControlError {
                 Self::new(ErrorKind::StartFailed, message)
                     .with_hint(format!("see what it printed: pm-cli logs {name}"))
             }
+            Refusal::BeingRemoved(name) => Self::new(ErrorKind::FailedPrecondition, message)
+                .with_hint(format!("once it is gone, define it again: pm-cli create {name} …")),
             Refusal::Superseded(name, _) => Self::new(ErrorKind::FailedPrecondition, message)
                 .with_hint(format!("see what it does now: pm-cli describe {name}")),
             Refusal::ShuttingDown => Self::new(ErrorKind::Unavailable, message),

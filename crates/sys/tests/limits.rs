@@ -3,7 +3,7 @@
 use nix::sys::resource::{Resource, getrlimit, setrlimit};
 
 #[path = "spawn/support.rs"]
-#[expect(dead_code, reason = "shared with the tests of spawn, which use all of it")]
+#[expect(dead_code, clippy::unwrap_used, reason = "shared with the tests of spawn, which use all of it")]
 mod support;
 
 #[test]

@@ -108,6 +108,10 @@ impl Machine {
             t.reply(ticket, Err(refusal));
             return;
         }
+        if process.goal == Goal::Gone {
+            t.reply(ticket, Err(Refusal::BeingRemoved(process.spec.name.clone())));
+            return;
+        }
         self.want_up(t, key, "start");
         self.wait(key, ticket, Want::Up);
     }
@@ -126,7 +130,10 @@ impl Machine {
     }
 
     fn on_stop(&mut self, t: &mut Turn<'_>, ticket: Ticket, key: Key) {
-        self.set_goal(t, key, Goal::Down, Reason::StoppedByOperator, "stop");
+        // One that is being removed is being stopped already, and stays to be removed.
+        if self.get(key).is_some_and(|p| p.goal != Goal::Gone) {
+            self.set_goal(t, key, Goal::Down, Reason::StoppedByOperator, "stop");
+        }
         if let Some(process) = self.get(key)
             && matches!(process.phase, Phase::Down(Rest::Exited(_) | Rest::Failed(_)))
         {
@@ -137,7 +144,7 @@ impl Machine {
 
     fn on_restart(&mut self, t: &mut Turn<'_>, ticket: Ticket, key: Key) {
         let Some(process) = self.get(key) else { return };
-        let running = matches!(process.phase, Phase::Up { .. });
+        let running = matches!(process.phase, Phase::Up { .. }) && process.goal != Goal::Gone;
         if !running {
             self.on_start(t, ticket, key);
             return;

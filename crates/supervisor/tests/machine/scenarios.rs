@@ -297,6 +297,22 @@ fn delete_stops_removes_and_answers_once() {
 }
 
 #[test]
+fn what_is_being_removed_is_not_brought_back_by_a_start_or_a_stop() {
+    let mut w = World::running(spec("web"));
+    let delete = w.ask(Command::Delete(name("web")));
+    let start = w.ask(Command::Start(name("web")));
+    let restart = w.ask(Command::Restart(name("web")));
+    let stop = w.ask(Command::Stop(name("web")));
+    for refused in [start, restart] {
+        assert_eq!(reply(&w, refused), &Err(Refusal::BeingRemoved(name("web"))));
+    }
+    w.exited("web", 0);
+    assert_eq!(reply(&w, delete), &Ok(Reply::Deleted));
+    assert!(reply(&w, stop).is_ok(), "it is down");
+    assert!(w.views.is_empty());
+}
+
+#[test]
 fn create_of_a_known_name_is_refused() {
     let mut w = World::running(spec("web"));
     let t = w.ask(Command::Create { spec: Arc::new(spec("web")), start: false });
