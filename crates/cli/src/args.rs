@@ -33,7 +33,7 @@ pub(crate) struct Global {
     /// Unix socket of the daemon [env: PM_SOCKET]
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "host")]
     pub(crate) socket: Option<String>,
-    /// TCP address of the daemon, host:port [env: PM_HOST]
+    /// TCP address of the daemon, host:port [env: PM_HOST; its token: PM_TOKEN_FILE]
     #[arg(long, global = true, value_name = "ADDR")]
     pub(crate) host: Option<String>,
     /// Longest wait for an answer, for example 30s; what the daemon accepted goes on

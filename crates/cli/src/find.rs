@@ -90,8 +90,11 @@ fn user_dir(context: &Context) -> Option<PathBuf> {
     (context.uid != 0 && !foreign).then_some(dir)
 }
 
-/// The first token that can be read.
+/// The token to present over TCP: of the file that was named, else the first one that can be read.
 fn token(context: &Context) -> Option<Token> {
+    if let Some(path) = context.var("PM_TOKEN_FILE") {
+        return Token::read(Path::new(path)).ok();
+    }
     let dirs = user_dir(context).into_iter().chain([context.system_dir.clone()]);
     dirs.filter_map(|dir| Token::read(&dir.join(TOKEN)).ok()).next()
 }

@@ -136,6 +136,7 @@ impl Server {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), transport::Error> {
         let Self { config, unix, tcp, tcp_state } = self;
+        let token = config.token.clone();
         let policy = Policy {
             daemon_uid: config.daemon_uid,
             operators: config.operators,
@@ -190,6 +191,10 @@ impl Server {
         // New connections are refused from here on: the listeners and then the socket go first, so that a client sees
         // "not running" and not a connection that nobody serves.
         acceptors.shutdown().await;
+        // Before the lock is let go: what lies there afterwards is the next daemon's.
+        if let Some(token) = token {
+            token.withdraw();
+        }
         drop(bound);
         draining.send_replace(true);
         let ended = tokio::time::timeout(config.drain, server).await;

@@ -54,11 +54,24 @@ impl Token {
         fs::rename(&fresh, &self.path)
     }
 
-    /// Reads a token from its file.
+    /// Reads a token from its file. An empty file holds none: InvalidData.
     pub fn read(path: &Path) -> io::Result<Self> {
         let mut text = String::new();
         fs::File::open(path)?.take(MAX_FILE).read_to_string(&mut text)?;
-        Ok(Self { secret: text.trim().to_owned(), path: path.to_owned(), group: None })
+        let secret = text.trim().to_owned();
+        if secret.is_empty() {
+            return Err(io::Error::new(io::ErrorKind::InvalidData, "the file holds no token"));
+        }
+        Ok(Self { secret, path: path.to_owned(), group: None })
+    }
+
+    /// Removes the file, if it still holds this token: one that outlives its daemon would be shown to the next one
+    /// that listens on the port, and refused.
+    pub(crate) fn withdraw(&self) {
+        let ours = Self::read(&self.path).is_ok_and(|found| found.secret == self.secret);
+        if ours && let Err(error) = fs::remove_file(&self.path) {
+            tracing::debug!(path = %self.path.display(), %error, "the token stays behind");
+        }
     }
 
     /// The file that holds it.
@@ -98,6 +111,21 @@ mod tests {
         assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o600);
         assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1, "no temporary file is left");
         assert!(!format!("{second:?}").contains(&second.secret));
+    }
+
+    #[test]
+    fn only_its_own_token_is_withdrawn() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let (first, second) = (Token::create(&path, None).unwrap(), Token::create(&path, None).unwrap());
+        first.publish().unwrap();
+        second.publish().unwrap();
+        first.withdraw();
+        assert!(path.exists(), "it is another daemon's by now");
+        second.withdraw();
+        assert!(!path.exists());
+        fs::write(&path, "\n").unwrap();
+        assert_eq!(Token::read(&path).unwrap_err().kind(), io::ErrorKind::InvalidData);
     }
 
     #[test]

@@ -64,7 +64,7 @@ fn tcp_without_the_token_may_look_and_not_touch() {
             .args(["--host", &tcp])
             .args(args)
             .env_clear()
-            .env("HOME", "/nonexistent")
+            .env("PM_TOKEN_FILE", "/dev/null")
             .stdin(Stdio::null());
         run(&mut command).expect("it can be executed")
     };
