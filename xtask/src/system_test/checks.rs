@@ -11,6 +11,7 @@ mod stop;
 mod testbed;
 mod tree;
 mod users;
+mod variants;
 
 use anyhow::Result;
 
@@ -41,7 +42,7 @@ const fn essential(topic: &'static str, name: &'static str, run: fn(&Bed) -> Res
 }
 
 /// The table.
-pub(crate) static CHECKS: [Check; 25] = [
+pub(crate) static CHECKS: [Check; 28] = [
     check("testbed", "no unit failed at boot", testbed::no_unit_failed),
     check("testbed", "journald keeps a structured entry", testbed::journald_works),
     check("testbed", "cgroup.kill ends a leaf of a delegated unit", testbed::cgroup_kill_works),
@@ -67,4 +68,11 @@ pub(crate) static CHECKS: [Check; 25] = [
     check("reboot", "created processes survive systemctl restart", stop::restart),
     check("reboot", "kill -9 of the daemon: systemd brings it back, nothing runs twice", stop::crash),
     check("stop", "systemctl stop leaves nothing behind", stop::stop),
+    check(
+        "variants",
+        "capabilities alone: a process of another user, from start to stop",
+        variants::capability,
+    ),
+    check("variants", "hardened: the same", variants::secure),
+    check("variants", "systemctl --user, with lingering", variants::user),
 ];

@@ -167,8 +167,8 @@ fn uid(errno: Errno) -> String {
 fn clone(errno: Errno) -> String {
     let hint = match errno {
         Errno::ENOSYS | Errno::EPERM => {
-            "clone3(2) is missing: Linux 5.5 or newer is needed, or a seccomp profile of an old container runtime \
-             forbids it"
+            "clone3(2) is forbidden or missing: take RestrictNamespaces= out of the unit, update the container \
+             runtime, or use Linux 5.5 or newer"
         }
         Errno::EAGAIN => "the limit of processes is reached: TasksMax= of the unit, pids.max or RLIMIT_NPROC",
         Errno::ENOMEM => "the machine is out of memory",
