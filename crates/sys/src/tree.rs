@@ -9,6 +9,7 @@ use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
 use std::thread;
+use std::time::Duration;
 
 use nix::sys::prctl;
 use nix::sys::wait::{Id, WaitPidFlag, WaitStatus, waitid};
@@ -126,30 +127,40 @@ fn pids(list: &str) -> impl Iterator<Item = u32> {
     list.split_ascii_whitespace().filter_map(|pid| pid.parse().ok())
 }
 
-/// Whether a process was executed with `key=value` in its environment. False, too, if we may not read it (another
-/// user's process, without CAP_SYS_PTRACE), or if it overwrote its environment.
+/// The value of a variable of the environment that a process was executed with. `None`, too, if we may not read it
+/// (another user's process, without CAP_SYS_PTRACE), or if it overwrote its environment.
+///
+/// A process in the midst of execve(2) has no environment for some microseconds, or until it gets a processor again.
+/// Whoever asks wants to know whose it is, and would take it for a stranger: so this waits, up to 20 ms, for that alone.
 #[must_use]
-pub fn environ_has(pid: u32, key: &str, value: &str) -> bool {
-    let Ok(environ) = environ(pid) else { return false };
-    let has = |variable: &[u8]| {
-        variable.strip_prefix(key.as_bytes()).and_then(|rest| rest.strip_prefix(b"="))
-            == Some(value.as_bytes())
-    };
-    environ.split(|b| *b == 0).any(has)
+pub fn environ_value(pid: u32, key: &str) -> Option<Vec<u8>> {
+    for _attempt in 0..EXECUTING {
+        let mut environ = Vec::new();
+        File::open(format!("/proc/{pid}/environ")).ok()?.take(ENVIRON_MAX).read_to_end(&mut environ).ok()?;
+        if environ.is_empty() && is_executing(pid) {
+            thread::sleep(Duration::from_micros(100));
+            continue;
+        }
+        let value = |variable: &[u8]| {
+            let rest = variable.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?;
+            Some(rest.to_vec())
+        };
+        return environ.split(|b| *b == 0).find_map(value);
+    }
+    None
 }
 
-/// In the midst of execve(2) there is no environment for some microseconds, and a program that is loaded from a slow
-/// disk takes longer; so an empty one is looked at again, a few times.
-fn environ(pid: u32) -> io::Result<Vec<u8>> {
-    let mut environ = Vec::new();
-    for _attempt in 0..4 {
-        File::open(format!("/proc/{pid}/environ"))?.take(ENVIRON_MAX).read_to_end(&mut environ)?;
-        if !environ.is_empty() {
-            break;
-        }
-        thread::yield_now();
-    }
-    Ok(environ)
+/// Tries of [`environ_value`], a tenth of a millisecond apart.
+const EXECUTING: u32 = 200;
+
+/// Whether the process has left its old program and its new one has no environment yet: proc(5), the third field is
+/// the state and the last but one is the end of the environment.
+fn is_executing(pid: u32) -> bool {
+    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+    let text = String::from_utf8_lossy(&stat);
+    let Some((_, fields)) = text.rsplit_once(')') else { return false };
+    let dead = fields.trim_start().starts_with(['Z', 'X']);
+    !dead && fields.split_ascii_whitespace().nth_back(1) == Some("0")
 }
 
 #[cfg(test)]

@@ -7,10 +7,7 @@
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::fs;
 use std::os::fd::{AsFd, OwnedFd};
-use std::thread;
-use std::time::Duration;
 
 use model::{InvocationId, RunId};
 use nix::errno::Errno;
@@ -199,31 +196,8 @@ impl Census {
     }
 }
 
-/// Longest wait for an orphan that is in the midst of execve(2), in tenths of a millisecond. It is there for
-/// microseconds, or until it gets a processor again.
-const EXECUTING: u32 = 200;
-
 /// PROCESS_INVOCATION_ID of the environment that a process was executed with, if we may read it.
 fn invocation_of(pid: u32) -> Option<InvocationId> {
-    for _attempt in 0..EXECUTING {
-        let environ = fs::read(format!("/proc/{pid}/environ")).ok()?;
-        if environ.is_empty() && is_executing(pid) {
-            // To take it for a stranger would leave it behind for ever, so this one wait is worth its while.
-            thread::sleep(Duration::from_micros(100));
-            continue;
-        }
-        let value = environ.split(|b| *b == 0).find_map(|v| v.strip_prefix(b"PROCESS_INVOCATION_ID="))?;
-        return u128::from_str_radix(std::str::from_utf8(value).ok()?, 16).ok().map(InvocationId);
-    }
-    None
-}
-
-/// Whether the process has left its old program and its new one has no environment yet: proc(5), the third field is
-/// the state and the last but one is the end of the environment.
-fn is_executing(pid: u32) -> bool {
-    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
-    let text = String::from_utf8_lossy(&stat);
-    let Some((_, fields)) = text.rsplit_once(')') else { return false };
-    let dead = fields.trim_start().starts_with(['Z', 'X']);
-    !dead && fields.split_ascii_whitespace().nth_back(1) == Some("0")
+    let value = tree::environ_value(pid, "PROCESS_INVOCATION_ID")?;
+    u128::from_str_radix(std::str::from_utf8(&value).ok()?, 16).ok().map(InvocationId)
 }
