@@ -78,7 +78,10 @@ impl Definitions {
                 }
                 let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
                 let bad = loaded.problems.iter().any(config::Problem::is_error);
-                self.note(&problems, !bad);
+                // What kept the main file out is what operators have to see, until it is back in.
+                if main != Main::Skipped {
+                    self.note(&problems, !bad);
+                }
                 *locked(&self.defaults) = loaded.defaults;
                 self.has_main.store(loaded.files.contains(&self.layout.main), Ordering::Relaxed);
                 self.apply(loaded.desired).await.map(|changes| ReloadReport { changes, problems })

@@ -2,7 +2,7 @@
 
 use testkit::TempDaemon;
 
-use crate::support::{process, until_state};
+use crate::support::{load_problems, process, until_state};
 
 #[test]
 fn a_broken_definition_is_shown_and_the_rest_runs() {
@@ -24,11 +24,12 @@ fn at_boot_a_file_that_cannot_be_read_keeps_nothing_else_down() {
     daemon.write_config("processes: [unbalanced\n");
     daemon.restart();
     until_state(&daemon, "kept", "running");
-    let status = daemon.pm(&["status"]).success();
-    assert!(status.contains("processes.yaml"), "{status}");
+    let told = load_problems(&daemon);
+    assert!(told.contains("processes.yaml:"), "the trouble is shown with its place: {told}");
     daemon.write_config("processes:\n  web:\n    command: sleep 1000\n");
     daemon.pm(&["reload-config"]).success();
     until_state(&daemon, "web", "running");
+    assert_eq!(load_problems(&daemon), "[]");
 }
 
 #[test]

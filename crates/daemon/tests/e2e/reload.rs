@@ -3,7 +3,7 @@
 use nix::sys::signal::Signal;
 use testkit::{TempDaemon, eventually};
 
-use crate::support::{pid, probe, process, until_state};
+use crate::support::{load_problems, pid, probe, process, until_state};
 
 fn config(b: &str, more: &str) -> String {
     let probe = probe();
@@ -51,8 +51,8 @@ fn a_broken_or_missing_file_changes_nothing() {
         let now = process(&daemon, "a").expect("still there");
         assert_eq!((&now["pid"], &now["state"]), (&a["pid"], &a["state"]));
     }
-    let status = daemon.pm(&["status"]).success();
-    assert!(status.contains("processes.yaml"), "the trouble is shown: {status}");
+    let told = load_problems(&daemon);
+    assert!(told.contains("processes.yaml:"), "the trouble is shown with its place: {told}");
 }
 
 #[test]

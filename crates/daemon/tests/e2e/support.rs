@@ -38,6 +38,13 @@ pub(crate) fn until_logged(daemon: &TempDaemon, file: &str, text: &str) -> Strin
     })
 }
 
+/// What the last load of the definitions complained about, as `pm-cli status` shows it.
+#[track_caller]
+pub(crate) fn load_problems(daemon: &TempDaemon) -> String {
+    let status = daemon.pm(&["status", "--output", "json"]).json();
+    status["last_reload"]["problems"].to_string()
+}
+
 /// The address of a listener, from `pm-cli status`.
 #[track_caller]
 pub(crate) fn address(daemon: &TempDaemon, role: &str) -> String {
