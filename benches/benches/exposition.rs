@@ -20,6 +20,7 @@ impl Source for Fixed {
             written: 5,
             dropped: 0,
             truncated: 0,
+            queued: 0,
             errors: 0,
         });
         let of = |view: &Arc<ProcessView>| {

@@ -72,6 +72,7 @@ pub(crate) fn accounting(pipe: &LogPipe) -> Vec<metrics::LogStream> {
                 written: s.written,
                 dropped: s.dropped,
                 truncated: s.truncated,
+                queued: s.queued,
                 errors: s.errors,
             })
         });

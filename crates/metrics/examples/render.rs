@@ -85,7 +85,7 @@ fn measure(count: u32, children: &mut Children) -> Result<(), Box<dyn std::error
 }
 
 fn streams(process: &ProcessName, stream: Stream) -> LogStream {
-    let sink = |sink| SinkStats { sink, written: 1_234_567, dropped: 0, truncated: 0, errors: 0 };
+    let sink = |sink| SinkStats { sink, written: 1_234_567, dropped: 0, truncated: 0, queued: 0, errors: 0 };
     LogStream {
         process: process.clone(),
         stream,

@@ -171,6 +171,8 @@ table! {
             "Lines that did not reach the sink.";
         LOG_TRUNCATED = Counter "ddprocmgr_process_log_truncated_lines_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
             "Lines written to the sink but cut at the longest length allowed.";
+        LOG_QUEUED = Gauge "ddprocmgr_process_log_queued_lines" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
+            "Lines that wait for the sink: read = written + dropped + truncated + queued.";
         LOG_ERRORS = Counter "ddprocmgr_process_log_write_errors_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
             "Failed writes to the sink.";
     }

@@ -34,7 +34,7 @@ pub struct LogStream {
     pub sinks: Vec<SinkStats>,
 }
 
-/// What one sink did with the lines of one stream: `read = written + dropped + truncated`, plus those in flight.
+/// What one sink did with the lines of one stream: `read = written + dropped + truncated + queued`.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub struct SinkStats {
     /// Which sink.
@@ -45,6 +45,8 @@ pub struct SinkStats {
     pub dropped: u64,
     /// Lines written, but cut at `max_line`.
     pub truncated: u64,
+    /// Lines that wait in its buffer at this moment.
+    pub queued: u64,
     /// Failed writes.
     pub errors: u64,
 }

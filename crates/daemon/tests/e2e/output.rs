@@ -55,8 +55,18 @@ fn numbered_lines_come_through_rotation_complete_and_in_order() {
     let metrics = address(&daemon, "metrics");
     eventually("all lines to be accounted for", || {
         let text = get(&metrics, "/metrics");
-        let read = series(&text, "ddprocmgr_process_log_lines_total{process=\"flood\",stream=\"stdout\"}")?;
-        (read == "20000").then_some(())
+        let of = |name: &str, more: &str| {
+            let name = format!("ddprocmgr_process_log_{name}{{process=\"flood\",stream=\"stdout\"{more}}}");
+            series(&text, &name)?.parse::<u64>().ok()
+        };
+        let read = of("lines_total", "")?;
+        let file = ",sink=\"file\"";
+        let [written, dropped, truncated, queued] =
+            ["written_lines_total", "dropped_lines_total", "truncated_lines_total", "queued_lines"]
+                .map(|n| of(n, file));
+        // In the middle of a batch the two sides are booked one after the other.
+        let accounted = written? + dropped? + truncated? + queued?;
+        (read == 20_000 && accounted == read && written? == read).then_some(())
     });
     let mut files: Vec<_> =
         std::fs::read_dir(daemon.logs()).expect("a directory").map(|e| e.expect("an entry").path()).collect();

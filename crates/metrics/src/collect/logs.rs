@@ -5,7 +5,7 @@ use std::sync::Arc;
 use super::{Collect, CollectError};
 use crate::family::{Families, count};
 use crate::names::{
-    Group, LOG_BYTES, LOG_DROPPED, LOG_ERRORS, LOG_LINES, LOG_TRUNCATED, LOG_WRITTEN, Metric,
+    Group, LOG_BYTES, LOG_DROPPED, LOG_ERRORS, LOG_LINES, LOG_QUEUED, LOG_TRUNCATED, LOG_WRITTEN, Metric,
 };
 use crate::source::{LogStream, SinkStats, Source};
 
@@ -31,10 +31,11 @@ impl Collect for Logs {
                 }
             });
         }
-        let of_sinks: [OfSink; 4] = [
+        let of_sinks: [OfSink; 5] = [
             (&LOG_WRITTEN, |k| k.written),
             (&LOG_DROPPED, |k| k.dropped),
             (&LOG_TRUNCATED, |k| k.truncated),
+            (&LOG_QUEUED, |k| k.queued),
             (&LOG_ERRORS, |k| k.errors),
         ];
         let pairs = streams.iter().map(|s| s.sinks.len()).sum();

@@ -170,7 +170,14 @@ impl Default for Fixture {
 fn stream(process: &str, stream: Stream, lines: u64) -> LogStream {
     let sink = |sink, dropped: u64| {
         let (dropped, truncated) = (dropped.min(lines), lines.min(1));
-        SinkStats { sink, written: lines - dropped - truncated, dropped, truncated, errors: dropped }
+        SinkStats {
+            sink,
+            written: lines - dropped - truncated,
+            dropped,
+            truncated,
+            queued: 0,
+            errors: dropped,
+        }
     };
     LogStream {
         process: ProcessName::new(process).unwrap(),
