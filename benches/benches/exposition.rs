@@ -53,7 +53,9 @@ fn view(n: u32) -> Arc<ProcessView> {
         wanted_up: false,
         run: None,
         next: None,
-        last_exit: None,
+        exits: Arc::new([]),
+        status: String::new(),
+        health: None,
         counters: Counters::default(),
         problem: None,
     })

@@ -63,6 +63,7 @@ pub(crate) fn placeholder(
         output: OutputSpec {
             stdout: merged.stdout.clone().unwrap_or_default(),
             stderr: merged.stderr.clone().unwrap_or_default(),
+            pty: merged.pty.unwrap_or(default.output.pty),
             log: LogSpec {
                 journald: merged.log.journald.unwrap_or(log.journald),
                 file: merged.log.file.unwrap_or(log.file),
@@ -81,6 +82,7 @@ fn exec(merged: &Definition) -> ExecSpec {
         args: Vec::new(),
         working_dir: merged.working_dir.clone(),
         env: merged.env.clone().unwrap_or_default(),
+        environment_files: merged.environment_file.clone().unwrap_or_default(),
         inherit_env: merged.inherit_env.clone().unwrap_or_default(),
         user: merged.user.clone(),
         group: merged.group.clone(),

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use logpipe::{LogPipe, Source};
-use model::{Event, EventKind, ExitReason, ProcessName, ProcessRef, ProcessSpec, RunId};
+use model::{Event, ProcessName, ProcessRef, ProcessSpec, RunId};
 use supervisor::{Attach, ChildStdio, Observer, RunInfo, StdioError, StdioProvider};
 use tokio::sync::Notify;
 
@@ -49,6 +49,15 @@ impl StdioProvider for Stdio {
     }
 }
 
+/// Health checks over the network.
+pub(crate) struct NoProber;
+
+impl supervisor::Prober for NoProber {
+    fn probe(&self, probe: &model::Probe, _: std::time::Duration, done: supervisor::ProbeDone) {
+        done(Err(format!("not built yet: {probe}")));
+    }
+}
+
 /// Lifecycle events go to the journal, to standard error, and wake whoever shows a summary.
 pub(crate) struct Events {
     pub(crate) pipe: LogPipe,
@@ -65,24 +74,10 @@ impl Observer for Events {
             return;
         }
         let text = logpipe::describe(event);
-        match &event.kind {
-            EventKind::Invalid { .. } | EventKind::StartLimitReached { .. } | EventKind::Survivors { .. } => {
-                tracing::error!("{text}");
-            }
-            EventKind::SpawnFailed(_)
-            | EventKind::StopTimedOut { .. }
-            | EventKind::LeftoversKilled { .. }
-            | EventKind::Exited { reason: ExitReason::ExitCode | ExitReason::Signal, .. } => {
-                tracing::warn!("{text}");
-            }
-            EventKind::Created
-            | EventKind::Updated { .. }
-            | EventKind::Removed
-            | EventKind::Started { .. }
-            | EventKind::Exited { .. }
-            | EventKind::RestartScheduled { .. }
-            | EventKind::Stopping { .. }
-            | EventKind::Stopped => tracing::info!("{text}"),
+        match logpipe::priority(&event.kind) {
+            3 => tracing::error!("{text}"),
+            4 => tracing::warn!("{text}"),
+            _ => tracing::info!("{text}"),
         }
     }
 }

@@ -18,7 +18,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle as Task;
 
 use crate::access;
-use crate::adapters::{Events, Stdio};
+use crate::adapters::{Events, NoProber, Stdio};
 use crate::control::Desk;
 use crate::definitions::Definitions;
 use crate::directories;
@@ -246,8 +246,11 @@ fn start_supervisor(
     events: Events,
 ) -> Result<(Handle, JoinHandle<()>)> {
     let base_env = std::env::vars_os().collect();
-    let config = supervisor::Config { spawners: supervisor::Config::SPAWNERS, containment, base_env };
-    supervisor::start(config, Arc::new(Stdio(pipe)), Box::new(events)).context("starting the supervisor")
+    let notify_dir = std::env::temp_dir();
+    let config =
+        supervisor::Config { spawners: supervisor::Config::SPAWNERS, containment, base_env, notify_dir };
+    supervisor::start(config, Arc::new(Stdio(pipe)), Arc::new(NoProber), Box::new(events))
+        .context("starting the supervisor")
 }
 
 /// How descendants are known: by cgroup where one was delegated to the daemon, else as a subreaper.

@@ -81,7 +81,7 @@ fn pipeline(dir: &std::path::Path, megabytes: u64, max_mb: u64) -> Result<f64, B
         max_files: 5,
         max_line: 256 << 10,
     };
-    let output = OutputSpec { stdout: Output::Capture, stderr: Output::Null, log };
+    let output = OutputSpec { stdout: Output::Capture, stderr: Output::Null, pty: false, log };
     let ends = pipe.open(&process.name, &output)?;
     let begin = Instant::now();
     let mut child = writer(megabytes, ends.stdout)?;

@@ -3,12 +3,12 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use model::{Event, EventKind, ExitReason, ExitStatus};
+use model::{Event, EventKind, ExitReason, ExitStatus, HealthState};
 
 use crate::entry::{field, process, run, show};
 
 /// MESSAGE_ID of each event kind: fixed for ever, since people's queries and the message catalog use them.
-pub const MESSAGE_IDS: [(&str, &str); 14] = [
+pub const MESSAGE_IDS: [(&str, &str); 25] = [
     ("created", "1054610f6a9245d39e38b8aa613a3d23"),
     ("updated", "b2c0e88085b3460a818b593d53b85c60"),
     ("removed", "74a68eaeedbd41f8a8d4e47ede0e8e89"),
@@ -23,6 +23,17 @@ pub const MESSAGE_IDS: [(&str, &str); 14] = [
     ("leftovers_killed", "32b74895ae864674b5ba7c8fef4f1c01"),
     ("survivors", "4df29567e4db47829d11dbec0aa4ffdf"),
     ("stopped", "bfa12f67c9e647b2a3db848c52c6945a"),
+    ("ready", "b26094cc6ec1493981a57a8e3ad35c30"),
+    ("skipped", "115afb3cd0464922a8a291cbef71d089"),
+    ("held", "031f6bbe23cc45f58445dba0fba8d210"),
+    ("hook_failed", "949aee907bb54e3d80a243a1ab4a9c61"),
+    ("start_timed_out", "48711a1ac94648a7a20314c2be88346b"),
+    ("watchdog_expired", "a0fe4287e8bb4787a2b427ec23f722c1"),
+    ("health", "e0bbfc88bb54428382d9bcd12d5a2985"),
+    ("reloading", "605990b12c494129a988f0f1ff90c072"),
+    ("reloaded", "65f78989427640669273ae84f063490b"),
+    ("main_process", "b8fabecfe4ce4d398524dc603134d6ab"),
+    ("critical_ended", "199cb2461a3949ac996470e0458a7714"),
 ];
 
 fn message_id(kind: &EventKind) -> &'static str {
@@ -36,17 +47,31 @@ pub fn priority(kind: &EventKind) -> u8 {
         EventKind::Invalid { .. }
         | EventKind::SpawnFailed(_)
         | EventKind::StartLimitReached { .. }
-        | EventKind::Survivors { .. } => 3,
+        | EventKind::Survivors { .. }
+        | EventKind::WatchdogExpired { .. }
+        | EventKind::StartTimedOut { .. }
+        | EventKind::CriticalEnded { .. }
+        | EventKind::HookFailed { ignored: false, .. } => 3,
         EventKind::Exited { status, reason, .. } => match (reason, status) {
             (ExitReason::Success | ExitReason::Stopped, _) => 6,
             (_, ExitStatus::Signal { core: true, .. }) => 3,
             _ => 4,
         },
-        EventKind::StopTimedOut { .. } | EventKind::LeftoversKilled { .. } => 4,
+        EventKind::Health { state: HealthState::Unhealthy, .. }
+        | EventKind::HookFailed { .. }
+        | EventKind::Held { .. }
+        | EventKind::StopTimedOut { .. }
+        | EventKind::LeftoversKilled { .. } => 4,
         EventKind::Created
         | EventKind::Updated { .. }
         | EventKind::Removed
         | EventKind::Started { .. }
+        | EventKind::Ready { .. }
+        | EventKind::Skipped { .. }
+        | EventKind::Health { .. }
+        | EventKind::Reloading
+        | EventKind::Reloaded
+        | EventKind::MainProcess { .. }
         | EventKind::RestartScheduled { .. }
         | EventKind::Stopping { .. }
         | EventKind::Stopped => 6,
@@ -79,6 +104,28 @@ fn sentence(text: &mut String, kind: &EventKind) -> std::fmt::Result {
         EventKind::Removed => text.write_str(" is removed"),
         EventKind::Invalid { problem } => write!(text, " has a broken definition: {problem}"),
         EventKind::Started { took } => write!(text, " started within {}", Time(*took)),
+        EventKind::Ready { took } => write!(text, " is up after {}", Time(*took)),
+        EventKind::Skipped { condition } => {
+            write!(text, " is not started: condition_path_exists {condition} does not hold")
+        }
+        EventKind::Held { reason } => write!(text, " can't be started yet: it {reason}"),
+        EventKind::HookFailed { hook, why, ignored } => {
+            write!(text, ": {} failed: {why}{}", hook.as_str(), if *ignored { " (ignored)" } else { "" })
+        }
+        EventKind::StartTimedOut { timeout } => {
+            write!(text, " was not up within {} (start_timeout); it is being stopped", Time(*timeout))
+        }
+        EventKind::WatchdogExpired { timeout } => {
+            write!(text, " sent no WATCHDOG=1 within {} (watchdog_sec); it is being stopped", Time(*timeout))
+        }
+        EventKind::Health { state, message } if message.is_empty() => write!(text, " is {}", state.as_str()),
+        EventKind::Health { state, message } => write!(text, " is {}: {message}", state.as_str()),
+        EventKind::Reloading => text.write_str(" is being reloaded"),
+        EventKind::Reloaded => text.write_str(" is reloaded"),
+        EventKind::MainProcess { pid } => write!(text, " has a new main process: pid {pid}"),
+        EventKind::CriticalEnded { code } => {
+            write!(text, " is critical and ended for good: the daemon ends with exit code {code}")
+        }
         EventKind::SpawnFailed(failure) => {
             write!(text, " could not start: {failure}")?;
             if failure.hint.is_empty() { Ok(()) } else { write!(text, " ({})", failure.hint) }

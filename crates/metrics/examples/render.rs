@@ -107,7 +107,9 @@ fn view(name: &ProcessName, pid: u32) -> Result<ProcessView, Box<dyn std::error:
         wanted_up: true,
         run: Some(run),
         next: None,
-        last_exit: None,
+        exits: Arc::new([]),
+        status: String::new(),
+        health: None,
         counters: Counters { starts: 1, ..Counters::default() },
         problem: None,
     })

@@ -3,7 +3,7 @@
 use std::fmt;
 use std::sync::Arc;
 
-use crate::{Change, ProcessName, ProcessSpec, ProcessView, SpawnFailure};
+use crate::{Change, ProcessName, ProcessSpec, ProcessView, Signal, SpawnFailure, State};
 
 /// The definitions that should exist from now on.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -34,17 +34,34 @@ pub enum Command {
         /// Start it now.
         start: bool,
     },
-    /// Wants it up; answered when it runs. Already running = at once.
+    /// Wants it up, with all that it needs; answered when it is up as its type says. Already up = at once.
     Start(ProcessName),
     /// Wants it down; answered when nothing of it is alive. Already down = at once. Cancels a pending restart.
     Stop(ProcessName),
-    /// A new run, in place; answered when it runs.
+    /// A new run, in place, also of those that require it; answered when it is up.
     Restart(ProcessName),
+    /// Makes it read its configuration again (`exec_reload`, else `reload_signal`), the run stays; answered when the
+    /// hooks are through or the signal is sent.
+    Reload(ProcessName),
+    /// Sends a signal to a live run.
+    Signal {
+        /// Whose.
+        name: ProcessName,
+        /// Which.
+        signal: Signal,
+        /// To everything that the run ever spawned, not to its main process alone.
+        all: bool,
+    },
+    /// Forgets its failures: one in `backoff` or `crash_loop` is tried again at once, one that `failed` or was
+    /// `skipped` becomes `stopped`. Counters stay.
+    Reset(ProcessName),
     /// Stops it and removes it from the table; answered when both are done.
     Delete(ProcessName),
     /// Makes the table equal to the desired set; answered at once with what is going to happen. Runtime-created
     /// processes are part of the desired set.
     Apply(Desired),
+    /// Answers what `Apply` would do, and does nothing.
+    Plan(Desired),
     /// Stops everything in reverse order and refuses all further commands; answered when nothing is left.
     Shutdown,
 }
@@ -56,7 +73,7 @@ pub enum Reply {
     Done(Arc<ProcessView>),
     /// The process is gone from the table.
     Deleted,
-    /// What `Apply` does, process by process; unchanged ones are left out.
+    /// What `Apply` does, or would do, process by process; unchanged ones are left out.
     Applied(Vec<Change>),
     /// Everything is down.
     ShutDown,
@@ -77,6 +94,10 @@ pub enum Refusal {
     NotStarted(ProcessName, String),
     /// It is being removed: what is not defined any more can't be started.
     BeingRemoved(ProcessName),
+    /// It is not up, so that it can't be reloaded or signalled; its state.
+    NotRunning(ProcessName, State),
+    /// Its `exec_reload` failed: how.
+    ReloadFailed(ProcessName, String),
     /// Another command took over before this one's outcome was reached.
     Superseded(ProcessName, &'static str),
     /// The daemon is shutting down.
@@ -94,6 +115,8 @@ impl fmt::Display for Refusal {
             Self::StartFailed(n, failure) => write!(f, "{n} could not start: {failure}"),
             Self::NotStarted(n, why) => write!(f, "{n} did not start: {why}"),
             Self::BeingRemoved(n) => write!(f, "{n} is being removed"),
+            Self::NotRunning(n, state) => write!(f, "{n} is not running: it is {state}"),
+            Self::ReloadFailed(n, why) => write!(f, "{n} was not reloaded: {why}"),
             Self::Superseded(n, by) => write!(f, "a later command ({by}) took over {n}"),
             Self::ShuttingDown => f.write_str("the daemon is shutting down"),
             Self::Busy => f.write_str("too many commands are waiting; try again"),

@@ -5,7 +5,10 @@ use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ExitMatcher, InheritEnv, KillMode, OnStartLimit, Output, ProcessName, RestartPolicy, Signal};
+use crate::{
+    Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, InheritEnv, KillMode, OnStartLimit, Output,
+    PathCondition, ProcessName, ProcessType, RestartPolicy, Signal,
+};
 
 /// One layer of one process. `None` = the key is not written in this layer.
 #[derive(Clone, Debug, Default, PartialEq)]
@@ -15,10 +18,12 @@ use crate::{ExitMatcher, InheritEnv, KillMode, OnStartLimit, Output, ProcessName
 )]
 pub struct Definition {
     pub description: Option<String>,
+    pub groups: Option<Vec<String>>,
     pub command: Option<String>,
     pub args: Option<Vec<String>>,
     pub working_dir: Option<PathBuf>,
     pub env: Option<BTreeMap<String, String>>,
+    pub environment_file: Option<Vec<EnvironmentFile>>,
     pub inherit_env: Option<InheritEnv>,
     pub user: Option<String>,
     pub group: Option<String>,
@@ -27,6 +32,19 @@ pub struct Definition {
     pub auto_start: Option<bool>,
     pub after: Option<Vec<ProcessName>>,
     pub before: Option<Vec<ProcessName>>,
+    pub requires: Option<Vec<Dependency>>,
+    pub wants: Option<Vec<Dependency>>,
+    pub binds_to: Option<Vec<Dependency>>,
+    pub conflicts: Option<Vec<ProcessName>>,
+    pub condition_path_exists: Option<Vec<PathCondition>>,
+    /// The key `type`.
+    pub kind: Option<ProcessType>,
+    pub remain_after_exit: Option<bool>,
+    pub pidfile: Option<PathBuf>,
+    /// Zero = none.
+    pub start_timeout: Option<Duration>,
+    /// Zero = none.
+    pub watchdog_sec: Option<Duration>,
     pub restart: Option<RestartPolicy>,
     pub restart_sec: Option<Duration>,
     pub restart_max_delay_sec: Option<Duration>,
@@ -41,8 +59,17 @@ pub struct Definition {
     pub kill_mode: Option<KillMode>,
     pub stop_timeout: Option<Duration>,
     pub send_sighup: Option<bool>,
+    pub exec_start_pre: Option<Vec<Hook>>,
+    pub exec_start_post: Option<Vec<Hook>>,
+    pub exec_reload: Option<Vec<Hook>>,
+    pub reload_signal: Option<Signal>,
+    pub exec_stop: Option<Vec<Hook>>,
+    pub exec_stop_post: Option<Vec<Hook>>,
+    pub health_check: Option<HealthSpec>,
+    pub critical: Option<bool>,
     pub stdout: Option<Output>,
     pub stderr: Option<Output>,
+    pub pty: Option<bool>,
     pub log: LogDefinition,
 }
 

@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use crate::{
-    ExitReason, ExitStatus, InvocationId, ProcessId, ProcessName, RunNumber, Seq, Signal, SpawnFailure,
-    Stamp, Usage,
+    ExitReason, ExitStatus, HealthState, HookKind, InvocationId, ProcessId, ProcessName, Reason, RunNumber,
+    Seq, Signal, SpawnFailure, Stamp, Usage,
 };
 
 /// Which process an event or a line belongs to. Cheap to clone.
@@ -55,8 +55,63 @@ pub enum EventKind {
         /// From the decision to the successful exec.
         took: Duration,
     },
+    /// It is up as its type says; not told of a simple one without hooks, which is up once it is started.
+    Ready {
+        /// From the decision to start it.
+        took: Duration,
+    },
     /// The program could not be executed.
     SpawnFailed(SpawnFailure),
+    /// A condition kept it from starting.
+    Skipped {
+        /// The condition.
+        condition: String,
+    },
+    /// It can't be started: what it needs is not there. Told once for each reason.
+    Held {
+        /// Why.
+        reason: Reason,
+    },
+    /// A hook failed.
+    HookFailed {
+        /// Which.
+        hook: HookKind,
+        /// How.
+        why: String,
+        /// Whether that is all.
+        ignored: bool,
+    },
+    /// It was not up within `start_timeout`.
+    StartTimedOut {
+        /// The time that was given.
+        timeout: Duration,
+    },
+    /// No `WATCHDOG=1` came within `watchdog_sec`.
+    WatchdogExpired {
+        /// The time that was given.
+        timeout: Duration,
+    },
+    /// Its health changed.
+    Health {
+        /// What it is now.
+        state: HealthState,
+        /// What the last failure said.
+        message: String,
+    },
+    /// It is made to read its configuration again.
+    Reloading,
+    /// It did.
+    Reloaded,
+    /// It has another main process from now on.
+    MainProcess {
+        /// Its pid.
+        pid: u32,
+    },
+    /// A `critical` process ended for good: the daemon ends with this exit code.
+    CriticalEnded {
+        /// The code.
+        code: u8,
+    },
     /// The main process ended.
     Exited {
         /// How.
@@ -118,7 +173,18 @@ impl EventKind {
             Self::Removed => "removed",
             Self::Invalid { .. } => "invalid",
             Self::Started { .. } => "started",
+            Self::Ready { .. } => "ready",
             Self::SpawnFailed(_) => "spawn_failed",
+            Self::Skipped { .. } => "skipped",
+            Self::Held { .. } => "held",
+            Self::HookFailed { .. } => "hook_failed",
+            Self::StartTimedOut { .. } => "start_timed_out",
+            Self::WatchdogExpired { .. } => "watchdog_expired",
+            Self::Health { .. } => "health",
+            Self::Reloading => "reloading",
+            Self::Reloaded => "reloaded",
+            Self::MainProcess { .. } => "main_process",
+            Self::CriticalEnded { .. } => "critical_ended",
             Self::Exited { .. } => "exited",
             Self::RestartScheduled { .. } => "restart_scheduled",
             Self::StartLimitReached { .. } => "start_limit_reached",

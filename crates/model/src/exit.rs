@@ -65,12 +65,29 @@ pub enum ExitReason {
     Stopped,
     /// It never began: the program could not be executed.
     SpawnFailed,
+    /// It never began or was stopped again: an `exec_start_pre` or `exec_start_post` failed.
+    HookFailed,
+    /// Stopped by the supervisor: it was not up within `start_timeout`, or ended before it was.
+    NotReady,
+    /// Stopped by the supervisor: no `WATCHDOG=1` within `watchdog_sec`.
+    Watchdog,
+    /// Stopped by the supervisor: `restart_after` health checks failed in a row.
+    Unhealthy,
 }
 
 impl ExitReason {
     /// Every reason, in the order of the exposition.
-    pub const ALL: [Self; 5] =
-        [Self::Success, Self::ExitCode, Self::Signal, Self::Stopped, Self::SpawnFailed];
+    pub const ALL: [Self; 9] = [
+        Self::Success,
+        Self::ExitCode,
+        Self::Signal,
+        Self::Stopped,
+        Self::SpawnFailed,
+        Self::HookFailed,
+        Self::NotReady,
+        Self::Watchdog,
+        Self::Unhealthy,
+    ];
 
     /// The label's value.
     #[must_use]
@@ -81,6 +98,10 @@ impl ExitReason {
             Self::Signal => "signal",
             Self::Stopped => "stopped",
             Self::SpawnFailed => "spawn_failed",
+            Self::HookFailed => "hook_failed",
+            Self::NotReady => "not_ready",
+            Self::Watchdog => "watchdog",
+            Self::Unhealthy => "unhealthy",
         }
     }
 }
@@ -131,10 +152,14 @@ impl FromStr for ExitMatcher {
 pub enum SpawnStage {
     /// Looking up `user`, `group` or `supplementary_groups`.
     Credentials,
+    /// Reading `environment_file`.
+    Environment,
     /// Finding the program (PATH).
     Resolve,
     /// Opening pipes or files for standard input, output and error.
     Stdio,
+    /// Creating the socket that the process reports to.
+    Notify,
     /// Creating or entering the cgroup.
     Cgroup,
     /// clone(2) itself.
@@ -157,10 +182,12 @@ pub enum SpawnStage {
 
 impl SpawnStage {
     /// Every stage, in the order in which they happen.
-    pub const ALL: [Self; 12] = [
+    pub const ALL: [Self; 14] = [
         Self::Credentials,
+        Self::Environment,
         Self::Resolve,
         Self::Stdio,
+        Self::Notify,
         Self::Cgroup,
         Self::Clone,
         Self::Session,
@@ -177,8 +204,10 @@ impl SpawnStage {
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Credentials => "looking up user and group",
+            Self::Environment => "reading environment_file",
             Self::Resolve => "finding the program",
             Self::Stdio => "opening standard output",
+            Self::Notify => "creating the notification socket",
             Self::Cgroup => "entering the cgroup",
             Self::Clone => "creating the process",
             Self::Session => "creating the session",

@@ -5,20 +5,25 @@
 
 mod command;
 mod definition;
+mod dependency;
 mod event;
 mod exit;
+mod health;
 mod id;
 mod plan;
 mod signal;
 mod snapshot;
 mod spec;
+mod start;
 mod state;
 mod time;
 
 pub use command::{Command, Desired, InvalidDefinition, Refusal, Reply};
 pub use definition::{Definition, LogDefinition};
+pub use dependency::{Dependency, DependencySpec, Lack, Readiness};
 pub use event::{Event, EventKind, ProcessRef};
 pub use exit::{ExitMatcher, ExitReason, ExitStatus, SpawnFailure, SpawnStage, Usage};
+pub use health::{HealthSpec, HealthState, HealthView, Probe};
 pub use id::{IdError, InvocationId, NameError, ProcessId, ProcessName, RunId, RunNumber, Seq};
 pub use plan::{Change, Impact, plan, plan_one};
 pub use signal::Signal;
@@ -26,6 +31,9 @@ pub use snapshot::{Counters, LastExit, NextAction, NextActionKind, ProcessView, 
 pub use spec::{
     ExecSpec, InheritEnv, KillMode, LogSpec, OnStartLimit, Origin, Output, OutputSpec, ProcessSpec,
     RestartPolicy, RestartSpec, Sink, StopSpec, Stream,
+};
+pub use start::{
+    CommandLine, EnvironmentFile, Hook, HookKind, HookSpec, PathCondition, ProcessType, StartSpec,
 };
 pub use state::{Reason, State};
 pub use time::{Mono, Stamp, Wall};

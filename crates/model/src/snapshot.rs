@@ -4,7 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    ExitReason, ExitStatus, InvocationId, ProcessSpec, Reason, RunId, RunNumber, Seq, State, Usage, Wall,
+    ExitReason, ExitStatus, HealthView, InvocationId, ProcessSpec, Reason, RunId, RunNumber, Seq, State,
+    Usage, Wall,
 };
 
 /// All processes at one moment, sorted by name.
@@ -33,12 +34,27 @@ pub struct ProcessView {
     pub run: Option<RunView>,
     /// What the supervisor will do by itself, and when.
     pub next: Option<NextAction>,
-    /// How the last finished run ended.
-    pub last_exit: Option<LastExit>,
+    /// How the last finished runs ended, newest first; at most [`ProcessView::EXITS`].
+    pub exits: Arc<[LastExit]>,
+    /// What it said of itself (`STATUS=`, sd_notify(3)); empty when it said nothing.
+    pub status: String,
+    /// Its health, while it is up and has a health check.
+    pub health: Option<HealthView>,
     /// Counters: they never go down while the process is defined.
     pub counters: Counters,
     /// A newer definition that is broken and therefore not in force.
     pub problem: Option<String>,
+}
+
+impl ProcessView {
+    /// Past runs that are remembered. One takes some 200 bytes.
+    pub const EXITS: usize = 5;
+
+    /// How the last finished run ended.
+    #[must_use]
+    pub fn last_exit(&self) -> Option<&LastExit> {
+        self.exits.first()
+    }
 }
 
 /// A live run.
@@ -81,6 +97,8 @@ pub struct LastExit {
     pub run: RunNumber,
     /// How it ended; `None` = it never began.
     pub status: Option<ExitStatus>,
+    /// Why, when the status does not tell: what failed, or what the supervisor stopped it for.
+    pub cause: Option<Reason>,
     /// How that is counted.
     pub reason: ExitReason,
     /// When.

@@ -5,7 +5,10 @@ use std::fmt;
 use std::path::PathBuf;
 use std::time::Duration;
 
-use crate::{ExitMatcher, ExitStatus, ProcessId, ProcessName, Signal};
+use crate::{
+    DependencySpec, EnvironmentFile, ExitMatcher, ExitStatus, HealthSpec, HookSpec, ProcessId, ProcessName,
+    Signal, StartSpec,
+};
 
 /// Where a definition came from.
 #[derive(Clone, Debug, PartialEq, Eq)]
@@ -41,18 +44,32 @@ pub struct ProcessSpec {
     pub origin: Origin,
     /// One line for humans; may be empty.
     pub description: String,
+    /// Names under which it is addressed together with others (`@web`).
+    pub groups: Vec<String>,
     /// What to execute.
     pub exec: ExecSpec,
+    /// How it comes up.
+    pub start: StartSpec,
     /// Whether it is started with the daemon.
     pub auto_start: bool,
     /// Started after these and stopped before them (order only).
     pub after: Vec<ProcessName>,
     /// Started before these and stopped after them (order only).
     pub before: Vec<ProcessName>,
+    /// What it needs of others.
+    pub needs: DependencySpec,
     /// What follows an exit.
     pub restart: RestartSpec,
     /// How it is stopped.
     pub stop: StopSpec,
+    /// What runs around it.
+    pub hooks: HookSpec,
+    /// Sent to the main process on `pm-cli reload` when there is no `exec_reload`.
+    pub reload_signal: Signal,
+    /// How it is asked whether it works.
+    pub health: Option<HealthSpec>,
+    /// The daemon ends, with this process's status, when it ends for good.
+    pub critical: bool,
     /// Where its output goes.
     pub output: OutputSpec,
 }
@@ -66,12 +83,19 @@ impl ProcessSpec {
             id,
             origin,
             description: String::new(),
+            groups: Vec::new(),
+            start: StartSpec::default(),
             exec: ExecSpec { program: program.into(), ..ExecSpec::default() },
             auto_start: true,
             after: Vec::new(),
             before: Vec::new(),
+            needs: DependencySpec::default(),
             restart: RestartSpec::default(),
             stop: StopSpec::default(),
+            hooks: HookSpec::default(),
+            reload_signal: Signal::HUP,
+            health: None,
+            critical: false,
             output: OutputSpec::default(),
         }
     }
@@ -88,6 +112,8 @@ pub struct ExecSpec {
     pub working_dir: Option<PathBuf>,
     /// Variables set on top of the clean base environment.
     pub env: BTreeMap<String, String>,
+    /// Files of variables, read at each start; `env` wins over them, and a later file over an earlier one.
+    pub environment_files: Vec<EnvironmentFile>,
     /// Variables taken over from the daemon's own environment.
     pub inherit_env: InheritEnv,
     /// User name or number to run as; the daemon's own when none.
@@ -335,6 +361,8 @@ pub struct OutputSpec {
     pub stdout: Output,
     /// Standard error.
     pub stderr: Output,
+    /// Standard output is a terminal, when it is captured: programs that buffer into a pipe print at once.
+    pub pty: bool,
     /// What happens to captured lines. A change here is applied to the running process.
     pub log: LogSpec,
 }

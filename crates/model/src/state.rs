@@ -3,16 +3,16 @@
 use std::fmt;
 use std::time::Duration;
 
-use crate::{ExitStatus, ProcessName, Signal, SpawnFailure};
+use crate::{ExitStatus, HookKind, Lack, ProcessName, ProcessType, Signal, SpawnFailure};
 
 /// The visible state of a process.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum State {
     /// Down because nobody wants it up. Nothing that it ever spawned is alive.
     Stopped,
-    /// Being spawned.
+    /// On its way: its hooks run, it is being spawned, or it is not up yet as its type says.
     Starting,
-    /// Its main process runs.
+    /// Up.
     Running,
     /// Was asked to reload and has not answered yet.
     Reloading,
@@ -22,11 +22,11 @@ pub enum State {
     Backoff,
     /// Failed too often in too short a time; will be tried again when the cool-down is over.
     CrashLoop,
-    /// Ended successfully by itself; its policy asks for no restart.
+    /// Ended successfully by itself; its policy asks for no restart. With `remain_after_exit` it counts as up.
     Exited,
     /// Ended badly, or could not be started; its policy asks for no restart.
     Failed,
-    /// Wanted up; waits for others that come first.
+    /// Wanted up; waits for others that come first or that it needs.
     Waiting,
     /// Its definition is broken; it can't be started.
     Invalid,
@@ -84,8 +84,14 @@ pub enum Reason {
     NotStarted,
     /// It is wanted up: at boot, or because somebody asked.
     Wanted,
+    /// This one, which was started, needs it.
+    WantedBy(ProcessName),
     /// An operator stopped it.
     StoppedByOperator,
+    /// It needs this one, which goes down or is restarted.
+    StoppedWith(ProcessName),
+    /// This one was started, and the two can't be up together.
+    ConflictsWith(ProcessName),
     /// A changed definition needs a new run.
     DefinitionChanged,
     /// An operator asked for a new run.
@@ -98,6 +104,26 @@ pub enum Reason {
     Exited(ExitStatus),
     /// The last run could not be started.
     SpawnFailed(SpawnFailure),
+    /// A hook failed: which, and how.
+    HookFailed(HookKind, String),
+    /// It ended like this before it was up as its type says.
+    EndedBeforeReady(ProcessType, ExitStatus),
+    /// It was not up within this time.
+    StartTimedOut(Duration),
+    /// It forked, but its daemon can't be found: why.
+    NoMainProcess(String),
+    /// It did not send `WATCHDOG=1` within this time.
+    WatchdogExpired(Duration),
+    /// Its health check failed too often; what the last one said.
+    Unhealthy(String),
+    /// This condition kept it from starting.
+    ConditionFailed(String),
+    /// A hook is running: which, its number, and of how many.
+    RunsHook(HookKind, usize, usize),
+    /// Executed, but not up yet as its type says.
+    NotReadyYet(ProcessType),
+    /// It said itself that it is stopping.
+    StopAnnounced,
     /// `burst` automatic starts within `interval`, the last one ended as told.
     StartLimit {
         /// Allowed starts.
@@ -109,6 +135,8 @@ pub enum Reason {
     },
     /// These come first and are not up yet.
     WaitsFor(Vec<ProcessName>),
+    /// It needs this one, which is not as far and won't be by itself soon.
+    Lacks(ProcessName, Lack),
     /// These started after it and have to be down first.
     WaitsForStopOf(Vec<ProcessName>),
     /// Its main process is gone, these descendants are not.
@@ -124,6 +152,34 @@ impl fmt::Display for Reason {
         match self {
             Self::NotStarted => f.write_str("not started: auto_start is false"),
             Self::Wanted => f.write_str("wanted up"),
+            Self::WantedBy(name) => write!(f, "wanted up by {name}"),
+            Self::StoppedWith(name) => write!(f, "needs {name}, which went down or is restarted"),
+            Self::ConflictsWith(name) => write!(f, "conflicts with {name}, which was started"),
+            Self::HookFailed(hook, why) => write!(f, "{} failed: {why}", hook.as_str()),
+            Self::EndedBeforeReady(kind, status) => {
+                let until = if *kind == ProcessType::Notify { "it sent READY=1" } else { "it was up" };
+                write!(f, "ended with {status} before {until}")
+            }
+            Self::StartTimedOut(timeout) => {
+                write!(f, "was not up within start_timeout ({} s)", timeout.as_secs_f64())
+            }
+            Self::NoMainProcess(why) => write!(f, "its daemon can't be found: {why}"),
+            Self::WatchdogExpired(timeout) => {
+                write!(f, "sent no WATCHDOG=1 within watchdog_sec ({} s)", timeout.as_secs_f64())
+            }
+            Self::Unhealthy(message) => write!(f, "its health check failed too often: {message}"),
+            Self::ConditionFailed(condition) => {
+                write!(f, "condition_path_exists {condition} does not hold")
+            }
+            Self::RunsHook(hook, number, of) => write!(f, "runs {} {number} of {of}", hook.as_str()),
+            Self::NotReadyYet(kind) => f.write_str(match kind {
+                ProcessType::Simple => "is about to be up",
+                ProcessType::Notify => "has not sent READY=1 yet",
+                ProcessType::Oneshot => "does its work",
+                ProcessType::Forking => "has not forked its daemon yet",
+            }),
+            Self::StopAnnounced => f.write_str("said that it is stopping"),
+            Self::Lacks(name, lack) => write!(f, "needs {name}, which {lack}"),
             Self::StoppedByOperator => f.write_str("stopped by an operator"),
             Self::DefinitionChanged => f.write_str("its definition changed"),
             Self::RestartRequested => f.write_str("restart requested"),

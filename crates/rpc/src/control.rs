@@ -235,6 +235,10 @@ impl From<Refusal> for ControlError {
                 Self::new(ErrorKind::StartFailed, message)
                     .with_hint(format!("see what it printed: pm-cli logs {name}"))
             }
+            Refusal::NotRunning(name, _) => Self::new(ErrorKind::FailedPrecondition, message)
+                .with_hint(format!("start it first: pm-cli start {name}")),
+            Refusal::ReloadFailed(name, _) => Self::new(ErrorKind::FailedPrecondition, message)
+                .with_hint(format!("see what it printed: pm-cli logs {name}")),
             Refusal::BeingRemoved(name) => Self::new(ErrorKind::FailedPrecondition, message)
                 .with_hint(format!("once it is gone, define it again: pm-cli create {name} …")),
             Refusal::Superseded(name, _) => Self::new(ErrorKind::FailedPrecondition, message)

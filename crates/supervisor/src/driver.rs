@@ -169,10 +169,11 @@ impl Driver {
 
     fn apply(&mut self, effect: Effect) {
         match effect {
-            Effect::Spawn { run, number, invocation, spec } => {
+            Effect::Spawn { run, number, invocation, spec, helper, first } => {
                 self.runs.expect(run, invocation);
-                self.spawners.spawn(RunInfo { run, number, invocation, spec });
+                self.spawners.spawn(RunInfo { run, number, invocation, spec, helper, first });
             }
+            Effect::FindMain { .. } | Effect::Probe { .. } => {}
             Effect::Signal { run, signal, target } => self.runs.signal(run, signal, target),
             Effect::Kill { run } => self.runs.kill(run),
             Effect::Release { run } => {

@@ -3,6 +3,7 @@
 use std::collections::BTreeMap;
 use std::ffi::OsString;
 use std::io;
+use std::path::PathBuf;
 use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
@@ -17,6 +18,7 @@ use crate::driver::{Driver, Shared, Turn, Turns};
 use crate::inbox::{Inbox, ReplyFn};
 use crate::machine::Machine;
 use crate::poller::{Poller, Token};
+use crate::prober::Prober;
 use crate::spawner::{Pool, Spawners};
 use crate::stdio::{Observer, StdioProvider};
 
@@ -29,6 +31,8 @@ pub struct Config {
     pub containment: Containment,
     /// The daemon's own environment: what `inherit_env` takes from, and LANG.
     pub base_env: BTreeMap<OsString, OsString>,
+    /// Where the sockets are made that processes report to (`NOTIFY_SOCKET`); created when it is first needed.
+    pub notify_dir: PathBuf,
 }
 
 impl Config {
@@ -96,9 +100,11 @@ impl Handle {
 pub fn start(
     config: Config,
     stdio: Arc<dyn StdioProvider>,
+    prober: Arc<dyn Prober>,
     observer: Box<dyn Observer>,
 ) -> Result<(Handle, JoinHandle<()>), StartError> {
-    let Config { spawners, containment, base_env } = config;
+    let Config { spawners, containment, base_env, notify_dir: _ } = config;
+    drop(prober);
     // With cgroups, too: whoever is told that a process is stopped should not find its zombies at init's.
     sys::tree::become_subreaper().map_err(failed("becoming a subreaper"))?;
     let delegated = match containment {

@@ -33,13 +33,18 @@
 //!
 //! ```no_run
 //! # use std::sync::Arc;
-//! # fn example(stdio: Arc<dyn supervisor::StdioProvider>, log: Box<dyn supervisor::Observer>) -> Result<(), supervisor::StartError> {
+//! # fn example(
+//! #     stdio: Arc<dyn supervisor::StdioProvider>,
+//! #     prober: Arc<dyn supervisor::Prober>,
+//! #     log: Box<dyn supervisor::Observer>,
+//! # ) -> Result<(), supervisor::StartError> {
 //! let config = supervisor::Config {
 //!     spawners: supervisor::Config::SPAWNERS,
 //!     containment: supervisor::Containment::Subreaper,
 //!     base_env: std::env::vars_os().collect(),
+//!     notify_dir: "/run/dd-procmgrd/notify".into(),
 //! };
-//! let (handle, thread) = supervisor::start(config, stdio, log)?;
+//! let (handle, thread) = supervisor::start(config, stdio, prober, log)?;
 //! for process in handle.snapshot().processes {
 //!     println!("{} {}", process.spec.name, process.state);
 //! }
@@ -56,10 +61,13 @@ mod handle;
 mod inbox;
 pub mod machine;
 mod poller;
+mod prober;
 mod spawner;
 mod stdio;
 
 pub use containment::Containment;
 pub use handle::{Config, Handle, StartError, TurnStats, start};
 pub use inbox::ReplyFn;
+pub use machine::{Helper, Notice, Role};
+pub use prober::{ProbeDone, Prober};
 pub use stdio::{Attach, ChildStdio, Observer, RunInfo, StdioError, StdioProvider};

@@ -30,7 +30,7 @@ use model::{
     Event, EventKind, Mono, ProcessName, ProcessRef, ProcessView, Reason, Refusal, Reply, RunId, Seq, Stamp,
 };
 
-pub use io::{Effect, Input, Target, Ticket};
+pub use io::{Effect, Helper, Input, Notice, Role, Target, Ticket};
 
 use order::Order;
 use process::{Goal, Key, Level, Phase, Process, Rest, Want};
@@ -109,6 +109,11 @@ impl Machine {
             Input::Exited { run, status, usage, leftovers } => {
                 self.on_exited(t, run, status, usage, leftovers);
             }
+            Input::Skipped { .. }
+            | Input::Notified { .. }
+            | Input::MainFound { .. }
+            | Input::MainNotFound { .. }
+            | Input::Probed { .. } => {}
             Input::Leftovers { run, pids } => self.on_leftovers(t, run, pids),
             Input::Deadline => {
                 for key in self.timers.due(now.mono) {

@@ -4,6 +4,7 @@ use std::io;
 use std::os::fd::OwnedFd;
 use std::sync::Arc;
 
+use crate::machine::Helper;
 use model::{Event, InvocationId, ProcessName, ProcessSpec, RunId, RunNumber};
 
 /// A run that is about to be spawned.
@@ -15,8 +16,12 @@ pub struct RunInfo {
     pub number: RunNumber,
     /// Its 128-bit id.
     pub invocation: InvocationId,
-    /// What is going to be executed.
+    /// The definition that it belongs to.
     pub spec: Arc<ProcessSpec>,
+    /// What is executed instead of the definition's program.
+    pub helper: Option<Helper>,
+    /// Whether the definition's conditions are checked first.
+    pub first: bool,
 }
 
 /// The child's descriptors 0, 1 and 2. The driver's copies are closed once the child has its own.

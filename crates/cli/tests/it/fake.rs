@@ -49,7 +49,9 @@ fn view(name: &str, id: &str, state: State, reason: Reason) -> ProcessView {
         wanted_up: true,
         run: None,
         next: None,
-        last_exit: None,
+        exits: Arc::new([]),
+        status: String::new(),
+        health: None,
         counters: Counters::default(),
         problem: None,
     }
@@ -65,9 +67,10 @@ fn run(number: u64, pid: u32) -> Option<RunView> {
     })
 }
 
-fn last(status: Option<ExitStatus>, reason: ExitReason) -> Option<LastExit> {
+fn last(status: Option<ExitStatus>, reason: ExitReason) -> Arc<[LastExit]> {
     let usage = Usage { user: Duration::from_millis(30), system: Duration::from_millis(3), max_rss: 5 << 20 };
-    Some(LastExit { run: RunNumber(1), status, reason, at: at(0), ran: Duration::from_millis(1500), usage })
+    let (run, ran) = (RunNumber(1), Duration::from_millis(1500));
+    Arc::new([LastExit { run, status, cause: None, reason, at: at(0), ran, usage }])
 }
 
 fn spawn_failure() -> SpawnFailure {
@@ -85,9 +88,13 @@ pub fn table() -> Vec<ProcessView> {
     let segv = ExitStatus::Signal { signal: Signal::from_number(11).unwrap(), core: true };
     let mut web = view("web", "cccc00000001", State::Running, Reason::Wanted);
     web.run = run(2, 4242);
-    web.last_exit = last(Some(segv), ExitReason::Signal);
-    web.counters =
-        Counters { restarts: 1, starts: 2, exits: [0, 0, 1, 0, 0], cpu: Duration::from_millis(33) };
+    web.exits = last(Some(segv), ExitReason::Signal);
+    web.counters = Counters {
+        restarts: 1,
+        starts: 2,
+        exits: [0, 0, 1, 0, 0, 0, 0, 0, 0],
+        cpu: Duration::from_millis(33),
+    };
     let mut full = (*web.spec).clone();
     full.description = "the shop's front".into();
     full.exec.user = Some("www-data".into());
@@ -98,11 +105,12 @@ pub fn table() -> Vec<ProcessView> {
 
     let mut api = view("api", "aaaa00000001", State::Backoff, Reason::Exited(ExitStatus::Code(3)));
     api.next = Some(NextAction { kind: NextActionKind::Start, at: at(7_502) });
-    api.last_exit = last(Some(ExitStatus::Code(3)), ExitReason::ExitCode);
-    api.counters = Counters { restarts: 41, starts: 42, exits: [0, 42, 0, 0, 0], cpu: Duration::ZERO };
+    api.exits = last(Some(ExitStatus::Code(3)), ExitReason::ExitCode);
+    api.counters =
+        Counters { restarts: 41, starts: 42, exits: [0, 42, 0, 0, 0, 0, 0, 0, 0], cpu: Duration::ZERO };
 
     let mut db = view("db", "bbbb00000001", State::Failed, Reason::SpawnFailed(spawn_failure()));
-    db.last_exit = last(None, ExitReason::SpawnFailed);
+    db.exits = last(None, ExitReason::SpawnFailed);
 
     let mut job = view("job", "bbbb00000002", State::Stopped, Reason::NotStarted);
     job.wanted_up = false;

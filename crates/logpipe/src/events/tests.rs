@@ -1,8 +1,8 @@
 //! One entry for each kind of event, with a sentence, an id and its fields.
 
 use model::{
-    InvocationId, ProcessId, ProcessName, ProcessRef, RunNumber, Seq, Signal, SpawnFailure, SpawnStage,
-    Stamp, Usage,
+    HookKind, InvocationId, Lack, ProcessId, ProcessName, ProcessRef, Reason, RunNumber, Seq, Signal,
+    SpawnFailure, SpawnStage, Stamp, Usage,
 };
 
 use super::*;
@@ -47,6 +47,17 @@ fn kinds() -> Vec<EventKind> {
         EventKind::LeftoversKilled { pids: vec![1, 2] },
         EventKind::Survivors { pids: vec![3] },
         EventKind::Stopped,
+        EventKind::Ready { took: second },
+        EventKind::Skipped { condition: "!/etc/nologin".into() },
+        EventKind::Held { reason: Reason::Lacks(ProcessName::new("db").unwrap(), Lack::Failed) },
+        EventKind::HookFailed { hook: HookKind::StartPre, why: "exit code 1".into(), ignored: true },
+        EventKind::StartTimedOut { timeout: second },
+        EventKind::WatchdogExpired { timeout: second },
+        EventKind::Health { state: HealthState::Unhealthy, message: "connection refused".into() },
+        EventKind::Reloading,
+        EventKind::Reloaded,
+        EventKind::MainProcess { pid: 813 },
+        EventKind::CriticalEnded { code: 143 },
         exited(ExitStatus::Signal { signal: Signal::KILL, core: false }, ExitReason::Signal),
         exited(ExitStatus::Signal { signal: Signal::KILL, core: true }, ExitReason::Signal),
         exited(ExitStatus::Code(0), ExitReason::Stopped),

@@ -140,9 +140,9 @@ fn from_snapshot(out: &mut Families, rows: &[Row], now: Wall) {
         Some(r.run().map_or(0.0, |run| now.since(run.started).as_secs_f64()))
     });
     each(out, &PROCESS_LAST_EXIT_CODE, rows, |r| {
-        r.view.last_exit.as_ref()?.status.map(|s| f64::from(s.shell_code()))
+        r.view.last_exit()?.status.map(|s| f64::from(s.shell_code()))
     });
-    each(out, &PROCESS_LAST_EXIT_TIME, rows, |r| r.view.last_exit.as_ref().map(|e| e.at.as_secs_f64()));
+    each(out, &PROCESS_LAST_EXIT_TIME, rows, |r| r.view.last_exit().map(|e| e.at.as_secs_f64()));
     each(out, &PROCESS_RESTART_DELAY, rows, |r| {
         let start = r.view.next.filter(|n| n.kind == NextActionKind::Start);
         Some(start.map_or(0.0, |n| n.at.since(now).as_secs_f64()))

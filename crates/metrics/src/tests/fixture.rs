@@ -65,7 +65,9 @@ pub(crate) fn process(name: &str) -> ProcessView {
         wanted_up: false,
         run: None,
         next: None,
-        last_exit: None,
+        exits: Arc::new([]),
+        status: String::new(),
+        health: None,
         counters: Counters::default(),
         problem: None,
     }
@@ -86,9 +88,10 @@ fn running(name: &str, pid: u32, age: u64) -> ProcessView {
     view
 }
 
-fn exit(status: Option<ExitStatus>, reason: ExitReason, ago: u64) -> Option<LastExit> {
+fn exit(status: Option<ExitStatus>, reason: ExitReason, ago: u64) -> Arc<[LastExit]> {
     let ran = Duration::from_millis(1500);
-    Some(LastExit { run: RunNumber(4), status, reason, at: before(ago), ran, usage: Usage::default() })
+    let (run, usage) = (RunNumber(4), Usage::default());
+    Arc::new([LastExit { run, status, cause: None, reason, at: before(ago), ran, usage }])
 }
 
 impl Default for Fixture {
@@ -97,15 +100,19 @@ impl Default for Fixture {
         let spec = Arc::make_mut(&mut api.spec);
         spec.exec.user = Some("www-data".to_owned());
         spec.restart.policy = RestartPolicy::Always;
-        api.counters =
-            Counters { restarts: 3, starts: 5, exits: [1, 2, 0, 1, 0], cpu: Duration::from_millis(12_500) };
-        api.last_exit = exit(Some(ExitStatus::Code(3)), ExitReason::ExitCode, 501);
+        api.counters = Counters {
+            restarts: 3,
+            starts: 5,
+            exits: [1, 2, 0, 1, 0, 0, 0, 0, 0],
+            cpu: Duration::from_millis(12_500),
+        };
+        api.exits = exit(Some(ExitStatus::Code(3)), ExitReason::ExitCode, 501);
 
         let mut crasher = process("crasher");
         crasher.state = State::CrashLoop;
         crasher.counters =
-            Counters { restarts: 41, starts: 42, exits: [0, 0, 42, 0, 0], cpu: Duration::ZERO };
-        crasher.last_exit =
+            Counters { restarts: 41, starts: 42, exits: [0, 0, 42, 0, 0, 0, 0, 0, 0], cpu: Duration::ZERO };
+        crasher.exits =
             exit(Some(ExitStatus::Signal { signal: Signal::KILL, core: false }), ExitReason::Signal, 2);
         crasher.next =
             Some(NextAction { kind: NextActionKind::Start, at: NOW.after(Duration::from_millis(7250)) });
@@ -113,7 +120,7 @@ impl Default for Fixture {
         let mut no_program = process("no-program");
         no_program.state = State::Failed;
         no_program.counters.exits = [0, 0, 0, 0, 1];
-        no_program.last_exit = exit(None, ExitReason::SpawnFailed, 30);
+        no_program.exits = exit(None, ExitReason::SpawnFailed, 30);
 
         let mut odd = process("odd");
         let spec = Arc::make_mut(&mut odd.spec);

@@ -119,6 +119,7 @@ pub(crate) fn from_wire(w: v1::ProcessDefinition) -> Result<Definition, Vec<Viol
             max_files: log.max_files,
             max_line: log.max_line,
         },
+        ..Definition::default()
     };
     if check.violations.is_empty() { Ok(definition) } else { Err(check.violations) }
 }
@@ -310,6 +311,7 @@ mod tests {
                 max_files: Some(2),
                 max_line: Some(3),
             },
+            ..Definition::default()
         }
     }
 

@@ -48,7 +48,7 @@ pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
             .into(),
             time: Some(timestamp(next.at)),
         }),
-        last_exit: view.last_exit.as_ref().map(last_exit),
+        last_exit: view.last_exit().map(last_exit),
         counters: Some(v1::Counters {
             restarts: view.counters.restarts,
             starts: view.counters.starts,
@@ -112,6 +112,10 @@ fn reason(reason: ExitReason) -> v1::ExitReason {
         ExitReason::Signal => v1::ExitReason::Signal,
         ExitReason::Stopped => v1::ExitReason::Stopped,
         ExitReason::SpawnFailed => v1::ExitReason::SpawnFailed,
+        ExitReason::HookFailed => v1::ExitReason::HookFailed,
+        ExitReason::NotReady => v1::ExitReason::NotReady,
+        ExitReason::Watchdog => v1::ExitReason::Watchdog,
+        ExitReason::Unhealthy => v1::ExitReason::Unhealthy,
     }
 }
 
@@ -181,6 +185,7 @@ fn written(spec: &ProcessSpec, sight: &Sight<'_>) -> Definition {
             max_files: Some(log.max_files),
             max_line: Some(log.max_line),
         },
+        ..Definition::default()
     }
 }
 

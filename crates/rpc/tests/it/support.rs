@@ -50,15 +50,23 @@ pub fn view(text: &str, id: &str) -> ProcessView {
             started: AT,
         }),
         next: Some(NextAction { kind: NextActionKind::Kill, at: AT }),
-        last_exit: Some(LastExit {
+        exits: Arc::new([LastExit {
             run: RunNumber(1),
             status: Some(ExitStatus::Signal { signal: Signal::KILL, core: false }),
             reason: ExitReason::Signal,
             at: AT,
             ran: Duration::from_millis(1500),
             usage: Usage { user: Duration::from_millis(3), system: Duration::ZERO, max_rss: 4096 },
-        }),
-        counters: Counters { restarts: 1, starts: 2, exits: [0, 0, 1, 0, 0], cpu: Duration::from_millis(3) },
+            cause: None,
+        }]),
+        status: String::new(),
+        health: None,
+        counters: Counters {
+            restarts: 1,
+            starts: 2,
+            exits: [0, 0, 1, 0, 0, 0, 0, 0, 0],
+            cpu: Duration::from_millis(3),
+        },
         problem: None,
     }
 }

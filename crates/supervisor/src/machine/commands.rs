@@ -27,7 +27,11 @@ impl Machine {
             Command::Restart(name) => self.with(t, ticket, &name, Self::on_restart),
             Command::Delete(name) => self.with(t, ticket, &name, Self::on_delete),
             Command::Apply(desired) => self.on_apply(t, ticket, desired),
-            Command::Shutdown => {}
+            Command::Reload(_)
+            | Command::Signal { .. }
+            | Command::Reset(_)
+            | Command::Plan(_)
+            | Command::Shutdown => {}
         }
     }
 
@@ -87,7 +91,7 @@ impl Machine {
                 last_number: RunNumber(0),
                 record: StartRecord::default(),
                 counters: Counters::default(),
-                last_exit: None,
+                exits: Arc::new([]),
                 waiters: Vec::new(),
                 problem: None,
             },

@@ -22,7 +22,7 @@ impl Machine {
         let (number, spec) = (process.last_number, Arc::clone(&process.spec));
         let run = Run { id, number, invocation };
         self.set_phase(key, Phase::Starting { run, since: t.now.mono, replace: false });
-        t.out.push(Effect::Spawn { run: id, number, invocation, spec });
+        t.out.push(Effect::Spawn { run: id, number, invocation, spec, helper: None, first: true });
     }
 
     pub(super) fn on_spawned(&mut self, t: &mut Turn<'_>, run: RunId, pid: u32) {
@@ -43,14 +43,15 @@ impl Machine {
         let Phase::Starting { run, replace, .. } = process.phase else { return };
         let name = process.spec.name.clone();
         process.counters.exits[ExitReason::SpawnFailed as usize] += 1;
-        process.last_exit = Some(LastExit {
+        process.exits = std::sync::Arc::new([LastExit {
             run: run.number,
             status: None,
             reason: ExitReason::SpawnFailed,
             at: t.now.wall,
             ran: Duration::ZERO,
             usage: Usage::default(),
-        });
+            cause: None,
+        }]);
         self.emit(t, key, EventKind::SpawnFailed(failure.clone()));
         self.set_phase(key, Phase::Down(Rest::Stopped));
         if replace {
@@ -111,8 +112,15 @@ impl Machine {
         };
         process.counters.exits[reason as usize] += 1;
         process.counters.cpu += usage.user + usage.system;
-        process.last_exit =
-            Some(LastExit { run: run.number, status: Some(status), reason, at: t.now.wall, ran, usage });
+        process.exits = Arc::new([LastExit {
+            run: run.number,
+            status: Some(status),
+            cause: None,
+            reason,
+            at: t.now.wall,
+            ran,
+            usage,
+        }]);
         let stop = process.spec.stop.clone();
         self.emit(t, key, EventKind::Exited { status, reason, ran, usage });
 

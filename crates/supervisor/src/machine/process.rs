@@ -147,7 +147,7 @@ pub(super) struct Process {
     pub(super) last_number: RunNumber,
     pub(super) record: StartRecord,
     pub(super) counters: Counters,
-    pub(super) last_exit: Option<LastExit>,
+    pub(super) exits: Arc<[LastExit]>,
     /// Callers that wait for an outcome. Bounded by the driver's ticket queue.
     pub(super) waiters: Vec<(Ticket, Want)>,
     /// A newer definition that is broken and therefore not in force.

@@ -61,7 +61,9 @@ impl Machine {
             wanted_up: process.goal == Goal::Up,
             run: process.run(),
             next: process.next(),
-            last_exit: process.last_exit.clone(),
+            exits: Arc::clone(&process.exits),
+            status: String::new(),
+            health: None,
             counters: process.counters,
             problem: process.problem.clone(),
         }

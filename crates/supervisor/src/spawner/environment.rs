@@ -80,6 +80,7 @@ pub(super) mod tests {
             args: Vec::new(),
             working_dir: None,
             env: BTreeMap::new(),
+            environment_files: Vec::new(),
             inherit_env: InheritEnv::None,
             user: None,
             group: None,
@@ -91,7 +92,14 @@ pub(super) mod tests {
     fn info(exec: ExecSpec) -> RunInfo {
         let (name, id) = (ProcessName::new("web").unwrap(), ProcessId::from_digest([0, 1, 2, 3, 4, 5]));
         let spec = ProcessSpec { exec, ..ProcessSpec::new(name, id, Origin::Runtime, "") };
-        RunInfo { run: RunId(7), number: RunNumber(3), invocation: InvocationId(0xabc), spec: Arc::new(spec) }
+        RunInfo {
+            run: RunId(7),
+            number: RunNumber(3),
+            invocation: InvocationId(0xabc),
+            spec: Arc::new(spec),
+            helper: None,
+            first: true,
+        }
     }
 
     pub(in super::super) fn account() -> Resolved {

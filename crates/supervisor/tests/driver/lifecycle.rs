@@ -90,7 +90,7 @@ fn the_stop_signal_is_the_one_that_is_defined() {
     done(rig.ask(Command::Stop(name("polite"))));
     assert_eq!(line(&mut output), "got USR1");
     let view = rig.view("polite").unwrap();
-    assert_eq!(view.last_exit.as_ref().and_then(|e| e.status), Some(ExitStatus::Code(7)));
+    assert_eq!(view.last_exit().and_then(|e| e.status), Some(ExitStatus::Code(7)));
 }
 
 #[test]

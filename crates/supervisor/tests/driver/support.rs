@@ -10,11 +10,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use model::{
-    Command, Event, EventKind, OnStartLimit, Origin, Output, ProcessId, ProcessName, ProcessSpec,
+    Command, Event, EventKind, OnStartLimit, Origin, Output, Probe, ProcessId, ProcessName, ProcessSpec,
     ProcessView, Refusal, Reply, RestartPolicy, RestartSpec, RunId, StopSpec,
 };
 use supervisor::{
-    Attach, ChildStdio, Config, Containment, Handle, Observer, RunInfo, StdioError, StdioProvider, start,
+    Attach, ChildStdio, Config, Containment, Handle, Observer, ProbeDone, Prober, RunInfo, StdioError,
+    StdioProvider, start,
 };
 
 /// Longer than anything in here takes on a machine under load; reached only by a test that fails.
@@ -39,6 +40,15 @@ pub(crate) struct Pipes {
 }
 
 struct Log(Sender<Event>);
+
+/// No test in here asks over the network.
+struct NoProber;
+
+impl Prober for NoProber {
+    fn probe(&self, probe: &Probe, _: Duration, _: ProbeDone) {
+        panic!("asked for {probe}");
+    }
+}
 
 impl Observer for Log {
     fn event(&mut self, event: &Event) {
@@ -84,8 +94,10 @@ impl Rig {
         let stdio = Arc::new(Pipes { gate, outputs: Mutex::default(), calls: Arc::default() });
         let (sender, events) = channel();
         let base_env = [("LANG".into(), "C".into()), ("SECRET".into(), "42".into())].into();
-        let config = Config { spawners, containment: containment(), base_env };
-        let (handle, thread) = start(config, Arc::clone(&stdio) as _, Box::new(Log(sender))).unwrap();
+        let notify_dir = std::env::temp_dir().join(format!("supervisor-notify-{}", std::process::id()));
+        let config = Config { spawners, containment: containment(), base_env, notify_dir };
+        let (handle, thread) =
+            start(config, Arc::clone(&stdio) as _, Arc::new(NoProber), Box::new(Log(sender))).unwrap();
         Self { handle, stdio, events, thread: Some(thread) }
     }
 

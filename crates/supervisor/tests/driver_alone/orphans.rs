@@ -70,7 +70,7 @@ fn stop_signals_children_of_a_living_main() {
     let child: u32 = line(&mut output).parse().unwrap();
     let view = done(rig.ask(Command::Stop(name("pair"))));
     assert!(!is_alive(child));
-    assert_eq!(view.last_exit.as_ref().and_then(|e| e.status), Some(model::ExitStatus::Code(0)));
+    assert_eq!(view.last_exit().and_then(|e| e.status), Some(model::ExitStatus::Code(0)));
 }
 
 /// Several are stopped in one turn, and each main process dies of the signal at once: its child is an orphan before

@@ -112,7 +112,7 @@ impl World {
                 let life = self.runs.remove(&run).expect("release of an unknown run").1;
                 assert_eq!(life, Life::MainGone, "released while its main process lives");
             }
-            Effect::Configure { .. } => {}
+            Effect::Configure { .. } | Effect::FindMain { .. } | Effect::Probe { .. } => {}
             Effect::Forget { name } => self.forgotten.push(name),
             Effect::Emit(event) => {
                 assert_eq!(event.seq.0, self.events.len() as u64 + 1, "gap in the event numbers");
