@@ -36,7 +36,7 @@ pub(crate) fn web() -> ProcessRef {
 /// Everything captured, into one file, without rotation.
 pub(crate) fn output() -> OutputSpec {
     let log = LogSpec { journald: true, file: true, max_size: 0, max_files: 5, max_line: 256 << 10 };
-    OutputSpec { stdout: Output::Capture, stderr: Output::Capture, log }
+    OutputSpec { stdout: Output::Capture, stderr: Output::Capture, pty: false, log }
 }
 
 /// A pipeline and its directory.
