@@ -20,8 +20,9 @@ const PRODUCT: &[(&str, &[&str])] = &[
     ("logpipe", &["model", "sys"]),
     ("metrics", &["model"]),
     ("rpc", &["model"]),
+    ("health", &["model"]),
     ("cli", &["rpc", "config", "model"]),
-    ("daemon", &["model", "config", "sys", "supervisor", "logpipe", "metrics", "rpc"]),
+    ("daemon", &["model", "config", "sys", "supervisor", "logpipe", "metrics", "rpc", "health"]),
 ];
 
 /// Crates that are never shipped. They may use any product library, but not the binaries' crates.
@@ -133,6 +134,8 @@ fn forbidden_arrows_are_found() {
         ("rpc", "supervisor"),
         ("metrics", "logpipe"),
         ("rpc", "metrics"),
+        ("health", "rpc"),
+        ("supervisor", "health"),
         ("sys", "model"),
         ("cli", "supervisor"),
         ("cli", "daemon"),

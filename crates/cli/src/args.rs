@@ -1,12 +1,23 @@
 //! The command line: what was typed, as plain data.
 
+pub(crate) mod create;
+mod definition;
+mod ending;
+mod health;
+mod hooks;
+mod needs;
+mod start;
+pub(crate) mod update;
+
 use std::ffi::OsString;
 use std::time::Duration;
 
 use clap::{Args, Parser, Subcommand, ValueEnum};
+use model::Signal;
 
-use crate::create_args::{self, CreateArgs};
 use crate::units;
+use create::CreateArgs;
+use update::UpdateArgs;
 
 /// Controls dd-procmgrd, the process manager.
 #[derive(Debug, Parser)]
@@ -19,9 +30,10 @@ pub(crate) struct Parsed {
 }
 
 const AFTER_HELP: &str = "\
-Wherever a process is named, its name, its id, or a unique prefix of its id (4 or more digits) will do.
+Wherever a process is named, its name, its id, or a unique prefix of its id (4 or more digits) will do. Where several \
+may be named, @GROUP names all members of a group, and @all every process.
 
-Exit codes: 0 done, 1 refused or failed, 2 usage, 4 no such process, 5 daemon unreachable.";
+Exit codes: 0 done, 1 refused or failed, 2 usage, 3 not active, 4 no such process, 5 daemon unreachable.";
 
 /// Options of every verb.
 #[derive(Clone, Debug, Default, Args)]
@@ -59,22 +71,46 @@ pub(crate) enum Output {
 pub(crate) enum Verb {
     /// Show all processes
     List,
-    /// Define a process that survives restarts of the daemon, and start it with --auto-start
-    Create(Box<CreateArgs>),
-    /// Start processes; returns when they run
+    /// Show everything about processes
+    Describe(Names),
+    /// Explain why processes are in the state they are in, and what comes next
+    Why(Names),
+    /// Say which processes are up; exit code 0 when one is, else 3
+    IsActive(AskArgs),
+    /// Say which processes are started with the daemon; exit code 0 when one is, else 1
+    IsEnabled(AskArgs),
+    /// Show what a process printed
+    Logs(LogsArgs),
+    /// Start processes; returns when they are up
     Start(Names),
     /// Stop processes; returns when nothing of them is alive
     Stop(Names),
-    /// Replace the runs of processes by new ones; returns when those run
+    /// Replace the runs of processes by new ones; returns when those are up
     Restart(Names),
-    /// Show everything about processes
-    Describe(Names),
+    /// Make processes read their own configuration again; their runs stay
+    Reload(Names),
+    /// Send a signal to processes
+    Kill(KillArgs),
+    /// Forget the failures of processes, so that they are tried again
+    Reset(Names),
+    /// Start processes whenever the daemon starts
+    Enable(SwitchArgs),
+    /// Don't start processes when the daemon starts
+    Disable(SwitchArgs),
+    /// Define a process that survives restarts of the daemon, and start it with --auto-start
+    Create(Box<CreateArgs>),
+    /// Change some keys of a process
+    Update(Box<UpdateArgs>),
+    /// Edit the override of a process in your editor; it is checked before it is saved
+    Edit(OneName),
+    /// Show everything that defines processes, and where it stands
+    Cat(Names),
     /// Stop processes and remove their definitions
     Delete(Names),
-    /// Show what a process printed
-    Logs(LogsArgs),
+    /// Show what reload-config would do
+    Plan,
     /// Read the configuration again and apply what changed
-    ReloadConfig,
+    ReloadConfig(ReloadConfigArgs),
     /// Show the daemon itself
     Status,
 }
@@ -82,16 +118,73 @@ pub(crate) enum Verb {
 /// One or more processes.
 #[derive(Debug, Args)]
 pub(crate) struct Names {
-    /// Names, ids or unique id prefixes
+    /// Names, ids, unique id prefixes, @GROUP or @all
     #[arg(required = true, value_name = "NAME")]
     pub(crate) names: Vec<String>,
+}
+
+/// Most verbs take groups, so that somebody may try it with the others.
+fn one_name(text: &str) -> Result<String, String> {
+    if text.starts_with('@') {
+        return Err("this works on one process at a time, not on a group".to_owned());
+    }
+    Ok(text.to_owned())
+}
+
+/// One process.
+#[derive(Debug, Args)]
+pub(crate) struct OneName {
+    /// Name, id or unique id prefix
+    #[arg(value_name = "NAME", value_parser = one_name)]
+    pub(crate) name: String,
+}
+
+/// `is-active`, `is-enabled`
+#[derive(Debug, Args)]
+pub(crate) struct AskArgs {
+    #[command(flatten)]
+    pub(crate) names: Names,
+    /// Say nothing, only set the exit code
+    #[arg(long, short)]
+    pub(crate) quiet: bool,
+}
+
+/// `kill`
+#[derive(Debug, Args)]
+pub(crate) struct KillArgs {
+    #[command(flatten)]
+    pub(crate) names: Names,
+    /// Which signal: a name such as HUP or SIGHUP, or a number
+    #[arg(long, short, value_name = "SIGNAL", default_value = "TERM")]
+    pub(crate) signal: Signal,
+    /// To everything that the processes started, not to their main processes alone
+    #[arg(long)]
+    pub(crate) all: bool,
+}
+
+/// `enable`, `disable`
+#[derive(Debug, Args)]
+pub(crate) struct SwitchArgs {
+    #[command(flatten)]
+    pub(crate) names: Names,
+    /// Also start or stop them now
+    #[arg(long)]
+    pub(crate) now: bool,
+}
+
+/// `reload-config`
+#[derive(Debug, Args)]
+pub(crate) struct ReloadConfigArgs {
+    /// Only show what would change, as `plan` does
+    #[arg(long)]
+    pub(crate) dry_run: bool,
 }
 
 /// `logs`
 #[derive(Debug, Args)]
 pub(crate) struct LogsArgs {
     /// Name, id or unique id prefix
-    #[arg(value_name = "NAME")]
+    #[arg(value_name = "NAME", value_parser = one_name)]
     pub(crate) name: String,
     /// Go on with each new line
     #[arg(long, short)]
@@ -118,7 +211,7 @@ pub(crate) enum StreamArg {
 pub(crate) fn parse(argv: &[OsString]) -> Result<Parsed, clap::Error> {
     let first = Parsed::try_parse_from(argv)?;
     let Verb::Create(create) = &first.verb else { return Ok(first) };
-    match create_args::reorder(argv, create.line.len()) {
+    match create::reorder(argv, create.line.len()) {
         Some(argv) => Parsed::try_parse_from(argv),
         None => Ok(first),
     }
@@ -143,18 +236,20 @@ mod tests {
     #[test]
     fn the_documentation_names_every_verb_and_option() {
         let text = include_str!("../../../docs/CLI.md");
+        // With its value, or without.
+        let names = |option: &str| [" ", "`"].iter().any(|end| text.contains(&format!("`--{option}{end}")));
         for verb in Parsed::command().get_subcommands().filter(|verb| verb.get_name() != "help") {
-            assert!(text.contains(&format!("| `{}", verb.get_name())), "{}", verb.get_name());
+            let row = [" ", "`"].iter().any(|end| text.contains(&format!("\n| `{}{end}", verb.get_name())));
+            assert!(row, "{}", verb.get_name());
             for option in verb.get_arguments().filter_map(clap::Arg::get_long) {
                 let short = verb.get_arguments().find(|arg| arg.get_long() == Some(option));
-                let short = short.and_then(clap::Arg::get_short).map(|c| format!("`-{c}`"));
-                let named =
-                    text.contains(&format!("`--{option}")) || short.is_some_and(|s| text.contains(&s));
-                assert!(named, "{} --{option}", verb.get_name());
+                let short = short.and_then(clap::Arg::get_short);
+                let short = short.is_some_and(|c| text.contains(&format!("`-{c}`")));
+                assert!(names(option) || short, "{} --{option}", verb.get_name());
             }
         }
         for option in Parsed::command().get_arguments().filter_map(clap::Arg::get_long) {
-            assert!(text.contains(&format!("`--{option}")), "--{option}");
+            assert!(names(option), "--{option}");
         }
     }
 
@@ -173,6 +268,22 @@ mod tests {
             "pm-cli logs a -f -n 5 --stream stderr",
             "pm-cli logs -n5 a",
             "pm-cli reload-config",
+            "pm-cli reload-config --dry-run",
+            "pm-cli plan -o json",
+            "pm-cli reload a @web",
+            "pm-cli kill a -s HUP --all",
+            "pm-cli kill a",
+            "pm-cli kill -s 10 a b",
+            "pm-cli kill --signal sigusr1 @all",
+            "pm-cli reset a",
+            "pm-cli enable a --now",
+            "pm-cli disable --now a b",
+            "pm-cli is-enabled a b",
+            "pm-cli is-active -q a",
+            "pm-cli cat a b",
+            "pm-cli edit a",
+            "pm-cli update a --env A=1",
+            "pm-cli why a b",
             "pm-cli status",
             "pm-cli create a b",
         ] {
@@ -195,6 +306,16 @@ mod tests {
             "pm-cli create",
             "pm-cli create a",
             "pm-cli create a/b sleep",
+            "pm-cli kill a -s TREM",
+            "pm-cli kill",
+            "pm-cli edit",
+            "pm-cli edit a b",
+            "pm-cli edit @a",
+            "pm-cli logs @a",
+            "pm-cli update @a --pty",
+            "pm-cli update",
+            "pm-cli why",
+            "pm-cli plan a",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

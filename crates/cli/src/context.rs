@@ -28,6 +28,8 @@ pub struct Context {
     pub width: Option<usize>,
     /// Whether the output is a terminal that may be colored, `NO_COLOR` considered.
     pub color: bool,
+    /// Whether somebody sits there who can be asked: standard input and standard error are terminals.
+    pub interactive: bool,
 }
 
 impl Context {
@@ -49,6 +51,7 @@ impl Context {
             now: Wall::default().after(since_epoch),
             width: terminal.then(width).flatten(),
             color: terminal && !plain,
+            interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             env,
         }
     }

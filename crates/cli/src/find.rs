@@ -115,6 +115,7 @@ mod tests {
             now: Wall(0),
             width: None,
             color: false,
+            interactive: false,
         };
         targets(&context, global).0.iter().map(ToString::to_string).collect()
     }

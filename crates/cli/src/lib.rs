@@ -5,10 +5,10 @@
 
 mod args;
 mod context;
-mod create_args;
 mod find;
 mod render;
 mod report;
+mod select;
 mod units;
 mod verb;
 
@@ -25,7 +25,9 @@ pub const DONE: u8 = 0;
 pub const FAILED: u8 = 1;
 /// The command line is wrong.
 pub const USAGE: u8 = 2;
-/// No process of that name.
+/// `is-active`: none of them is up; the code that systemctl uses for it.
+pub const NOT_ACTIVE: u8 = 3;
+/// No process of that name, or no group.
 pub const NO_SUCH_PROCESS: u8 = 4;
 /// No daemon answers.
 pub const UNREACHABLE: u8 = 5;
@@ -65,8 +67,13 @@ pub fn run(context: &Context, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         .enable_all()
         .build()
         .map_err(|e| Failure::new(FAILED, format!("can't start: {e}")).into())
-        .and_then(|runtime| runtime.block_on(verb::run(&mut session, parsed.verb)))
-        .and_then(|()| Ok(session.out.flush()?));
+        .and_then(|runtime| {
+            let result = runtime.block_on(verb::run(&mut session, parsed.verb));
+            // Not dropped: that would wait for a question on the terminal that nobody answers any more.
+            runtime.shutdown_background();
+            result
+        })
+        .and_then(|()| session.flush());
     match result {
         Ok(()) => session.code,
         // The reader of a pipe has seen enough (`pm-cli list | head -1`): that is no failure.

@@ -1,51 +1,22 @@
 //! How outcomes look. Everything below is pure: wire types in, text out.
 
+pub(crate) mod change;
+pub(crate) mod definition;
 pub(crate) mod describe;
 pub(crate) mod json;
+pub(crate) mod paint;
 pub(crate) mod status;
 pub(crate) mod table;
+pub(crate) mod why;
 
-use std::borrow::Cow;
 use std::time::Duration;
 
 use model::Wall;
-use rpc::v1::{self, State};
+use rpc::v1::{self, HealthState, State};
 
 use crate::report::{Session, Stop};
 use crate::units;
-
-/// Colors, or none. A color only repeats what a word says.
-#[derive(Clone, Copy, Debug)]
-pub(crate) struct Paint {
-    pub(crate) on: bool,
-}
-
-impl Paint {
-    /// A text in the color of a state.
-    pub(crate) fn state<'a>(self, state: State, text: &'a str) -> Cow<'a, str> {
-        let code = match state {
-            State::Running => "32",
-            State::CrashLoop | State::Failed | State::Invalid => "31",
-            State::Starting | State::Reloading | State::Stopping | State::Backoff | State::Waiting => "33",
-            State::Stopped | State::Exited | State::Skipped | State::Unspecified => return text.into(),
-        };
-        self.code(code, text)
-    }
-
-    /// A heading.
-    pub(crate) fn bold(self, text: &str) -> Cow<'_, str> {
-        self.code("1", text)
-    }
-
-    /// Something bad.
-    pub(crate) fn red(self, text: &str) -> Cow<'_, str> {
-        self.code("31", text)
-    }
-
-    fn code<'a>(self, code: &str, text: &'a str) -> Cow<'a, str> {
-        if self.on { format!("\x1b[{code}m{text}\x1b[0m").into() } else { text.into() }
-    }
-}
+pub(crate) use paint::Paint;
 
 /// The word of an enum value: `STATE_CRASH_LOOP` is `crash_loop`.
 pub(crate) fn word(name: &str, prefix: &str) -> String {
@@ -54,6 +25,10 @@ pub(crate) fn word(name: &str, prefix: &str) -> String {
 
 pub(crate) fn state_word(state: State) -> String {
     word(state.as_str_name(), "STATE_")
+}
+
+pub(crate) fn health_word(state: HealthState) -> String {
+    word(state.as_str_name(), "HEALTH_STATE_")
 }
 
 /// How long the live run has been up, in whole seconds: what is shown is older than a millisecond anyway.
@@ -75,19 +50,24 @@ pub(crate) fn ending(last: &v1::LastExit) -> String {
     }
 }
 
-/// What start, stop, restart and create --auto-start say: one line for each process.
+/// What a process is now, after a verb changed it: `running (pid 4242)`.
+pub(crate) fn standing(process: &v1::Process, paint: Paint) -> String {
+    let state = state_word(process.state());
+    let detail = match process.run.as_ref().and_then(|run| run.pid) {
+        Some(pid) => format!("pid {pid}"),
+        None => paint::one_line(&process.reason).into_owned(),
+    };
+    format!("{} ({detail})", paint.state(process.state(), &state))
+}
+
+/// What start, stop, restart, reset and create --auto-start say: one line for each process.
 pub(crate) fn outcome(session: &mut Session<'_>, done: &[v1::Process]) -> Result<(), Stop> {
     if session.json() {
         return session.write_json(&json::processes(done, session.context.now));
     }
     for process in done {
-        let word = state_word(process.state());
-        let state = session.paint().state(process.state(), &word).into_owned();
-        let detail = match process.run.as_ref().and_then(|run| run.pid) {
-            Some(pid) => format!("pid {pid}"),
-            None => process.reason.clone(),
-        };
-        writeln!(session.out, "{}: {state} ({detail})", process.name)?;
+        let standing = standing(process, session.paint());
+        session.show(&format!("{}: {standing}\n", process.name))?;
     }
     Ok(())
 }

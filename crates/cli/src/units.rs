@@ -68,6 +68,13 @@ pub(crate) fn span(d: Duration) -> String {
     }
 }
 
+/// A span in which a tenth of a second may tell something: `3.2s`, else as [`span`].
+pub(crate) fn shortly(d: Duration) -> String {
+    // Below ten seconds only: whether a crash came after 1.1 or 1.9 s tells something, after hours it doesn't.
+    let short = Duration::from_secs(1)..Duration::from_millis(9_950);
+    if short.contains(&d) { format!("{:.1}s", d.as_secs_f64()) } else { span(d) }
+}
+
 /// A setting exactly: `1.5s`, `60s`, `0s`.
 pub(crate) fn setting(d: Duration) -> String {
     format!("{}s", d.as_secs_f64())
@@ -160,6 +167,9 @@ mod tests {
             assert_eq!(span(Duration::from_millis(ms)), text);
         }
         assert_eq!(span(Duration::from_nanos(1)), "1ms");
+        for (ms, text) in [(250, "250ms"), (3_240, "3.2s"), (9_949, "9.9s"), (9_950, "9s"), (12_900, "12s")] {
+            assert_eq!(shortly(Duration::from_millis(ms)), text);
+        }
     }
 
     #[test]

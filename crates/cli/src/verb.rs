@@ -1,16 +1,31 @@
 //! The verbs, one a file.
 
+mod ask;
+mod cat;
 mod create;
 mod delete;
 mod describe;
+mod disable;
 mod each;
+mod edit;
+mod enable;
+mod is_active;
+mod is_enabled;
+mod kill;
+mod known;
 mod list;
 mod logs;
+mod plan;
+mod reload;
 mod reload_config;
+mod reset;
 mod restart;
 mod start;
 mod status;
 mod stop;
+mod switch;
+mod update;
+mod why;
 
 use crate::args::Verb;
 use crate::report::{Session, Stop};
@@ -19,14 +34,26 @@ use crate::report::{Session, Stop};
 pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Stop> {
     match verb {
         Verb::List => list::run(session).await,
-        Verb::Create(args) => create::run(session, *args).await,
+        Verb::Describe(names) => describe::run(session, names).await,
+        Verb::Why(names) => why::run(session, names).await,
+        Verb::IsActive(args) => is_active::run(session, args).await,
+        Verb::IsEnabled(args) => is_enabled::run(session, args).await,
+        Verb::Logs(args) => logs::run(session, args).await,
         Verb::Start(names) => start::run(session, names).await,
         Verb::Stop(names) => stop::run(session, names).await,
         Verb::Restart(names) => restart::run(session, names).await,
-        Verb::Describe(names) => describe::run(session, names).await,
+        Verb::Reload(names) => reload::run(session, names).await,
+        Verb::Kill(args) => kill::run(session, args).await,
+        Verb::Reset(names) => reset::run(session, names).await,
+        Verb::Enable(args) => enable::run(session, args).await,
+        Verb::Disable(args) => disable::run(session, args).await,
+        Verb::Create(args) => create::run(session, *args).await,
+        Verb::Update(args) => update::run(session, *args).await,
+        Verb::Edit(args) => edit::run(session, args).await,
+        Verb::Cat(names) => cat::run(session, names).await,
         Verb::Delete(names) => delete::run(session, names).await,
-        Verb::Logs(args) => logs::run(session, args).await,
-        Verb::ReloadConfig => reload_config::run(session).await,
+        Verb::Plan => plan::run(session).await,
+        Verb::ReloadConfig(args) => reload_config::run(session, args.dry_run).await,
         Verb::Status => status::run(session).await,
     }
 }

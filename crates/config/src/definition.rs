@@ -17,38 +17,34 @@ pub(crate) fn read(node: &Node) -> (Definition, Vec<Fault>) {
             faults.value(format!("expected a mapping of keys, found {}", node.value), hint);
         }
     }
-    let mut found = faults.found;
-    found.extend(check(&definition));
-    (definition, found)
+    check(&definition, &mut faults);
+    (definition, faults.finish())
 }
 
 /// What is wrong with the values of a definition.
-pub(crate) fn check(definition: &Definition) -> Vec<Fault> {
-    let mut faults = Faults::default();
+pub(crate) fn check(definition: &Definition, faults: &mut Faults) {
     for key in &KEYS {
-        faults.below(Step::Key(key.name.to_owned()), |faults| (key.check)(definition, faults));
+        faults.at(key.name, |faults| (key.check)(definition, faults));
     }
-    faults.below(Step::Key("log".to_owned()), |faults| {
+    faults.at("log", |faults| {
         for key in &LOG_KEYS {
-            faults.below(Step::Key(key.name.to_owned()), |faults| (key.check)(definition, faults));
+            faults.at(key.name, |faults| (key.check)(definition, faults));
         }
     });
-    faults.found
 }
 
 fn read_keys(map: &Map, definition: &mut Definition, faults: &mut Faults) {
     for entry in &map.entries {
         let name = entry.key.as_str();
-        faults.below(Step::Key(name.to_owned()), |faults| match find(&KEYS, name) {
+        faults.at(name, |faults| match find(&KEYS, name) {
             Some(key) => (key.read)(&entry.value, definition, faults),
             None if name == "log" => read_log(&entry.value, definition, faults),
-            None if name == "type" => check_type(&entry.value, faults),
             None => unknown(name, &entry.value, faults),
         });
     }
 }
 
-fn find<'a>(table: &'a [Key], name: &str) -> Option<&'a Key> {
+pub(crate) fn find<'a>(table: &'a [Key], name: &str) -> Option<&'a Key> {
     table.iter().find(|key| key.name == name)
 }
 
@@ -60,7 +56,7 @@ fn read_log(node: &Node, definition: &mut Definition, faults: &mut Faults) {
     };
     for entry in &map.entries {
         let name = entry.key.as_str();
-        faults.below(Step::Key(name.to_owned()), |faults| match find(&LOG_KEYS, name) {
+        faults.at(name, |faults| match find(&LOG_KEYS, name) {
             Some(key) => (key.read)(&entry.value, definition, faults),
             None if LOG_LATER.contains(&name) => not_yet(&format!("log.{name}"), faults),
             None if find(&KEYS, name).is_some() => {
@@ -72,21 +68,6 @@ fn read_log(node: &Node, definition: &mut Definition, faults: &mut Faults) {
             None => faults
                 .key(format!("{} is not a key of `log:`", quoted(name)), meant(name, &LOG_KEYS, &LOG_LATER)),
         });
-    }
-}
-
-/// A process is started and is then up; other types come with a later version.
-fn check_type(node: &Node, faults: &mut Faults) {
-    match node.value.text() {
-        Some("simple") => {}
-        Some(other @ ("notify" | "oneshot" | "forking")) => {
-            let hint = match other {
-                "forking" => "let the program stay in the foreground and write `type: simple`",
-                _ => "write `type: simple`",
-            };
-            faults.value(format!("`type: {other}` is not supported by this version"), hint);
-        }
-        _ => faults.value(format!("expected `simple`, found {}", node.value), "remove the key"),
     }
 }
 
@@ -113,15 +94,19 @@ fn unknown(name: &str, value: &Node, faults: &mut Faults) {
 }
 
 /// "did you mean", or else the whole list.
-fn meant(name: &str, table: &[Key], later: &[&'static str]) -> String {
+pub(crate) fn meant(name: &str, table: &[Key], later: &[&'static str]) -> String {
     let spellings = table.iter().flat_map(|key| {
         std::iter::once(key.name).chain(key.also.iter().copied()).map(|spelling| (spelling, key.name))
     });
-    // `log` and `type` are no rows of the table, as they have no value of their own in a definition.
-    let others = [("log", "log"), ("logging", "log"), ("type", "type")];
+    // `log` is no row of the table, as it has no value of its own in a definition.
+    let others = [("log", "log"), ("logging", "log")];
     let others = others.into_iter().filter(|_| table.len() == KEYS.len());
     let upcoming = later.iter().map(|name| (*name, *name));
     match closest(name, spellings.chain(others).chain(upcoming)) {
+        // Elsewhere it may mean either.
+        Some("requires") if !name.to_ascii_lowercase().starts_with("req") => {
+            "did you mean `requires`? It starts these, too; `after` is for the order alone".to_owned()
+        }
         Some(word) if later.contains(&word) => {
             format!("did you mean `{word}`? It is not supported by this version")
         }

@@ -1,21 +1,35 @@
 //! docs/CONFIG.md, generated from the table of keys.
 
 use crate::keys::{Effect, KEYS, Key, LATER, LOG_KEYS, LOG_LATER};
+use crate::kinds::{Field, HEALTH_FIELDS, HOOK_FIELDS};
 
 const HEAD: &str = include_str!("docs/head.md");
+const ENVIRONMENT: &str = include_str!("docs/environment.md");
+const STARTS: &str = include_str!("docs/starts.md");
+const DEPENDENCIES: &str = include_str!("docs/dependencies.md");
+const HOOKS: &str = include_str!("docs/hooks.md");
+const HEALTH: &str = include_str!("docs/health.md");
 
 /// The reference of all keys in Markdown.
 #[must_use]
 pub fn markdown() -> String {
     let list = |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
-    format!(
-        "{HEAD}\n## Keys of a process\n\n{}\n## Keys below `log:`\n\n{}\n## Not supported by this version\n\n\
-         These are known and give an error that says so: {}; below `log:` {}; and every `type:` but `simple`.\n",
-        table(&KEYS),
-        table(&LOG_KEYS),
-        list(&LATER),
-        list(&LOG_LATER),
-    )
+    [
+        HEAD.to_owned(),
+        format!("## Keys of a process\n\n{}", table(&KEYS)),
+        format!("## Keys below `log:`\n\n{}", table(&LOG_KEYS)),
+        ENVIRONMENT.to_owned(),
+        STARTS.to_owned(),
+        DEPENDENCIES.to_owned(),
+        HOOKS.replace("{table}\n", &fields(&HOOK_FIELDS)),
+        HEALTH.replace("{table}\n", &fields(&HEALTH_FIELDS)),
+        format!(
+            "## Not supported by this version\n\nThese are known and give an error that says so: {}; below `log:` {}.\n",
+            list(&LATER),
+            list(&LOG_LATER),
+        ),
+    ]
+    .join("\n")
 }
 
 fn table(keys: &[Key]) -> String {
@@ -29,6 +43,14 @@ fn table(keys: &[Key]) -> String {
             "| `{}` | {}<br>{} | {} | {effect} |\n",
             key.name, key.doc, key.kind, key.default
         ));
+    }
+    text
+}
+
+fn fields(fields: &[Field]) -> String {
+    let mut text = String::from("| key | takes | default |\n|---|---|---|\n");
+    for Field { name, kind, default, doc, .. } in fields {
+        text.push_str(&format!("| `{name}` | {doc}<br>{kind} | {default} |\n"));
     }
     text
 }

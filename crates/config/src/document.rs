@@ -1,16 +1,18 @@
 //! One file: its `defaults:` and `processes:`, or the keys of a single process, with all of its problems.
 
+use std::collections::HashMap;
 use std::sync::Arc;
 
 use model::{Definition, ProcessName};
 
 use crate::definition::{is_empty, read};
-use crate::fault::Fault;
+use crate::fault::{Fault, MOST_FAULTS};
 use crate::parse::parse;
 use crate::problem::Problem;
+use crate::shell::shell_warnings;
 use crate::source::{Source, Span};
 use crate::suggest::closest;
-use crate::tree::{Map, Node, Step, path_text, quoted};
+use crate::tree::{Flaw, Map, Node, Step, Yaml, path_text, quoted};
 
 /// One process in one file.
 #[derive(Debug)]
@@ -29,6 +31,8 @@ pub(crate) struct Written {
 #[derive(Debug, Default)]
 pub(crate) struct Document {
     pub(crate) defaults: Definition,
+    /// The line of the key `defaults`; 0 = it is not there.
+    pub(crate) defaults_line: usize,
     pub(crate) processes: Vec<(ProcessName, Written)>,
     /// Problems that concern every process: with them the file can't be used at all.
     pub(crate) fatal: Vec<Problem>,
@@ -88,25 +92,52 @@ impl Written {
 
     /// A fault with its place in this layer.
     pub(crate) fn problem(&self, fault: &Fault) -> Problem {
-        let at = match fault.path.as_slice() {
-            [] if self.name_at.is_known() => self.name_at,
-            path => self.node.locate(path, fault.on_key),
-        };
-        let path: Vec<Step> = self.prefix.iter().chain(&fault.path).cloned().collect();
-        let hint = fault.hint.as_deref().unwrap_or_default();
-        Problem::at(&self.source, at, &fault.message, hint).key(path_text(&path))
+        let problem = placed(&self.source, &self.node, &self.prefix, fault);
+        match fault.path.is_empty() && self.name_at.is_known() {
+            true => Problem { place: self.source.place(self.name_at), ..problem },
+            false => problem,
+        }
     }
+
+    /// Whether the command at this path is a line that was split: no `args` stand beside it.
+    pub(crate) fn splits(&self, path: &[Step]) -> bool {
+        splits(&self.node, path)
+    }
+}
+
+/// A fault of what stands at a node, with its place.
+fn placed(source: &Source, node: &Node, prefix: &[Step], fault: &Fault) -> Problem {
+    // A fault on a key that is not there (`command` is missing) is one of the mapping in which it is not.
+    let within = if fault.on_key { fault.path.clone() } else { node.as_written(&fault.path) };
+    let at = node.locate(&within, fault.on_key);
+    let path: Vec<Step> = prefix.iter().chain(&within).cloned().collect();
+    let hint = fault.hint.as_deref().unwrap_or_default();
+    Problem::at(source, at, &fault.message, hint).key(path_text(&path))
+}
+
+fn splits(node: &Node, path: &[Step]) -> bool {
+    let written = node.as_written(path);
+    let Some(found) = node.get(&written) else { return false };
+    let beside = written.split_last().and_then(|(_, parent)| node.get(parent)).and_then(Node::map);
+    let own_words = beside.is_some_and(|map| map.entries.iter().any(|entry| entry.key == "args"));
+    found.value.text().is_some() && !own_words
 }
 
 /// Duplicate keys and the like, of a node and all below it.
 fn flaw_problems(source: &Source, node: &Node, prefix: &[Step]) -> Vec<Problem> {
-    let problem = |(path, flaw): (Vec<Step>, &crate::tree::Flaw)| {
+    let problem = |(path, flaw): (Vec<Step>, &Flaw)| {
         let path: Vec<Step> = prefix.iter().cloned().chain(path).collect();
         let width = flaw.key.chars().count().max(1);
         let at = Span { width, ..flaw.at };
         Problem::at(source, at, &flaw.message, &flaw.hint).key(path_text(&path))
     };
-    node.flaws().into_iter().map(problem).collect()
+    let flaws = node.flaws();
+    let mut problems: Vec<Problem> = flaws.iter().take(MOST_FAULTS).cloned().map(problem).collect();
+    if let Some(more) = flaws.len().checked_sub(MOST_FAULTS).filter(|more| *more > 0) {
+        let message = format!("{more} more keys that are not right are not listed");
+        problems.push(Problem::at(source, node.at, message, "").key(path_text(prefix)));
+    }
+    problems
 }
 
 /// Reads a file with `processes:`.
@@ -131,7 +162,10 @@ pub(crate) fn read_document(source: &Arc<Source>, role: Role) -> Document {
     for entry in &map.entries {
         match (entry.key.as_str(), role) {
             ("processes", _) => read_processes(source, &entry.value, entry.key_at, &mut document),
-            ("defaults", Role::Main) => read_defaults(source, &entry.value, &mut document),
+            ("defaults", Role::Main) => {
+                document.defaults_line = entry.key_at.line;
+                read_defaults(source, &entry.value, &mut document);
+            }
             ("defaults", Role::Part) => {
                 let message = "`defaults` can't stand in this file: it applies to all processes";
                 document.fatal.push(Problem::at(source, entry.key_at, message, "move it to the main file"));
@@ -172,12 +206,9 @@ fn read_defaults(source: &Arc<Source>, node: &Node, document: &mut Document) {
     let (definition, faults) = read(node);
     let prefix = [Step::Key("defaults".to_owned())];
     document.fatal.extend(flaw_problems(source, node, &prefix));
-    document.fatal.extend(faults.iter().map(|fault| {
-        let path: Vec<Step> = prefix.iter().chain(&fault.path).cloned().collect();
-        let at = node.locate(&fault.path, fault.on_key);
-        Problem::at(source, at, &fault.message, fault.hint.as_deref().unwrap_or_default())
-            .key(path_text(&path))
-    }));
+    document.fatal.extend(faults.iter().map(|fault| placed(source, node, &prefix, fault)));
+    let warnings = shell_warnings(&definition).into_iter().filter(|fault| splits(node, &fault.path));
+    document.others.extend(warnings.map(|fault| placed(source, node, &prefix, &fault).warning()));
     document.defaults = definition;
 }
 
@@ -191,12 +222,17 @@ fn read_processes(source: &Arc<Source>, node: &Node, key_at: Span, document: &mu
         return;
     };
     let path = |name: &str| vec![Step::Key("processes".to_owned()), Step::Key(name.to_owned())];
+    let mut again: HashMap<&str, Vec<&Flaw>> = HashMap::new();
+    for flaw in &map.flaws {
+        again.entry(&flaw.key).or_default().push(flaw);
+    }
     for entry in &map.entries {
         match ProcessName::new(&entry.key) {
             Ok(name) => {
                 let node = entry.value.clone();
                 let mut written = Written::new(source, node, entry.key_at, path(&entry.key), &name);
-                written.problems.extend(twice(source, map, &name));
+                let twice = again.get(name.as_str()).into_iter().flatten();
+                written.problems.extend(twice.map(|flaw| defined_twice(source, flaw, &name)));
                 document.processes.push((name, written));
             }
             Err(error) => {
@@ -212,23 +248,18 @@ fn read_processes(source: &Arc<Source>, node: &Node, key_at: Span, document: &mu
     }
 }
 
-/// Second definitions of a process in one file.
-fn twice<'a>(source: &'a Source, map: &'a Map, name: &'a ProcessName) -> impl Iterator<Item = Problem> + 'a {
-    map.flaws.iter().filter(|flaw| flaw.key == name.as_str()).map(move |flaw| {
-        let at = Span { width: flaw.key.chars().count(), ..flaw.at };
-        let message = flaw.message.replacen('`', "process `", 1);
-        Problem::at(source, at, message, "rename or remove one of them")
-            .key(format!("processes.{name}"))
-            .of(name)
-    })
+/// A second definition of a process in one file.
+fn defined_twice(source: &Source, flaw: &Flaw, name: &ProcessName) -> Problem {
+    let at = Span { width: flaw.key.chars().count(), ..flaw.at };
+    let message = flaw.message.replacen('`', "process `", 1);
+    Problem::at(source, at, message, "rename or remove one of them").key(format!("processes.{name}")).of(name)
 }
 
 /// Reads a file that holds the keys of one process: an override or a runtime definition.
 pub(crate) fn read_single(source: &Arc<Source>, name: &ProcessName) -> Written {
     match parse(source) {
         Ok(root) => {
-            let node = root
-                .unwrap_or_else(|| Node { value: crate::tree::Yaml::Map(Map::default()), ..Node::default() });
+            let node = root.unwrap_or_else(|| Node { value: Yaml::Map(Map::default()), ..Node::default() });
             let nested = node.map().is_some_and(|map| map.entries.iter().any(|e| e.key == "processes"));
             let mut written = Written::new(source, node, Span::default(), Vec::new(), name);
             if nested {

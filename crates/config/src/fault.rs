@@ -38,11 +38,16 @@ impl fmt::Display for Fault {
     }
 }
 
+/// Faults of one definition that are kept; the others are only counted, as nobody reads a hundred thousand of them,
+/// and a reload answers with all of them in one message.
+pub(crate) const MOST_FAULTS: usize = 100;
+
 /// Collects faults; knows the path at which things are being looked at.
 #[derive(Debug, Default)]
 pub(crate) struct Faults {
     path: Vec<Step>,
-    pub(crate) found: Vec<Fault>,
+    found: Vec<Fault>,
+    dropped: usize,
 }
 
 impl Faults {
@@ -54,6 +59,11 @@ impl Faults {
         result
     }
 
+    /// Looks at the value of a key one level further down.
+    pub(crate) fn at<T>(&mut self, key: &str, look: impl FnOnce(&mut Self) -> T) -> T {
+        self.below(Step::Key(key.to_owned()), look)
+    }
+
     pub(crate) fn value(&mut self, message: impl Into<String>, hint: impl Into<String>) {
         self.add(false, message.into(), hint.into());
     }
@@ -63,8 +73,26 @@ impl Faults {
     }
 
     fn add(&mut self, on_key: bool, message: String, hint: String) {
+        if self.found.len() >= MOST_FAULTS {
+            self.dropped += 1;
+            return;
+        }
         let hint = (!hint.is_empty()).then_some(hint);
         self.found.push(Fault { path: self.path.clone(), on_key, message, hint });
+    }
+
+    /// How many there were so far.
+    pub(crate) fn count(&self) -> usize {
+        self.found.len() + self.dropped
+    }
+
+    /// What was found; the last one says how many more there were.
+    pub(crate) fn finish(mut self) -> Vec<Fault> {
+        if self.dropped > 0 {
+            let message = format!("{} more mistakes in this definition are not listed", self.dropped);
+            self.found.push(Fault { path: Vec::new(), on_key: false, message, hint: None });
+        }
+        self.found
     }
 }
 

@@ -6,8 +6,9 @@ use serde_yaml::Value;
 
 use crate::fault::Faults;
 use crate::kinds::{
-    AbsolutePath, Account, Accounts, Args, Bytes, Command, Count, Env, Exits, Flag, Inherit, KillModeKind,
-    Kind, Line, LineBytes, Names, OnLimitKind, OutputKind, Ratio, RestartKind, Seconds, SignalKind, Umask,
+    AbsolutePath, Account, Accounts, Args, Bytes, Command, Conditions, Count, Env, EnvironmentFiles, Exits,
+    FilePath, Flag, Groups, Health, Hooks, Inherit, KillModeKind, Kind, Line, LineBytes, Names, Needs,
+    OnLimitKind, OutputKind, Ratio, RestartKind, Seconds, SignalKind, TypeKind, Umask,
 };
 use crate::tree::Node;
 
@@ -24,7 +25,8 @@ pub(crate) enum Effect {
 pub(crate) struct Key {
     /// As written; without the table's prefix (`log.`).
     pub(crate) name: &'static str,
-    /// Spellings from elsewhere that mean this key.
+    /// Spellings from elsewhere that mean this key; case, `_` and `-` don't count, so that systemd's `PIDFile` is
+    /// not among them.
     pub(crate) also: &'static [&'static str],
     /// What it takes, in words.
     pub(crate) kind: &'static str,
@@ -36,6 +38,8 @@ pub(crate) struct Key {
     pub(crate) check: fn(&Definition, &mut Faults),
     pub(crate) write: fn(&Definition) -> Option<Value>,
     pub(crate) overlay: fn(&mut Definition, &Definition),
+    /// As if it had never been written.
+    pub(crate) clear: fn(&mut Definition),
 }
 
 macro_rules! key {
@@ -62,6 +66,7 @@ macro_rules! key {
                     }
                 }
             },
+            clear: |definition| definition.$($field).+ = None,
         }
     };
     ($name:ident: $($rest:tt)+) => {
@@ -70,9 +75,12 @@ macro_rules! key {
 }
 
 /// The keys of a process.
-pub(crate) const KEYS: [Key; 29] = [
+pub(crate) const KEYS: [Key; 50] = [
     key!(description: Line, "empty", Hot, ["desc", "comment", "title"], "A line for humans, shown by `list` and `describe`."),
-    key!(command: Command, "required", Restart, ["cmd", "exec", "program", "run", "ExecStart", "entrypoint"],
+    key!(groups: Groups, "none", Hot, ["tags", "labels", "namespace", "profiles"],
+        "Names under which it is addressed together with others, as `@name`. Not the groups of its user: these are \
+         `supplementary_groups`."),
+    key!(command: Command, "required", Restart, ["cmd", "exec", "program", "run", "ExecStart", "entrypoint", "script"],
         "The program. Without `args`, a command with blanks is split into words the way a shell does; no shell runs."),
     key!(args: Args, "none", Restart, ["arguments", "argv", "params"],
         "Arguments. With this key `command` is the program's path or name as it stands."),
@@ -80,6 +88,9 @@ pub(crate) const KEYS: [Key; 29] = [
         "Directory in which the program starts."),
     key!(env: Env, "none", Restart, ["environment", "environ", "envs", "env_vars", "variables"],
         "Environment variables. Layers are merged variable by variable."),
+    key!(environment_file: EnvironmentFiles, "none", Restart, ["env_file", "env_files", "environment_files", "dotenv", "env_from"],
+        "[Files of variables](#files-of-variables), read again at each start. `env` wins over them, a later file over an \
+         earlier one."),
     key!(inherit_env: Inherit, "`false`", Restart, ["pass_env", "inherit_environment"],
         "Variables taken over from the daemon's own environment: all, none, or the named ones."),
     key!(user: Account, "the daemon's user", Restart, ["run_as", "uid", "username"], "User that the program runs as."),
@@ -87,16 +98,38 @@ pub(crate) const KEYS: [Key; 29] = [
     key!(supplementary_groups: Accounts, "the user's groups", Restart, ["extra_groups"], "Supplementary groups."),
     key!(umask: Umask, "`\"0022\"`", Restart, [], "File mode creation mask."),
     key!(auto_start: Flag, "`true`", Hot, ["enabled", "start_on_boot", "autorun"], "Start it with the daemon."),
-    key!(after: Names, "none", Hot, ["depends_on", "start_after"], "Start after these and stop before them (order only)."),
+    key!(after: Names, "none", Hot, ["start_after"], "Start after these and stop before them (order only)."),
     key!(before: Names, "none", Hot, ["start_before"], "Start before these and stop after them (order only)."),
+    key!(requires: Needs, "none", Hot, ["depends_on", "dependencies", "requisite", "needs"],
+        "Started with it; it waits for these, and it is stopped when one of them is stopped on purpose. See \
+         [dependencies](#dependencies)."),
+    key!(wants: Needs, "none", Hot, ["waits_for", "upholds"],
+        "Started with it; it waits for these as long as they are on their way."),
+    key!(binds_to: Needs, "none", Hot, ["part_of", "bound_to"],
+        "As `requires`; it is also stopped when one of these goes down by itself, and started again when that is back."),
+    key!(conflicts: Names, "none", Hot, ["conflicts_with", "excludes"], "Never up together with these: starting one stops the other."),
+    key!(condition_path_exists: Conditions, "none", Hot,
+        ["condition_path", "ConditionPathIsDirectory", "ConditionFileNotEmpty", "AssertPathExists", "only_if_exists"],
+        "Checked before each start, all of them: where one does not hold it is not started but `skipped`."),
+    key!(type = kind: TypeKind, "`simple`", Restart, ["service_type", "process_type", "kind"],
+        "When a start counts as done: `simple` once the program is executed, `notify` once it sent `READY=1` (sd_notify(3)), \
+         `oneshot` once it ended successfully, `forking` once its first process ended successfully and a daemon is left."),
+    key!(remain_after_exit: Flag, "`false`", Restart, ["remain"],
+        "A `oneshot` that ended well counts as up until it is stopped."),
+    key!(pidfile: FilePath, "none", Restart, ["pid_path"], "Where a `forking` program writes the pid of its daemon."),
+    key!(start_timeout: Seconds, "`90`, and none for a `oneshot`", Hot,
+        ["start_timeout_sec", "timeout_start_sec", "timeout_start", "timeout_up", "startup_timeout", "listen_timeout", "timeout_sec"],
+        "Time from exec until it is up as its `type` says; later is a failure. 0 = for ever."),
+    key!(watchdog_sec: Seconds, "none", Restart, ["watchdog", "watchdog_timeout", "watchdog_usec"],
+        "Longest silence between two `WATCHDOG=1` (sd_notify(3)), for every `type`; a longer one is a failure. 0 = none."),
     key!(restart: RestartKind, "`on-failure`", Hot, ["restart_policy", "auto_restart", "respawn"],
         "What follows an exit that nobody asked for."),
-    key!(restart_sec: Seconds, "`1`", Hot, ["restart_delay", "backoff", "start_secs"],
+    key!(restart_sec: Seconds, "`1`", Hot, ["restart_delay", "backoff"],
         "First delay before a restart; doubles with each failure in a row; 0 = at once."),
     key!(restart_max_delay_sec: Seconds, "`60`, or `restart_sec` if that is longer", Hot, ["max_delay", "restart_max_delay", "backoff_max"], "Longest delay."),
     key!(restart_jitter: Ratio, "`0.1`", Hot, ["jitter"],
         "Each delay is spread by up to this share, so that many processes don't restart in step."),
-    key!(runtime_success_sec: Seconds, "`10`", Hot, ["min_uptime", "success_after"],
+    key!(runtime_success_sec: Seconds, "`10`", Hot, ["min_uptime", "success_after", "start_secs"],
         "After a run of this length the delay falls back to `restart_sec`."),
     key!(start_limit_burst: Count, "`5`", Hot, ["start_retries", "max_restarts", "max_retries"],
         "Automatic starts allowed within `start_limit_interval_sec`; 0 = no limit."),
@@ -109,13 +142,30 @@ pub(crate) const KEYS: [Key; 29] = [
     key!(kill_signal: SignalKind, "`TERM`", Hot, ["stop_signal", "signal"], "The polite request to end."),
     key!(kill_mode: KillModeKind, "`control-group`", Hot, [],
         "Who gets `kill_signal`: all of its processes, the main one and then SIGKILL for the rest, or the main one only."),
-    key!(stop_timeout: Seconds, "`10`", Hot, ["stop_timeout_sec", "timeout_stop_sec", "stop_wait_secs", "kill_timeout", "grace_period"],
+    key!(stop_timeout: Seconds, "`10`", Hot,
+        ["stop_timeout_sec", "timeout_stop_sec", "timeout_stop", "stop_wait_secs", "kill_timeout", "grace_period", "timeout_kill"],
         "Time from `kill_signal` to SIGKILL."),
     key!(send_sighup: Flag, "`false`", Hot, [], "Send SIGHUP right after `kill_signal`."),
-    key!(stdout: OutputKind, "`capture`", Restart, ["stdout_logfile", "standard_output", "output", "log_file"],
+    key!(exec_start_pre: Hooks, "none", Hot, ["pre_start", "start_pre", "before_start", "pre_exec", "exec_condition"],
+        "Run before the program; a failure means that it is not started."),
+    key!(exec_start_post: Hooks, "none", Hot, ["post_start", "start_post", "after_start"],
+        "Run once the program is up as its `type` says; a failure means that it is stopped."),
+    key!(exec_reload: Hooks, "none", Hot, ["reload_command", "reload"], "Run by `pm-cli reload`; the pid stays."),
+    key!(reload_signal: SignalKind, "`HUP`", Hot, ["hup_signal"],
+        "Sent to the main process by `pm-cli reload` when there is no `exec_reload`."),
+    key!(exec_stop: Hooks, "none", Hot, ["stop_command", "pre_stop", "stop_pre", "before_stop"], "Run before `kill_signal` is sent."),
+    key!(exec_stop_post: Hooks, "none", Hot, ["post_stop", "stop_post", "after_stop", "finish"],
+        "Run once nothing is left of it, however it ended."),
+    key!(health_check: Health, "none", Hot, ["health", "health_cmd", "liveness_probe", "readiness_probe", "probe"],
+        "How it is asked, again and again, whether it works."),
+    key!(critical: Flag, "`false`", Hot, ["essential", "vital"],
+        "The daemon ends, with this process's status, when it ends for good: for a daemon that is PID 1 of a container."),
+    key!(stdout: OutputKind, "`capture`", Restart, ["stdout_logfile", "standard_output", "output", "log_file", "out_file"],
         "Standard output: to the log file and journald, to nowhere, to the daemon's own output, to a file of this path \
          and journald, or (`direct:`) straight into a file, uncaptured."),
-    key!(stderr: OutputKind, "`capture`", Restart, ["stderr_logfile", "standard_error", "error_log"], "Standard error, likewise."),
+    key!(stderr: OutputKind, "`capture`", Restart, ["stderr_logfile", "standard_error", "error_log", "err_file"], "Standard error, likewise."),
+    key!(pty: Flag, "`false`", Restart, ["tty", "terminal", "pseudo_terminal"],
+        "Its standard output is a terminal, so that programs that buffer into a pipe print at once. It has to be captured."),
 ];
 
 /// The keys below `log:`.
@@ -131,24 +181,7 @@ pub(crate) const LOG_KEYS: [Key; 5] = [
 ];
 
 /// Keys of a process that a later version has.
-pub(crate) const LATER: [&str; 24] = [
-    "environment_file",
-    "groups",
-    "requires",
-    "wants",
-    "binds_to",
-    "conflicts",
-    "condition_path_exists",
-    "remain_after_exit",
-    "pidfile",
-    "exec_stop",
-    "exec_start_pre",
-    "exec_start_post",
-    "exec_reload",
-    "exec_stop_post",
-    "reload_signal",
-    "health_check",
-    "pty",
+pub(crate) const LATER: [&str; 7] = [
     "resource_limits",
     "rlimits",
     "nice",

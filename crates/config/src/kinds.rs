@@ -3,9 +3,16 @@
 //!
 //! `read` judges the spelling; `check` judges the value, also of definitions that never were YAML.
 
+mod address;
 mod choice;
+mod dependency;
+mod fields;
+mod group;
+mod health;
+mod hook;
 mod number;
 mod output;
+mod paths;
 mod text;
 
 use serde_yaml::Value;
@@ -14,9 +21,16 @@ use crate::fault::Faults;
 use crate::secret::mask_line;
 use crate::tree::{Node, Yaml};
 
-pub(crate) use choice::{Flag, KillModeKind, OnLimitKind, RestartKind, SignalKind};
-pub(crate) use number::{Bytes, Count, LineBytes, Ratio, Seconds};
+pub(crate) use address::with_path;
+pub(crate) use choice::{Flag, KillModeKind, OnLimitKind, RestartKind, SignalKind, TypeKind};
+pub(crate) use dependency::Needs;
+pub(crate) use fields::Field;
+pub(crate) use group::Groups;
+pub(crate) use health::{FIELDS as HEALTH_FIELDS, Health};
+pub(crate) use hook::{FIELDS as HOOK_FIELDS, Hooks};
+pub(crate) use number::{Bytes, Count, LineBytes, Ratio, Seconds, Times};
 pub(crate) use output::OutputKind;
+pub(crate) use paths::{Conditions, EnvironmentFiles, FilePath};
 pub(crate) use text::{
     AbsolutePath, Account, Accounts, Args, Command, Env, Exits, Inherit, Line, Names, Umask,
 };
@@ -42,13 +56,20 @@ fn scalar<'a>(node: &'a Node, expected: &str, faults: &mut Faults) -> Option<&'a
     let text = node.value.text();
     if text.is_none() {
         let hint = match node.value {
-            Yaml::Null(_) => "write \"\" for an empty text",
-            _ => "",
+            Yaml::Null(_) if expected == TEXT => "write \"\" for an empty text",
+            Yaml::Null(_) => "write a value, or remove it",
+            Yaml::List(_) => "write one value here, not a list",
+            Yaml::Map(_) => "write one value here, not a mapping",
+            Yaml::Tagged(_) => "remove the tag, or quote a text that begins with `!`",
+            Yaml::Bool(..) | Yaml::Number(_) | Yaml::Text(_) => "",
         };
         faults.value(format!("expected {expected}, found {}", node.value), hint);
     }
     text
 }
+
+/// What [`scalar`] is told to expect where a text may be empty.
+const TEXT: &str = "a text";
 
 /// A text with a NUL byte can't be handed to a program.
 fn no_nul(text: &str, faults: &mut Faults) {
@@ -69,8 +90,39 @@ fn scalars<'a>(node: &'a Node, faults: &mut Faults) -> Option<Vec<&'a str>> {
         faults.value(format!("expected a list, found {}", node.value), hint);
         return None;
     };
-    let texts: Vec<Option<&str>> = each(items, faults, |item, faults| scalar(item, "a text", faults));
+    let texts: Vec<Option<&str>> = each(items, faults, |item, faults| scalar(item, TEXT, faults));
     texts.into_iter().collect()
+}
+
+/// Reads each item of a list, or a single one that stands in its place; `None` when one can't be read.
+fn one_or_each<'a, T>(
+    node: &'a Node,
+    expected: &str,
+    faults: &mut Faults,
+    mut read: impl FnMut(&'a Node, &mut Faults) -> Option<T>,
+) -> Option<Vec<T>> {
+    match &node.value {
+        Yaml::Null(_) => {
+            faults.value(format!("expected {expected} or a list, found {}", node.value), "write [] for none");
+            None
+        }
+        Yaml::List(items) => {
+            let items: Vec<Option<T>> = each(items, faults, read);
+            items.into_iter().collect()
+        }
+        _ => Some(vec![read(node, faults)?]),
+    }
+}
+
+/// What [`one_or_each`] reads as these items.
+fn one_or_list(mut items: Vec<Value>) -> Value {
+    match items.pop() {
+        Some(only) if items.is_empty() => only,
+        last => {
+            items.extend(last);
+            Value::Sequence(items)
+        }
+    }
 }
 
 /// Looks at each item below its index.

@@ -1,35 +1,48 @@
 //! Process definitions: YAML text to validated specifications, with errors that name file, line and column.
 //!
 //! A file's way: `source` reads it, `parse` makes a tree that knows its places, `document` finds the processes in it,
-//! `definition` reads each by the table in `keys`, `layers` puts the files on top of each other, `resolve` fills in the
-//! defaults, `check` looks at all of them together.
+//! `definition` reads each by the table in `keys` (whose kinds of values stand below `kinds`), `layers` puts the files
+//! on top of each other, `resolve` fills in the defaults, `contradictions` looks at the keys of one process together,
+//! `check` at all processes together.
+//!
+//! The other way, from what is in force to the files: `store` and `overrides` write them, `update` changes what the API
+//! keeps, `fragments` shows who says what.
 //!
 //! Nothing here panics on any input, and no input takes longer than a few seconds.
 
 mod check;
+mod contradictions;
 mod definition;
 mod docs;
 mod document;
 mod fault;
+mod fragments;
 mod keys;
 mod kinds;
 mod layers;
+mod overrides;
 mod parse;
 mod problem;
 mod render;
 mod resolve;
 mod secret;
+mod shell;
 mod source;
 mod store;
 mod suggest;
 mod tree;
+mod update;
+mod words;
 
-pub use check::log_conflict;
+pub use check::{log_conflict, order_cycle};
 pub use docs::markdown;
 pub use fault::Fault;
+pub use fragments::{Fragment, fragments};
 pub use layers::{Layout, LoadError, Loaded, Main, load};
+pub use overrides::{check_override, override_path, read_override, write_override};
 pub use problem::{Place, Problem, Severity};
 pub use render::render;
 pub use resolve::resolve;
 pub use secret::{MASK, is_secret_key, mask_value};
-pub use store::{StoreError, remove_runtime, write_runtime};
+pub use store::{StoreError, remove_runtime, runtime_definition, write_runtime};
+pub use update::{is_empty, merge_update};

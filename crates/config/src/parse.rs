@@ -24,7 +24,7 @@ const FEW_VALUES: usize = 100_000;
 const MOST_VALUES: usize = 500_000;
 const BYTES_A_VALUE: usize = 16;
 
-/// Deepest nesting and longest key. A definition needs four levels; serde_yaml would go to 128, but it writes the
+/// Deepest nesting and longest key. A definition needs six levels (the arguments of a hook); serde_yaml would go to 128, but it writes the
 /// path of keys into each of its errors, and here each scalar is one.
 const MAX_DEPTH: usize = 16;
 pub(crate) const MAX_KEY_BYTES: usize = 1024;
@@ -359,7 +359,7 @@ fn syntax_problem(context: &Context<'_>, error: &serde_yaml::Error) -> Problem {
             "write the values out, or spread them over several files",
         ),
         () if text.contains(TOO_DEEP) => {
-            (at, format!("nested more than {MAX_DEPTH} levels deep"), "a definition needs four levels")
+            (at, format!("nested more than {MAX_DEPTH} levels deep"), "a definition needs six levels")
         }
         () if text.contains(LONG_KEY) => {
             (at, format!("a key below this has more than {MAX_KEY_BYTES} bytes"), "keys are short names")

@@ -5,7 +5,6 @@ use std::path::{Path, PathBuf};
 
 use model::ProcessName;
 
-use crate::secret::mask_line;
 use crate::source::{Source, Span};
 
 /// How bad it is.
@@ -61,39 +60,43 @@ const BEFORE: usize = 40;
 const TAB: &str = "    ";
 
 impl Place {
-    pub(crate) fn new(line: &str, span: Span) -> Self {
-        let masked = mask_line(line);
-        let (mut shown, mut caret, mut end) = (Vec::new(), None, None);
-        for (index, c) in masked.chars().enumerate() {
-            if index + 1 == span.column {
-                caret = Some(shown.len());
-            }
-            if index + 1 == span.column.saturating_add(span.width) {
-                end = Some(shown.len());
-            }
+    /// A place in a line whose secrets are stars already. Takes a time that grows with the excerpt and not with the
+    /// line, since a line of megabytes may have a mistake in each of its words.
+    pub(crate) fn new(masked: &[char], span: Span) -> Self {
+        let start = span.column.saturating_sub(1).min(masked.len());
+        let end = span.column.saturating_sub(1).saturating_add(span.width).min(masked.len());
+        // What may be visible, and one more character on each side, by which one sees that there is more.
+        let first = if masked.len() > EXCERPT { start.saturating_sub(BEFORE + 1) } else { 0 };
+        let last = masked.len().min(first + BEFORE + EXCERPT + 2);
+        let mut shown = Vec::new();
+        let (mut caret, mut until) = (None, None);
+        for (index, c) in masked.iter().enumerate().take(last).skip(first) {
+            caret = caret.or((index == start).then_some(shown.len()));
+            until = until.or((index == end).then_some(shown.len()));
             match c {
                 '\t' => shown.extend(TAB.chars()),
-                c => shown.push(visible(c)),
+                c => shown.push(visible(*c)),
             }
         }
         let caret = caret.unwrap_or(shown.len());
-        let end = end.unwrap_or(shown.len()).max(caret + 1);
-        let from = if shown.len() > EXCERPT { caret.saturating_sub(BEFORE) } else { 0 };
+        let until = until.unwrap_or(shown.len()).max(caret + 1);
+        let cut = shown.len() > EXCERPT || first > 0 || last < masked.len();
+        let from = if cut { caret.saturating_sub(BEFORE) } else { 0 };
         let to = shown.len().min(from + EXCERPT);
         let mut excerpt: String = shown.get(from..to).unwrap_or_default().iter().collect();
         let mut offset = 0;
-        if from > 0 {
+        if from > 0 || first > 0 {
             excerpt.insert_str(0, "...");
             offset = 3;
         }
-        if to < shown.len() {
+        if to < shown.len() || last < masked.len() {
             excerpt.push_str("...");
         }
         Self {
             line: span.line,
             column: span.column,
             caret: caret - from + offset,
-            width: end.min(to.max(caret + 1)) - caret,
+            width: until.min(to.max(caret + 1)) - caret,
             excerpt: excerpt.trim_end().to_owned(),
         }
     }
@@ -191,9 +194,11 @@ pub(crate) fn list(problems: &[Problem], limit: usize) -> String {
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::secret::mask_line;
 
     fn place(line: &str, column: usize, width: usize) -> Place {
-        Place::new(line, Span { line: 1, column, width })
+        let masked: Vec<char> = mask_line(line).chars().collect();
+        Place::new(&masked, Span { line: 1, column, width })
     }
 
     fn underlined(place: &Place) -> String {

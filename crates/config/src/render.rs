@@ -34,43 +34,51 @@ pub fn render(definition: &Definition) -> String {
 /// Written by hand, because serde_yaml's emitter folds long texts and writes blocks that its parser reads
 /// differently; every text here is either plainly a word or a JSON string, which YAML reads one way only.
 fn emit(value: &Value, indent: usize, out: &mut String) {
+    let pad = " ".repeat(indent);
     match value {
-        Value::Mapping(map) if map.is_empty() => out.push_str("{}\n"),
-        Value::Mapping(map) => {
+        Value::Mapping(map) if !map.is_empty() => {
             for (key, value) in map {
-                out.push_str(&" ".repeat(indent));
-                out.push_str(&scalar(key));
-                out.push(':');
-                match value {
-                    Value::Mapping(inner) if !inner.is_empty() => {
-                        out.push('\n');
-                        emit(value, indent + 2, out);
+                out.push_str(&pad);
+                entry(key, value, indent, out);
+            }
+        }
+        Value::Sequence(items) if !items.is_empty() => {
+            for item in items {
+                out.push_str(&pad);
+                out.push_str("- ");
+                match item {
+                    // The first key stands behind the dash, the others below it.
+                    Value::Mapping(map) if !map.is_empty() => {
+                        for (index, (key, value)) in map.iter().enumerate() {
+                            if index > 0 {
+                                out.push_str(&" ".repeat(indent + 2));
+                            }
+                            entry(key, value, indent + 2, out);
+                        }
                     }
-                    Value::Sequence(items) if !items.is_empty() => {
-                        out.push('\n');
-                        emit(value, indent + 2, out);
-                    }
-                    _ => {
-                        out.push(' ');
-                        emit(value, indent, out);
-                    }
+                    item => emit(item, 0, out),
                 }
             }
         }
-        Value::Sequence(items) if items.is_empty() => out.push_str("[]\n"),
-        Value::Sequence(items) => {
-            for item in items {
-                out.push_str(&" ".repeat(indent));
-                out.push_str("- ");
-                out.push_str(&scalar(item));
-                out.push('\n');
-            }
-        }
+        Value::Mapping(_) => out.push_str("{}\n"),
+        Value::Sequence(_) => out.push_str("[]\n"),
         value => {
             out.push_str(&scalar(value));
             out.push('\n');
         }
     }
+}
+
+/// `key: value`, or the value below the key.
+fn entry(key: &Value, value: &Value, indent: usize, out: &mut String) {
+    let below = match value {
+        Value::Mapping(map) => !map.is_empty(),
+        Value::Sequence(items) => !items.is_empty(),
+        _ => false,
+    };
+    out.push_str(&scalar(key));
+    out.push_str(if below { ":\n" } else { ": " });
+    emit(value, if below { indent + 2 } else { 0 }, out);
 }
 
 fn scalar(value: &Value) -> String {

@@ -1,14 +1,18 @@
 //! Layers of keys to one complete specification. The default values of all keys stand in `model::spec`.
 
+use std::time::Duration;
+
 use model::{
-    Definition, ExecSpec, LogSpec, Origin, OutputSpec, ProcessId, ProcessName, ProcessSpec, RestartSpec,
-    StopSpec,
+    CommandLine, Definition, DependencySpec, ExecSpec, HealthSpec, HookSpec, LogSpec, Origin, OutputSpec,
+    Probe, ProcessId, ProcessName, ProcessSpec, ProcessType, RestartSpec, StartSpec, StopSpec,
 };
 
+use crate::contradictions;
 use crate::definition::check;
 use crate::fault::{Fault, Faults};
 use crate::keys::overlay;
-use crate::tree::Step;
+use crate::kinds::with_path;
+use crate::words::{UNSPLITTABLE, command_line};
 
 /// Puts a definition on top of `defaults:` and fills in what neither says.
 ///
@@ -25,14 +29,13 @@ pub fn resolve(
     let mut merged = defaults.clone();
     overlay(&mut merged, definition);
     let mut faults = Faults::default();
-    faults.found = check(&merged);
-    let (program, args) = command_line(&merged, &mut faults);
-    let restart = restart(&merged, &mut faults);
-    if !faults.found.is_empty() {
-        return Err(faults.found);
+    check(&merged, &mut faults);
+    let CommandLine { program, args } = program(&merged, &mut faults);
+    contradictions::check(name, &merged, &mut faults);
+    if faults.count() > 0 {
+        return Err(faults.finish());
     }
     Ok(ProcessSpec {
-        restart,
         exec: ExecSpec { program, args, ..exec(&merged) },
         ..placeholder(name, id, origin, &merged)
     })
@@ -49,17 +52,35 @@ pub(crate) fn placeholder(
     let log = &default.output.log;
     ProcessSpec {
         description: merged.description.clone().unwrap_or_default(),
+        groups: merged.groups.clone().unwrap_or_default(),
         exec: exec(merged),
+        start: start(merged),
         auto_start: merged.auto_start.unwrap_or(default.auto_start),
         after: merged.after.clone().unwrap_or_default(),
         before: merged.before.clone().unwrap_or_default(),
-        restart: restart(merged, &mut Faults::default()),
+        needs: DependencySpec {
+            requires: merged.requires.clone().unwrap_or_default(),
+            wants: merged.wants.clone().unwrap_or_default(),
+            binds_to: merged.binds_to.clone().unwrap_or_default(),
+            conflicts: merged.conflicts.clone().unwrap_or_default(),
+        },
+        restart: restart(merged),
         stop: StopSpec {
             signal: merged.kill_signal.unwrap_or(default.stop.signal),
             mode: merged.kill_mode.unwrap_or(default.stop.mode),
             timeout: merged.stop_timeout.unwrap_or(default.stop.timeout),
             send_sighup: merged.send_sighup.unwrap_or(default.stop.send_sighup),
         },
+        hooks: HookSpec {
+            start_pre: merged.exec_start_pre.clone().unwrap_or_default(),
+            start_post: merged.exec_start_post.clone().unwrap_or_default(),
+            reload: merged.exec_reload.clone().unwrap_or_default(),
+            stop: merged.exec_stop.clone().unwrap_or_default(),
+            stop_post: merged.exec_stop_post.clone().unwrap_or_default(),
+        },
+        reload_signal: merged.reload_signal.unwrap_or(default.reload_signal),
+        health: health(merged),
+        critical: merged.critical.unwrap_or(default.critical),
         output: OutputSpec {
             stdout: merged.stdout.clone().unwrap_or_default(),
             stderr: merged.stderr.clone().unwrap_or_default(),
@@ -91,17 +112,10 @@ fn exec(merged: &Definition) -> ExecSpec {
     }
 }
 
-fn restart(merged: &Definition, faults: &mut Faults) -> RestartSpec {
+fn restart(merged: &Definition) -> RestartSpec {
     let default = RestartSpec::default();
     let delay = merged.restart_sec.unwrap_or(default.delay);
     let longest = merged.restart_max_delay_sec;
-    if longest.is_some_and(|longest| longest < delay) {
-        faults.below(Step::Key("restart_max_delay_sec".to_owned()), |faults| {
-            let message =
-                format!("the longest delay is shorter than the first one ({} s)", delay.as_secs_f64());
-            faults.value(message, "raise it, or lower `restart_sec` (1 when it is not written)");
-        });
-    }
     RestartSpec {
         policy: merged.restart.unwrap_or(default.policy),
         delay,
@@ -116,45 +130,48 @@ fn restart(merged: &Definition, faults: &mut Faults) -> RestartSpec {
     }
 }
 
-/// Program and arguments. A command without `args` is split when it has blanks; with `args` it is taken literally.
-fn command_line(merged: &Definition, faults: &mut Faults) -> (String, Vec<String>) {
+fn start(merged: &Definition) -> StartSpec {
+    let default = StartSpec::default();
+    let kind = merged.kind.unwrap_or(default.kind);
+    let unless_zero = |time: Duration| (!time.is_zero()).then_some(time);
+    StartSpec {
+        kind,
+        remain_after_exit: merged.remain_after_exit.unwrap_or(default.remain_after_exit),
+        pidfile: merged.pidfile.clone(),
+        timeout: match merged.start_timeout {
+            Some(time) => unless_zero(time),
+            None if kind == ProcessType::Oneshot => None,
+            None => default.timeout,
+        },
+        watchdog: merged.watchdog_sec.and_then(unless_zero),
+        conditions: merged.condition_path_exists.clone().unwrap_or_default(),
+    }
+}
+
+fn health(merged: &Definition) -> Option<HealthSpec> {
+    let mut health = merged.health_check.clone()?;
+    if let Probe::Http { url } = &mut health.probe {
+        *url = with_path(url);
+    }
+    Some(health)
+}
+
+/// `command` and `args`.
+fn program(merged: &Definition, faults: &mut Faults) -> CommandLine {
     let Some(command) = merged.command.as_deref() else {
         faults.value("a process needs a `command`", "add `command: /path/of/the/program`");
-        return Default::default();
+        return CommandLine::default();
     };
-    let words = match &merged.args {
-        Some(args) => Some((command.to_owned(), args.clone())),
-        None if !command.contains(char::is_whitespace) => Some((command.to_owned(), Vec::new())),
-        None => split(command),
-    };
-    words.unwrap_or_else(|| {
-        faults.below(Step::Key("command".to_owned()), |faults| {
+    command_line(command, merged.args.clone()).unwrap_or_else(|| {
+        faults.at("command", |faults| {
             // An empty command was complained about by its own check.
             if !command.trim().is_empty() {
-                faults.value(
-                    "this command can't be split into words: a quote is not closed, or there is no program",
-                    "close the quote, or write the program here and its words below `args:`",
-                );
+                let hint = "close the quote, or write the program here and its words below `args:`";
+                faults.value(UNSPLITTABLE, hint);
             }
         });
-        Default::default()
+        CommandLine::default()
     })
-}
-
-fn split(command: &str) -> Option<(String, Vec<String>)> {
-    let mut words = shlex::split(command)?.into_iter();
-    let program = words.next().filter(|program| !program.is_empty())?;
-    Some((program, words.collect()))
-}
-
-/// A word of the command line that only a shell would obey, when the command was split by us.
-pub(crate) fn shell_syntax(merged: &Definition) -> Option<String> {
-    const OPERATORS: [&str; 12] = ["&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1", "&>"];
-    if merged.args.is_some() {
-        return None;
-    }
-    let words = shlex::split(merged.command.as_deref()?)?;
-    words.into_iter().find(|word| OPERATORS.contains(&word.as_str()))
 }
 
 #[cfg(test)]

@@ -109,7 +109,14 @@ pub(crate) fn mask_line(line: &str) -> Cow<'_, str> {
     if ranges.is_empty() {
         return Cow::Borrowed(line);
     }
-    let hidden = |at: usize| ranges.iter().any(|(start, end)| (*start..*end).contains(&at));
+    // The ranges are in order but for the last one, which reaches to the line's end.
+    let tail = ranges.last().filter(|(_, end)| *end >= line.trim_end().len()).copied();
+    let mut ranges = ranges.into_iter().peekable();
+    let mut hidden = move |at: usize| {
+        while ranges.next_if(|(_, end)| *end <= at).is_some() {}
+        ranges.peek().is_some_and(|(start, _)| *start <= at)
+            || tail.is_some_and(|(start, end)| (start..end).contains(&at))
+    };
     Cow::Owned(line.char_indices().map(|(at, c)| if hidden(at) { '*' } else { c }).collect())
 }
 

@@ -1,10 +1,13 @@
 //! The text of one file: bounded, known to be UTF-8, and cut into the lines that the parser counts.
 
+use std::collections::HashMap;
 use std::fs::File;
 use std::io::{self, Read};
 use std::path::{Path, PathBuf};
+use std::sync::{Arc, Mutex, PoisonError};
 
 use crate::problem::{Place, Problem};
+use crate::secret::mask_line;
 
 /// Largest file that is read. Ten thousand processes fit; a core dump given by mistake doesn't.
 pub(crate) const MAX_BYTES: usize = 4 << 20;
@@ -40,7 +43,12 @@ pub(crate) struct Source {
     starts: Vec<usize>,
     /// Whether columns and bytes are the same.
     ascii: bool,
+    /// The lines of at least `LONG_LINE` bytes that were shown, masked: at most as many characters as the text has.
+    shown: Mutex<HashMap<usize, Arc<[char]>>>,
 }
+
+/// Lines that are kept masked once they were shown, because each of their words may have its own mistake.
+const LONG_LINE: usize = 512;
 
 /// Why a file gave no text.
 #[derive(Debug)]
@@ -70,7 +78,12 @@ impl Source {
 
     /// A file that could not be read, so that its problems have something to belong to.
     pub(crate) fn empty(path: &Path) -> Self {
-        Self { path: path.to_owned(), starts: line_starts(""), ascii: true, text: String::new() }
+        Self::new(path, String::new())
+    }
+
+    fn new(path: &Path, text: String) -> Self {
+        let (starts, ascii) = (line_starts(&text), text.is_ascii());
+        Self { path: path.to_owned(), starts, ascii, text, shown: Mutex::default() }
     }
 
     /// Checks what was read.
@@ -85,7 +98,7 @@ impl Source {
         if text.starts_with('\u{feff}') {
             text.drain(..'\u{feff}'.len_utf8());
         }
-        let source = Self { path: path.to_owned(), starts: line_starts(&text), ascii: text.is_ascii(), text };
+        let source = Self::new(path, text);
         match source.too_costly() {
             Some(problem) => Err(Box::new(problem)),
             None => Ok(source),
@@ -122,7 +135,16 @@ impl Source {
 
     /// A place in this file, with its excerpt.
     pub(crate) fn place(&self, span: Span) -> Option<Place> {
-        span.is_known().then(|| Place::new(self.line(span.line), span))
+        if !span.is_known() {
+            return None;
+        }
+        let line = self.line(span.line);
+        if line.len() < LONG_LINE {
+            return Some(Place::new(&masked(line), span));
+        }
+        let mut shown = self.shown.lock().unwrap_or_else(PoisonError::into_inner);
+        let line = shown.entry(span.line).or_insert_with(|| masked(line));
+        Some(Place::new(line, span))
     }
 
     /// Finds texts that would keep the parser busy for minutes.
@@ -150,6 +172,10 @@ impl Source {
         }
         None
     }
+}
+
+fn masked(line: &str) -> Arc<[char]> {
+    mask_line(line).chars().collect()
 }
 
 /// The line ends of YAML 1.1, because the parser counts lines by them.
@@ -186,7 +212,7 @@ fn not_utf8(path: &Path, error: &std::string::FromUtf8Error) -> Problem {
     let line = String::from_utf8_lossy(bytes.get(line_start..end).unwrap_or_default());
     let byte = bytes.get(valid).copied().unwrap_or_default();
     Problem {
-        place: Some(Place::new(&line, span)),
+        place: Some(Place::new(&masked(&line), span)),
         ..Problem::whole_file(path, format!("not UTF-8: byte {valid} is 0x{byte:02x}"), hint)
     }
 }

@@ -1,4 +1,4 @@
-//! Definitions created over the API, one file each under the state directory, so that they survive a restart.
+//! Files of one process each: what the API keeps under the state directory, so that it survives a restart.
 
 use std::fs::{self, DirBuilder, File, OpenOptions};
 use std::io::{self, Write};
@@ -10,19 +10,29 @@ use model::{Definition, ProcessName};
 use thiserror::Error;
 
 use crate::document::read_single;
+use crate::problem::Problem;
 use crate::render::render;
-use crate::source::Source;
+use crate::source::{ReadError, Source};
 
-/// A definition could not be kept or removed.
+/// A definition could not be read, kept or removed.
 #[derive(Debug, Error)]
-#[error("can't {action} {}: {source}; check the directory's owner, its mode and the free space", path.display())]
+#[error("can't {action} {}: {source}; {}", path.display(), self.way_out())]
 pub struct StoreError {
     action: &'static str,
     path: PathBuf,
     source: io::Error,
 }
 
-fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
+impl StoreError {
+    fn way_out(&self) -> &'static str {
+        match self.source.kind() {
+            io::ErrorKind::InvalidData | io::ErrorKind::InvalidInput => "correct what it says",
+            _ => "check the directory's owner, its mode and the free space",
+        }
+    }
+}
+
+pub(crate) fn failed(action: &'static str, path: &Path) -> impl FnOnce(io::Error) -> StoreError {
     let path = path.to_owned();
     move |source| StoreError { action, path, source }
 }
@@ -42,9 +52,45 @@ fn file_of(dir: &Path, name: &ProcessName) -> PathBuf {
 /// # Errors
 /// The step that failed, with its path.
 pub fn write_runtime(dir: &Path, name: &ProcessName, definition: &Definition) -> Result<(), StoreError> {
-    let target = file_of(dir, name);
-    let text = render(definition);
-    readable(&target, name, &text).map_err(failed("keep", &target))?;
+    keep(&file_of(dir, name), name, &render(definition))
+}
+
+/// What [`write_runtime`] kept; `None` when there is nothing.
+///
+/// # Errors
+/// The file can't be read, or it says something that is no definition.
+pub fn runtime_definition(dir: &Path, name: &ProcessName) -> Result<Option<Definition>, StoreError> {
+    let path = file_of(dir, name);
+    let Some(source) = read(&path)? else { return Ok(None) };
+    let written = read_single(&Arc::new(source), name);
+    match written.problems.into_iter().next() {
+        Some(problem) => Err(failed("read", &path)(invalid(&problem))),
+        None => Ok(Some(written.definition)),
+    }
+}
+
+/// Reads a file of one process; `None` when it isn't there.
+pub(crate) fn read(path: &Path) -> Result<Option<Source>, StoreError> {
+    match Source::read(path) {
+        Ok(source) => Ok(Some(source)),
+        Err(ReadError::Io(error)) if error.kind() == io::ErrorKind::NotFound => Ok(None),
+        Err(ReadError::Io(error)) => Err(failed("read", path)(error)),
+        Err(ReadError::Unfit(problem)) => Err(failed("read", path)(invalid(&problem))),
+    }
+}
+
+/// A problem of a file as an error: message, line and way out in one line.
+fn invalid(problem: &Problem) -> io::Error {
+    let place = problem.place.as_ref().map(|p| format!("line {}: ", p.line)).unwrap_or_default();
+    let key = if problem.key.is_empty() { String::new() } else { format!("{}: ", problem.key) };
+    let hint = problem.hint.as_ref().map(|hint| format!(" ({hint})")).unwrap_or_default();
+    io::Error::new(io::ErrorKind::InvalidData, format!("{place}{key}{}{hint}", problem.message))
+}
+
+/// Puts a text of one process in the place of a file, at once and for good.
+pub(crate) fn keep(target: &Path, name: &ProcessName, text: &str) -> Result<(), StoreError> {
+    let dir = target.parent().unwrap_or(Path::new("."));
+    readable(target, name, text).map_err(failed("keep", target))?;
     DirBuilder::new().recursive(true).mode(0o700).create(dir).map_err(failed("create", dir))?;
     // Hidden, so that a load passes over one that a crash left behind.
     let temporary = dir.join(format!(".{name}.tmp"));
@@ -64,8 +110,8 @@ pub fn write_runtime(dir: &Path, name: &ProcessName, definition: &Definition) ->
             // Before the rename: else a power cut could leave the new name with an empty file.
             file.sync_all()
         })
-        .and_then(|()| fs::rename(&temporary, &target))
-        .map_err(failed("write", &target));
+        .and_then(|()| fs::rename(&temporary, target))
+        .map_err(failed("write", target));
     if written.is_err() {
         // It failed already; what is left over is hidden and is removed by the next write.
         drop(fs::remove_file(&temporary));
@@ -80,7 +126,7 @@ fn readable(path: &Path, name: &ProcessName, text: &str) -> io::Result<()> {
         Err(problem) => Some(*problem),
     };
     match problem {
-        Some(problem) => Err(io::Error::new(io::ErrorKind::InvalidInput, problem.message)),
+        Some(problem) => Err(invalid(&problem)),
         None => Ok(()),
     }
 }
@@ -90,11 +136,15 @@ fn readable(path: &Path, name: &ProcessName, text: &str) -> io::Result<()> {
 /// # Errors
 /// The step that failed, with its path.
 pub fn remove_runtime(dir: &Path, name: &ProcessName) -> Result<bool, StoreError> {
-    let path = file_of(dir, name);
-    match fs::remove_file(&path) {
-        Ok(()) => sync(dir).map(|()| true),
+    remove(&file_of(dir, name))
+}
+
+/// Removes a file for good; `false` when there was none.
+pub(crate) fn remove(path: &Path) -> Result<bool, StoreError> {
+    match fs::remove_file(path) {
+        Ok(()) => sync(path.parent().unwrap_or(Path::new("."))).map(|()| true),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Ok(false),
-        Err(error) => Err(failed("remove", &path)(error)),
+        Err(error) => Err(failed("remove", path)(error)),
     }
 }
 
@@ -155,6 +205,33 @@ mod tests {
             assert!(error.contains(part), "{error}");
         }
         assert_eq!(fs::read_dir(temp.path()).unwrap().count(), 0);
+    }
+
+    #[test]
+    fn what_was_kept_is_read_again() {
+        let temp = tempfile::tempdir().unwrap();
+        assert_eq!(runtime_definition(temp.path(), &name()).unwrap(), None);
+        assert_eq!(runtime_definition(&temp.path().join("none"), &name()).unwrap(), None);
+        write_runtime(temp.path(), &name(), &definition("sleep 10")).unwrap();
+        assert_eq!(runtime_definition(temp.path(), &name()).unwrap(), Some(definition("sleep 10")));
+        let path = temp.path().join("web.yaml");
+        fs::write(&path, "").unwrap();
+        assert_eq!(runtime_definition(temp.path(), &name()).unwrap(), Some(Definition::default()));
+        for (bytes, part) in [
+            (&b"restart: 5\n"[..], "line 1: restart: expected `always`"),
+            (b"command: x\nenv: [\n", "line 1: not YAML"),
+            (b"\xff", "not UTF-8"),
+        ] {
+            fs::write(&path, bytes).unwrap();
+            let error = runtime_definition(temp.path(), &name()).unwrap_err().to_string();
+            assert!(
+                error.contains("can't read") && error.contains("web.yaml") && error.contains(part),
+                "{error}"
+            );
+        }
+        fs::remove_file(&path).unwrap();
+        fs::create_dir(&path).unwrap();
+        assert!(runtime_definition(temp.path(), &name()).unwrap_err().to_string().contains("a directory"));
     }
 
     #[test]

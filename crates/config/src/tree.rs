@@ -79,7 +79,7 @@ impl fmt::Display for Yaml {
             Self::Null(text) if text.is_empty() => f.write_str("nothing"),
             Self::Null(_) => f.write_str("null"),
             Self::Bool(_, text) => write!(f, "`{text}`"),
-            Self::Number(text) => write!(f, "the number {text}"),
+            Self::Number(text) => write!(f, "the number {}", short(text)),
             Self::Text(text) => write!(f, "the text {}", quoted(text)),
             Self::List(_) => f.write_str("a list"),
             Self::Map(_) => f.write_str("a mapping"),
@@ -90,11 +90,16 @@ impl fmt::Display for Yaml {
 
 /// A user's text in backticks: one line, at most 40 characters, nothing that a terminal obeys, no secrets.
 pub(crate) fn quoted(text: &str) -> String {
+    format!("`{}`", short(text))
+}
+
+/// The same without the backticks, for numbers.
+pub(crate) fn short(text: &str) -> String {
     let mut shown: String = mask_line(text).chars().take(40).map(visible).collect();
     if text.chars().nth(40).is_some() {
         shown.push_str("...");
     }
-    format!("`{shown}`")
+    shown
 }
 
 /// One step of a path below a node.
@@ -150,6 +155,46 @@ impl Node {
         };
         let found = if rest.is_empty() && on_key { key_at } else { node.locate(rest, on_key) };
         [found, key_at, self.at].into_iter().find(|span| span.is_known()).unwrap_or_default()
+    }
+
+    /// The part of a path of values that stands here as it was written. Some lists may be written as something else: a
+    /// single item in the place of a list of one (`Index(0)` is left out), and dependencies as a mapping (the index
+    /// becomes the key of its entry). It ends where nothing is written any more.
+    pub(crate) fn as_written(&self, path: &[Step]) -> Vec<Step> {
+        let (mut node, mut written) = (self, Vec::new());
+        for (at, step) in path.iter().enumerate() {
+            let (step, below) = match (step, &node.value) {
+                (Step::Index(0), Yaml::Map(_)) if at + 1 < path.len() => continue,
+                (Step::Index(index), Yaml::Map(map)) => match map.entries.get(*index) {
+                    Some(entry) => (Step::Key(entry.key.clone()), &entry.value),
+                    None => break,
+                },
+                (Step::Index(index), Yaml::List(items)) => match items.get(*index) {
+                    Some(item) => (step.clone(), item),
+                    None => break,
+                },
+                (Step::Index(0), _) => continue,
+                (Step::Key(key), Yaml::Map(map)) => match map.entries.iter().find(|e| e.key == *key) {
+                    Some(entry) => (step.clone(), &entry.value),
+                    None => break,
+                },
+                _ => break,
+            };
+            written.push(step);
+            node = below;
+        }
+        written
+    }
+
+    /// What a path of [`Self::as_written`] leads to.
+    pub(crate) fn get(&self, path: &[Step]) -> Option<&Self> {
+        path.iter().try_fold(self, |node, step| match (step, &node.value) {
+            (Step::Key(key), Yaml::Map(map)) => {
+                map.entries.iter().find(|e| e.key == *key).map(|entry| &entry.value)
+            }
+            (Step::Index(index), Yaml::List(items)) => items.get(*index),
+            _ => None,
+        })
     }
 
     /// The flaws of this mapping and of all below it, with their paths.

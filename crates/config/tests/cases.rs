@@ -3,21 +3,14 @@
 //!
 //! `UPDATE_EXPECT=1 cargo test -p config --test cases` rewrites the expectations; read the diff.
 
+#[path = "support/layout.rs"]
+mod layout;
+
 use std::path::{Path, PathBuf};
 
-use config::{Layout, LoadError, Loaded, Main, load};
+use config::{LoadError, Loaded, Main, load};
+use layout::layout;
 use model::{Definition, Origin, Output, ProcessId, ProcessName, RestartPolicy};
-
-fn layout(dir: &Path) -> Layout {
-    Layout {
-        package_dir: dir.join("package.d"),
-        main: dir.join("input.yaml"),
-        admin_dir: dir.join("processes.d"),
-        overrides_dir: dir.join("overrides.d"),
-        runtime_dir: dir.join("runtime"),
-        log_dir: PathBuf::from("/var/log/dd-procmgrd"),
-    }
-}
 
 fn id_of(_: &ProcessName) -> ProcessId {
     ProcessId::from_digest([0; 6])
@@ -114,7 +107,8 @@ fn layers_are_merged_key_by_key() {
     assert_eq!(env, ["A=package", "B=admin"]);
     assert_eq!((web.exec.user.as_deref(), web.restart.policy), (Some("web"), RestartPolicy::Always));
     assert_eq!((web.restart.delay.as_secs(), web.auto_start, web.output.log.max_files), (5, false, 3));
-    assert_eq!(web.origin, Origin::Runtime);
+    // What the API changed is still the file's.
+    assert!(matches!(&web.origin, Origin::File { path, .. } if path.ends_with("processes.d/10.yaml")));
     assert_eq!(loaded.defaults.restart, Some(RestartPolicy::Always));
     assert_eq!(loaded.files.len(), 8);
 }

@@ -1,6 +1,13 @@
 //! docs/CONFIG.md is what the table of keys says. `UPDATE_DOCS=1 cargo test -p config --test docs` rewrites it.
 
+#[path = "support/layout.rs"]
+mod layout;
+
 use std::path::Path;
+
+use config::{Main, Problem, load};
+use layout::layout;
+use model::ProcessId;
 
 #[test]
 fn the_reference_is_up_to_date() {
@@ -22,4 +29,34 @@ fn the_reference_is_up_to_date() {
         "docs/CONFIG.md is out of date, run this test with UPDATE_DOCS=1\n{}",
         differs.join("\n")
     );
+}
+
+/// The errors of a file of this text; warnings are about names that an example does not define.
+fn errors(text: &str) -> Vec<String> {
+    let dir = tempfile::tempdir().unwrap();
+    std::fs::write(dir.path().join("input.yaml"), text).unwrap();
+    match load(&layout(dir.path()), &|_| ProcessId::from_digest([0; 6]), Main::Required) {
+        Ok(loaded) => {
+            loaded.problems.iter().filter(|problem| problem.is_error()).map(Problem::to_string).collect()
+        }
+        Err(error) => vec![error.to_string()],
+    }
+}
+
+#[test]
+fn every_example_is_a_good_one() {
+    let text = config::markdown();
+    let examples: Vec<&str> =
+        text.split("```yaml\n").skip(1).map(|rest| rest.split("```").next().unwrap()).collect();
+    assert!(examples.len() >= 6, "the examples are gone");
+    for example in examples {
+        let below = |head: &str, indent: &str| {
+            let lines: Vec<String> = example.lines().map(|line| format!("{indent}{line}")).collect();
+            format!("{head}{}\n", lines.join("\n"))
+        };
+        // A whole file, processes, or keys of one.
+        let own = "processes:\n  web:\n    command: x\n    auto_start: true\n";
+        let tries = [below("", ""), below("processes:\n", "  "), below(own, "    ")].map(|text| errors(&text));
+        assert!(tries.iter().any(Vec::is_empty), "{example}\n{tries:#?}");
+    }
 }

@@ -2,10 +2,12 @@
 
 use std::sync::Arc;
 
-use logpipe::{LogPipe, Source};
-use model::{Event, ProcessName, ProcessRef, ProcessSpec, RunId};
-use supervisor::{Attach, ChildStdio, Observer, RunInfo, StdioError, StdioProvider};
+use logpipe::{ChildEnds, LogPipe, Source};
+use model::{Event, EventKind, Output, OutputSpec, ProcessName, ProcessRef, ProcessSpec, RunId};
+use supervisor::{Attach, ChildStdio, Observer, Role, RunInfo, StdioError, StdioProvider};
 use tokio::sync::Notify;
+
+use crate::ending::Ending;
 
 /// Children's output goes into the log pipeline.
 pub(crate) struct Stdio(pub(crate) LogPipe);
@@ -14,13 +16,41 @@ fn process_ref(spec: &ProcessSpec) -> ProcessRef {
     ProcessRef { name: spec.name.clone(), id: spec.id }
 }
 
+/// Where a run's output goes. A helper's goes where that of its process goes, but is never a terminal; of a health check,
+/// which says the same thing every few seconds, only what it complains about is kept.
+fn output_of(run: &RunInfo) -> OutputSpec {
+    let mut output = run.spec.output.clone();
+    if let Some(helper) = &run.helper {
+        output.pty = false;
+        if helper.role == Role::HealthCheck {
+            output.stdout = Output::Null;
+        }
+    }
+    output
+}
+
+/// A program may open its terminal by its name, and that takes an owner. A daemon without CAP_CHOWN can't give it away:
+/// then it can only be written to, as a pipe.
+fn give_terminal(ends: &ChildEnds, spec: &ProcessSpec) {
+    let exec = &spec.exec;
+    let Some(user) = exec.user.as_deref().filter(|_| ends.has_terminal()) else { return };
+    let (group, groups) = (exec.group.as_deref(), exec.supplementary_groups.as_deref());
+    // The spawner has looked up the same just now, and would have failed where this does.
+    let Ok(account) = sys::credentials::lookup(Some(user), group, groups) else { return };
+    if let Err(error) = ends.give_terminal(account.credentials.uid) {
+        tracing::debug!(process = %spec.name, user, %error, "its terminal stays the daemon's");
+    }
+}
+
 impl StdioProvider for Stdio {
     fn open(&self, run: &RunInfo) -> Result<(ChildStdio, Attach), StdioError> {
-        let ends = self.0.open(&run.spec.name, &run.spec.output).map_err(|e| StdioError {
+        let output = output_of(run);
+        let ends = self.0.open(&run.spec.name, &output).map_err(|e| StdioError {
             subject: e.subject,
             source: e.source,
             hint: e.hint,
         })?;
+        give_terminal(&ends, &run.spec);
         let (pipe, run, captured) = (self.0.clone(), run.clone(), ends.captured);
         let attach: Attach = Box::new(move |pid| {
             pipe.attach(Source {
@@ -29,7 +59,7 @@ impl StdioProvider for Stdio {
                 number: run.number,
                 invocation: run.invocation,
                 pid,
-                output: run.spec.output.clone(),
+                output,
                 captured,
             });
         });
@@ -49,27 +79,22 @@ impl StdioProvider for Stdio {
     }
 }
 
-/// Health checks over the network.
-pub(crate) struct NoProber;
-
-impl supervisor::Prober for NoProber {
-    fn probe(&self, probe: &model::Probe, _: std::time::Duration, done: supervisor::ProbeDone) {
-        done(Err(format!("not built yet: {probe}")));
-    }
-}
-
 /// Lifecycle events go to the journal, to standard error, and wake whoever shows a summary.
 pub(crate) struct Events {
     pub(crate) pipe: LogPipe,
     /// False when standard error is the journal and the event is in it already, with its fields.
     pub(crate) to_stderr: bool,
     pub(crate) happened: Arc<Notify>,
+    pub(crate) ending: Arc<Ending>,
 }
 
 impl Observer for Events {
     fn event(&mut self, event: &Event) {
         self.pipe.event(event);
         self.happened.notify_one();
+        if let EventKind::CriticalEnded { code } = event.kind {
+            self.ending.critical(code);
+        }
         if !self.to_stderr {
             return;
         }
@@ -81,3 +106,6 @@ impl Observer for Events {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;

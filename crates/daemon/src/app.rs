@@ -18,15 +18,16 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle as Task;
 
 use crate::access;
-use crate::adapters::{Events, NoProber, Stdio};
+use crate::adapters::{Events, Stdio};
 use crate::control::Desk;
-use crate::definitions::Definitions;
-use crate::directories;
+use crate::definitions::{Definitions, Layers};
+use crate::ending::Ending;
 use crate::identity::Host;
 use crate::listeners::Listeners;
+use crate::prober::Network;
 use crate::settings::Settings;
 use crate::signals::{Signals, Wake};
-use crate::{clock, summary, systemd};
+use crate::{clock, directories, init, summary, systemd};
 
 /// Time for the last lines to get from the pipes into files and journal after everything is down.
 const LOG_DRAIN: Duration = Duration::from_secs(5);
@@ -44,6 +45,9 @@ pub(crate) struct App {
     supervisor: Handle,
     supervisor_thread: JoinHandle<()>,
     desk: Arc<Desk>,
+    ending: Arc<Ending>,
+    /// Whether this is the init of a container.
+    init: bool,
     /// True = the servers shall end.
     closing: watch::Sender<bool>,
     servers: Vec<Task<()>>,
@@ -51,12 +55,12 @@ pub(crate) struct App {
 
 impl App {
     /// Starts everything, reads the definitions, and tells systemd.
-    pub(crate) fn build(settings: &Settings, signals: &Signals, journal: bool) -> Result<Self> {
+    pub(crate) fn build(settings: Settings, signals: &Signals, journal: bool) -> Result<Self> {
         let addr = settings.grpc.map_or_else(|| "off".to_owned(), |a| a.to_string());
         tracing::info!("Starting Process Manager version={} addr={addr}", env!("CARGO_PKG_VERSION"));
         let started = clock::wall();
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
-        directories::prepare(settings)?;
+        let settings = &directories::prepare(settings)?;
         let host = Host::read(&settings.state_dir)?;
         let io = io_runtime()?;
 
@@ -74,16 +78,22 @@ impl App {
         let journald = Path::new(JOURNAL).exists();
         let pipe = start_pipe(settings, journald)?;
         let happened = Arc::new(Notify::new());
-        let events =
-            Events { pipe: pipe.clone(), to_stderr: !(journal && journald), happened: Arc::clone(&happened) };
+        let ending = Arc::new(Ending::new(signals.flag()));
+        let events = Events {
+            pipe: pipe.clone(),
+            to_stderr: !(journal && journald),
+            happened: Arc::clone(&happened),
+            ending: Arc::clone(&ending),
+        };
         let containment = containment();
         let contained_by = match containment {
             Containment::Cgroup(_) => "cgroup",
             Containment::Subreaper => "subreaper",
         };
-        let (supervisor, supervisor_thread) = start_supervisor(containment, pipe.clone(), events)?;
+        let (supervisor, supervisor_thread) = start_supervisor(settings, containment, pipe.clone(), events)?;
 
-        let definitions = Arc::new(Definitions::new(settings.layout.clone(), host, supervisor.clone()));
+        let layers = Layers::new(settings.layout.clone(), host, &settings.runtime_dir, settings.log_files);
+        let definitions = Arc::new(Definitions::new(layers, supervisor.clone()));
         let desk = Arc::new(Desk {
             supervisor: supervisor.clone(),
             definitions: Arc::clone(&definitions),
@@ -106,18 +116,28 @@ impl App {
         }
         io.spawn(summary::keep(Arc::clone(&desk), Arc::clone(&happened)));
 
-        let app = Self { io, pipe, supervisor, supervisor_thread, desk, closing, servers };
+        let app = Self {
+            io,
+            pipe,
+            supervisor,
+            supervisor_thread,
+            desk,
+            ending,
+            init: settings.init,
+            closing,
+            servers,
+        };
         if let Err(error) = app.first_load(settings) {
             app.stop(signals);
             return Err(error);
         }
         app.desk.ready.store(true, Ordering::Release);
         ready.send_replace(true);
-        tracing::info!(
-            "ready; {}; logs in {}",
-            app.desk.listeners.sentence(),
-            settings.layout.log_dir.display()
-        );
+        let logs = match settings.log_files {
+            true => format!("logs in {}", settings.layout.log_dir.display()),
+            false => "no log files".to_owned(),
+        };
+        tracing::info!("ready; {}; {logs}", app.desk.listeners.sentence());
         systemd::tell(&[NotifyState::Ready]);
         Ok(app)
     }
@@ -139,32 +159,36 @@ impl App {
         }
     }
 
-    /// Sleeps on signals until one asks for the end.
+    /// Sleeps on signals until one asks for the end, or a critical process ended.
     pub(crate) fn run(self, signals: &Signals) -> ExitCode {
-        loop {
+        let ending = Arc::clone(&self.ending);
+        while ending.status().is_none() {
             match signals.wait() {
-                Ok(Wake::Stop) => break,
+                Ok(Wake::Stop) => ending.asked(),
                 Ok(Wake::Reload) => self.reload(),
                 Ok(Wake::Reopen) => self.pipe.reopen(),
                 Ok(Wake::Flag) => {}
                 Err(error) => {
                     tracing::error!("{error:#}; stopping");
-                    break;
+                    ending.failed();
                 }
             }
         }
         self.stop(signals);
-        ExitCode::SUCCESS
+        ExitCode::from(ending.status().unwrap_or_default())
     }
 
     /// SIGHUP. Beside the main thread, so that a SIGTERM meanwhile is seen at once.
     fn reload(&self) {
         self.pipe.reopen();
-        let definitions = Arc::clone(&self.desk.definitions);
+        let (desk, init) = (Arc::clone(&self.desk), self.init);
         self.io.spawn(async move {
             systemd::tell(&[NotifyState::Reloading, systemd::monotonic_now()]);
             // What went wrong is in the log and in `pm-cli status`; nothing that runs was touched.
-            drop(definitions.reload().await);
+            drop(desk.definitions.reload(false).await);
+            if init {
+                init::pass_reload_on(&desk);
+            }
             systemd::tell(&[NotifyState::Ready]);
         });
     }
@@ -174,8 +198,8 @@ impl App {
     fn stop(self, signals: &Signals) {
         systemd::tell(&[NotifyState::Stopping]);
         tracing::info!("stopping all processes");
-        let done = signals.flag();
-        match self.supervisor.submit(Command::Shutdown, Box::new(move |_| done.raise())) {
+        let ending = Arc::clone(&self.ending);
+        match self.supervisor.submit(Command::Shutdown, Box::new(move |_| ending.all_down())) {
             Ok(()) => self.wait_until_down(signals),
             Err(refusal) => tracing::error!("the supervisor takes no command: {refusal}"),
         }
@@ -195,9 +219,8 @@ impl App {
 
     /// A second SIGINT or SIGTERM tells what is still alive.
     fn wait_until_down(&self, signals: &Signals) {
-        loop {
+        while !self.ending.is_down() {
             match signals.wait() {
-                Ok(Wake::Flag) => return,
                 Ok(Wake::Stop) => {
                     let snapshot = self.supervisor.snapshot();
                     for process in snapshot.processes.iter().filter(|p| p.run.is_some() && !p.wanted_up) {
@@ -209,7 +232,7 @@ impl App {
                         );
                     }
                 }
-                Ok(Wake::Reload | Wake::Reopen) => {}
+                Ok(Wake::Reload | Wake::Reopen | Wake::Flag) => {}
                 Err(error) => {
                     tracing::error!("{error:#}");
                     return;
@@ -241,15 +264,16 @@ fn start_pipe(settings: &Settings, journald: bool) -> Result<LogPipe> {
 }
 
 fn start_supervisor(
+    settings: &Settings,
     containment: Containment,
     pipe: LogPipe,
     events: Events,
 ) -> Result<(Handle, JoinHandle<()>)> {
     let base_env = std::env::vars_os().collect();
-    let notify_dir = std::env::temp_dir();
+    let notify_dir = settings.notify_dir();
     let config =
         supervisor::Config { spawners: supervisor::Config::SPAWNERS, containment, base_env, notify_dir };
-    supervisor::start(config, Arc::new(Stdio(pipe)), Arc::new(NoProber), Box::new(events))
+    supervisor::start(config, Arc::new(Stdio(pipe)), Arc::new(Network::default()), Box::new(events))
         .context("starting the supervisor")
 }
 

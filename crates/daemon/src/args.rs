@@ -7,7 +7,8 @@ use clap::{Parser, ValueEnum};
 /// Keeps processes running, logs what they print, and serves their metrics.
 ///
 /// Runs in the foreground until it gets SIGTERM or SIGINT, then stops its processes in reverse order. SIGHUP
-/// reloads the definitions and reopens the log files, SIGUSR1 only reopens the log files.
+/// reloads the definitions and reopens the log files, SIGUSR1 only reopens the log files. As PID 1 of a container it
+/// also takes SIGQUIT for a stop, and passes SIGHUP on to critical processes.
 #[derive(Debug, Parser)]
 #[command(name = "dd-procmgrd", version, after_help = AFTER_HELP)]
 pub(crate) struct Args {
@@ -20,7 +21,7 @@ pub(crate) struct Args {
     #[arg(long)]
     pub(crate) check: bool,
 
-    /// Show the children's lines on standard output; auto = when it is a terminal
+    /// Show the children's lines on standard output; auto = when it is a terminal, and as PID 1
     #[arg(long, value_enum, default_value_t = Console::Auto, value_name = "WHEN")]
     pub(crate) console: Console,
 }
@@ -41,12 +42,14 @@ Exit status:
   1   a failure while running, or --check found a problem
   2   wrong usage
   64  it can't start with these settings; the message says which and why
-  70  a defect in the daemon itself";
+  70  a defect in the daemon itself
+  and when a process with `critical: true` ended for good, that process's exit code, or 128 + its signal; the first one
+  decides, whatever signal comes later";
 
 /// When to show the children's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
 pub(crate) enum Console {
-    /// When standard output is a terminal.
+    /// When standard output is a terminal, and as PID 1.
     Auto,
     /// Always.
     Always,

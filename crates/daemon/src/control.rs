@@ -4,10 +4,10 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{Command, ProcessName, Reply, Snapshot, Wall};
+use model::{Command, ProcessName, Reply, Signal, Snapshot, Wall};
 use rpc::{
-    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, LogChunk, LogRequest, LogSource,
-    ReloadReport, ViewResult,
+    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, Fragment, LogChunk, LogRequest,
+    LogSource, OverrideText, ReloadReport, SetOverride, Update, Updated, ViewResult,
 };
 use supervisor::Handle;
 
@@ -36,6 +36,14 @@ impl Desk {
             }
         })
     }
+
+    /// What goes on in the definitions, with a hold on them of its own.
+    fn on_definitions<T, F>(&self, work: impl FnOnce(Arc<Definitions>) -> F) -> BoxFuture<T>
+    where
+        F: Future<Output = T> + Send + 'static,
+    {
+        Box::pin(work(Arc::clone(&self.definitions)))
+    }
 }
 
 impl Control for Desk {
@@ -57,8 +65,7 @@ impl Control for Desk {
     }
 
     fn create(&self, create: Create) -> BoxFuture<ViewResult> {
-        let definitions = Arc::clone(&self.definitions);
-        Box::pin(async move { definitions.create(create).await })
+        self.on_definitions(|d| async move { d.create(create).await })
     }
 
     fn start(&self, name: ProcessName) -> BoxFuture<ViewResult> {
@@ -73,14 +80,40 @@ impl Control for Desk {
         self.command(Command::Restart(name))
     }
 
-    fn delete(&self, name: ProcessName) -> BoxFuture<Result<(), ControlError>> {
-        let definitions = Arc::clone(&self.definitions);
-        Box::pin(async move { definitions.delete(name).await })
+    fn reload_process(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        self.command(Command::Reload(name))
     }
 
-    fn reload(&self) -> BoxFuture<Result<ReloadReport, ControlError>> {
-        let definitions = Arc::clone(&self.definitions);
-        Box::pin(async move { definitions.reload().await })
+    fn signal(&self, name: ProcessName, signal: Signal, all: bool) -> BoxFuture<ViewResult> {
+        self.command(Command::Signal { name, signal, all })
+    }
+
+    fn reset(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        self.command(Command::Reset(name))
+    }
+
+    fn update(&self, update: Update) -> BoxFuture<Result<Updated, ControlError>> {
+        self.on_definitions(|d| async move { d.update(update).await })
+    }
+
+    fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>> {
+        self.on_definitions(|d| async move { d.delete(name).await })
+    }
+
+    fn reload(&self, dry_run: bool) -> BoxFuture<Result<ReloadReport, ControlError>> {
+        self.on_definitions(move |d| async move { d.reload(dry_run).await })
+    }
+
+    fn fragments(&self, name: ProcessName) -> BoxFuture<Result<Vec<Fragment>, ControlError>> {
+        self.on_definitions(|d| async move { d.fragments(name).await })
+    }
+
+    fn override_text(&self, name: ProcessName) -> BoxFuture<Result<OverrideText, ControlError>> {
+        self.on_definitions(|d| async move { d.override_text(name).await })
+    }
+
+    fn set_override(&self, set: SetOverride) -> BoxFuture<Result<Updated, ControlError>> {
+        self.on_definitions(|d| async move { d.set_override(set).await })
     }
 }
 

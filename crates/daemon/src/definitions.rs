@@ -1,33 +1,40 @@
-//! The definitions in force: loads them from their layers, keeps what was created over the API, and hands the whole
-//! set to the supervisor. One change at a time, so that a file and the process table never tell different stories.
+//! The definitions in force: loads them from their layers, keeps what was created over the API, and hands them to the
+//! supervisor. One change at a time, so that a file and the process table never tell different stories.
+//!
+//! * [`load`]: all layers, the whole set: start, reload and its preview.
+//! * [`create`], [`update`], [`overrides`], [`delete`]: one process, over the API. What comes out of such a change is
+//!   what a reload would make of the same files, and it concerns that process alone: others keep what is in force, even
+//!   when their files were changed meanwhile.
+//! * [`layers`] asks the files, [`known`] is the set in force.
+//!
+//! A change that is refused leaves no trace: its file is put back as it was.
+
+mod create;
+mod delete;
+mod known;
+mod layers;
+mod load;
+mod overrides;
+mod update;
 
 use std::sync::Arc;
 use std::sync::Mutex as StdMutex;
-use std::sync::atomic::{AtomicBool, Ordering};
 
-use anyhow::Result;
-use config::{Layout, Loaded, Main};
-use model::{
-    Command, Definition, Desired, Origin, ProcessName, ProcessSpec, ProcessView, Refusal, Reply, Wall,
-};
-use rpc::{ControlError, Create, ErrorKind, ReloadReport, ReloadResult, Violation};
+use config::Main;
+use model::{Change, Command, ProcessName, ProcessSpec, ProcessView, Refusal, Reply, Wall};
+use rpc::{ControlError, ErrorKind, ReloadResult, Violation};
 use supervisor::Handle;
 use tokio::sync::{Mutex, oneshot};
 
-use crate::clock;
-use crate::identity::Host;
+use known::Known;
+pub(crate) use layers::Layers;
 
 pub(crate) struct Definitions {
-    layout: Layout,
-    host: Host,
+    layers: Arc<Layers>,
     supervisor: Handle,
     /// Held from reading or writing files until the supervisor took over what they say.
-    one_at_a_time: Mutex<()>,
+    known: Mutex<Known>,
     last: StdMutex<Outcomes>,
-    /// `defaults:` of the last load: they apply to what is created over the API, too.
-    defaults: StdMutex<Definition>,
-    /// Whether the main file was there at the last good load: only then can it vanish.
-    has_main: AtomicBool,
 }
 
 /// How the last load went, and when the last good one was.
@@ -40,15 +47,12 @@ pub(crate) struct Outcomes {
 }
 
 impl Definitions {
-    pub(crate) fn new(layout: Layout, host: Host, supervisor: Handle) -> Self {
+    pub(crate) fn new(layers: Layers, supervisor: Handle) -> Self {
         Self {
-            layout,
-            host,
+            layers: Arc::new(layers),
             supervisor,
-            one_at_a_time: Mutex::new(()),
+            known: Mutex::new(Known::default()),
             last: StdMutex::default(),
-            defaults: StdMutex::default(),
-            has_main: AtomicBool::new(false),
         }
     }
 
@@ -56,182 +60,95 @@ impl Definitions {
         locked(&self.last).clone()
     }
 
-    /// Reads every layer again and applies what changed. A main file that is gone is an error and changes nothing:
-    /// to go on without it would stop everything that it defined.
-    pub(crate) async fn reload(self: &Arc<Self>) -> Result<ReloadReport, ControlError> {
-        let main = if self.has_main.load(Ordering::Relaxed) { Main::Required } else { Main::Optional };
-        self.load(main).await
+    fn view(&self, name: &ProcessName) -> Result<Arc<ProcessView>, ControlError> {
+        let found = self.supervisor.snapshot().processes.into_iter().find(|p| p.spec.name == *name);
+        found.ok_or_else(|| Refusal::NotFound(name.clone()).into())
     }
 
-    /// Reads every layer and applies what changed. An error changes nothing.
-    pub(crate) async fn load(self: &Arc<Self>, main: Main) -> Result<ReloadReport, ControlError> {
-        let _guard = self.one_at_a_time.lock().await;
-        let loaded = self.read(main).await;
-        let result = match loaded {
-            Ok(loaded) => {
-                for problem in &loaded.problems {
-                    if problem.is_error() {
-                        tracing::error!("{problem}");
-                    } else {
-                        tracing::warn!("{problem}");
-                    }
-                }
-                let problems: Vec<String> = loaded.problems.iter().map(ToString::to_string).collect();
-                let bad = loaded.problems.iter().any(config::Problem::is_error);
-                // What kept the main file out is what operators have to see, until it is back in.
-                if main != Main::Skipped {
-                    self.note(&problems, !bad);
-                }
-                *locked(&self.defaults) = loaded.defaults;
-                self.has_main.store(loaded.files.contains(&self.layout.main), Ordering::Relaxed);
-                self.apply(loaded.desired).await.map(|changes| ReloadReport { changes, problems })
-            }
-            Err(error) => {
-                self.note(&[error.to_string()], false);
-                Err(ControlError::new(ErrorKind::FailedPrecondition, error.to_string())
-                    .with_hint("nothing was changed: every process keeps the definition it has"))
-            }
-        };
-        match &result {
-            Ok(report) => {
-                tracing::info!(
-                    changed = report.changes.len(),
-                    problems = report.problems.len(),
-                    "definitions loaded"
-                );
-            }
-            Err(error) => tracing::error!("definitions not loaded, nothing changed: {error}"),
+    /// Refuses what is not there and what is on its way out: a change would bring it back.
+    fn must_be_defined(&self, known: &Known, name: &ProcessName) -> Result<(), ControlError> {
+        self.view(name)?;
+        if known.has(name) { Ok(()) } else { Err(Refusal::BeingRemoved(name.clone()).into()) }
+    }
+
+    /// The definitions in force of all other processes: of one whose newer definition is broken, the last good one.
+    fn others(&self, name: &ProcessName) -> Vec<Arc<ProcessSpec>> {
+        let processes = self.supervisor.snapshot().processes;
+        processes.iter().map(|p| Arc::clone(&p.spec)).filter(|spec| spec.name != *name).collect()
+    }
+
+    /// Exchanges the definition of one process, or tells what that would do. `None` = nothing differs.
+    async fn apply_one(
+        &self,
+        known: &mut Known,
+        spec: Arc<ProcessSpec>,
+        dry_run: bool,
+    ) -> Result<Option<Change>, ControlError> {
+        let name = spec.name.clone();
+        let desired = known.with(spec);
+        let command = if dry_run { Command::Plan(desired.clone()) } else { Command::Apply(desired.clone()) };
+        let changes = self.changes(command).await?;
+        if !dry_run {
+            known.desired = desired;
         }
-        result
+        Ok(changes.into_iter().find(|change| change.name == name))
     }
 
-    async fn read(self: &Arc<Self>, main: Main) -> Result<Loaded, String> {
-        let this = Arc::clone(self);
-        tokio::task::spawn_blocking(move || {
-            config::load(&this.layout, &|name| this.host.process_id(name), main).map_err(|e| e.to_string())
-        })
-        .await
-        .map_err(|e| e.to_string())?
-    }
-
-    async fn apply(&self, desired: Desired) -> Result<Vec<model::Change>, ControlError> {
-        match ask(&self.supervisor, Command::Apply(desired)).await? {
+    async fn changes(&self, command: Command) -> Result<Vec<Change>, ControlError> {
+        match ask(&self.supervisor, command).await? {
             Reply::Applied(changes) => Ok(changes),
             other => Err(unexpected(&other)),
         }
     }
 
-    fn note(&self, problems: &[String], good: bool) {
-        let now = clock::wall();
-        let mut last = locked(&self.last);
-        last.last = Some(ReloadResult { at: now, problems: problems.to_vec() });
-        last.good = good;
-        if good {
-            last.last_success = Some(now);
-        }
-    }
-
-    /// Adds a process that survives a restart of the daemon: first the file, then the table. The other way round, a
-    /// crash in between would forget a process that its creator was told about.
-    pub(crate) async fn create(self: &Arc<Self>, create: Create) -> Result<Arc<ProcessView>, ControlError> {
-        let outcome = {
-            let _guard = self.one_at_a_time.lock().await;
-            let name = create.name.clone();
-            let snapshot = self.supervisor.snapshot();
-            if snapshot.processes.iter().any(|p| p.spec.name == name) {
-                return Err(Refusal::AlreadyExists(name).into());
-            }
-            let others: Vec<Arc<ProcessSpec>> =
-                snapshot.processes.iter().map(|p| Arc::clone(&p.spec)).collect();
-            let this = Arc::clone(self);
-            let Create { start, definition, .. } = create;
-            let spec = blocking(move || this.check_and_store(&name, definition, &others)).await??;
-            submit(&self.supervisor, Command::Create { spec: Arc::new(spec), start })?
-        };
-        // Outside the lock: a start that takes its time must not hold up other changes.
-        match answer(outcome).await? {
-            Reply::Done(view) => Ok(view),
-            other => Err(unexpected(&other)),
-        }
-    }
-
-    fn check_and_store(
+    /// Work that reads or writes files, on a thread that may wait for a disk.
+    async fn with_files<T: Send + 'static>(
         &self,
-        name: &ProcessName,
-        mut definition: model::Definition,
-        others: &[Arc<ProcessSpec>],
-    ) -> Result<ProcessSpec, ControlError> {
-        definition.auto_start.get_or_insert(false);
-        let id = self.host.process_id(name);
-        let defaults = locked(&self.defaults).clone();
-        let spec =
-            config::resolve(name, id, Origin::Runtime, &definition, &defaults).map_err(|f| invalid(&f))?;
-        if let Some(conflict) =
-            config::log_conflict(&spec, others.iter().map(AsRef::as_ref), &self.layout.log_dir)
-        {
-            return Err(invalid(&[conflict]));
-        }
-        config::write_runtime(&self.layout.runtime_dir, name, &definition).map_err(|e| {
-            ControlError::new(ErrorKind::Internal, format!("storing the definition of {name}: {e}"))
-        })?;
-        Ok(spec)
+        work: impl FnOnce(&Layers) -> T + Send + 'static,
+    ) -> Result<T, ControlError> {
+        let layers = Arc::clone(&self.layers);
+        let done = tokio::task::spawn_blocking(move || work(&layers)).await;
+        done.map_err(|e| ControlError::new(ErrorKind::Internal, e.to_string()))
     }
+}
 
-    /// Removes a process that was created over the API. What a file defines is the file's.
-    pub(crate) async fn delete(self: &Arc<Self>, name: ProcessName) -> Result<(), ControlError> {
-        let outcome = {
-            let _guard = self.one_at_a_time.lock().await;
-            let snapshot = self.supervisor.snapshot();
-            let view = snapshot.processes.iter().find(|p| p.spec.name == name);
-            match view.map(|v| &v.spec.origin) {
-                None => return Err(Refusal::NotFound(name).into()),
-                Some(origin @ Origin::File { .. }) => {
-                    return Err(ControlError::new(
-                        ErrorKind::FailedPrecondition,
-                        format!("{name} is defined in {origin}, a reload would bring it back"),
-                    )
-                    .with_hint("remove it from the file, then: pm-cli reload-config"));
-                }
-                Some(Origin::Runtime) => {}
-            }
-            let this = Arc::clone(self);
-            let file_of = name.clone();
-            blocking(move || config::remove_runtime(&this.layout.runtime_dir, &file_of)).await?.map_err(
-                |e| {
-                    ControlError::new(
-                        ErrorKind::Internal,
-                        format!("removing the stored definition of {name}: {e}"),
-                    )
-                },
-            )?;
-            submit(&self.supervisor, Command::Delete(name))?
-        };
-        match answer(outcome).await? {
-            Reply::Deleted => Ok(()),
-            other => Err(unexpected(&other)),
-        }
-    }
+/// A main file that was there must not vanish: to go on without it would stop everything that it defined.
+fn main_file(known: &Known) -> Main {
+    if known.has_main { Main::Required } else { Main::Optional }
 }
 
 fn locked<T>(mutex: &StdMutex<T>) -> std::sync::MutexGuard<'_, T> {
     mutex.lock().unwrap_or_else(std::sync::PoisonError::into_inner)
 }
 
-/// A definition that can't be: every fault as a violation, the first one in words.
+/// A definition that can't be: every fault as a violation, all of them in words.
 fn invalid(faults: &[config::Fault]) -> ControlError {
-    let violation =
-        |f: &config::Fault| Violation { field: format!("definition.{}", f.key()), text: f.message.clone() };
-    let violations = faults.iter().map(violation).collect();
-    let text: Vec<String> = faults.iter().map(|f| format!("`{}`: {}", f.key(), f.message)).collect();
-    let error = ControlError::new(ErrorKind::Invalid { violations }, text.join("; "));
-    match faults.iter().find_map(|f| f.hint.clone()) {
+    refused(faults.iter().map(|f| (f.key(), f.message.clone(), f.hint.clone())))
+}
+
+/// Wrong keys of a request: each with what is wrong and the way out.
+fn refused(wrong: impl Iterator<Item = (String, String, Option<String>)>) -> ControlError {
+    let (mut violations, mut texts, mut first_hint) = (Vec::new(), Vec::new(), None);
+    for (key, text, hint) in wrong {
+        let (field, in_words) = match key.as_str() {
+            "" => ("definition".to_owned(), text.clone()),
+            key => (format!("definition.{key}"), format!("`{key}`: {text}")),
+        };
+        violations.push(Violation { field, text });
+        texts.push(in_words);
+        first_hint = first_hint.or(hint);
+    }
+    let error = ControlError::new(ErrorKind::Invalid { violations }, texts.join("; "));
+    match first_hint {
         Some(hint) => error.with_hint(hint),
         None => error,
     }
 }
 
-async fn blocking<T: Send + 'static>(work: impl FnOnce() -> T + Send + 'static) -> Result<T, ControlError> {
-    tokio::task::spawn_blocking(work).await.map_err(|e| ControlError::new(ErrorKind::Internal, e.to_string()))
+/// A file of the daemon's own state that can't be written.
+fn not_stored(name: &ProcessName) -> impl Fn(config::StoreError) -> ControlError {
+    let name = name.clone();
+    move |e| ControlError::new(ErrorKind::Internal, format!("storing the definition of {name}: {e}"))
 }
 
 type Outcome = oneshot::Receiver<Result<Reply, Refusal>>;
@@ -261,3 +178,6 @@ pub(crate) fn unexpected(reply: &Reply) -> ControlError {
         format!("the supervisor gave an answer of another kind: {reply:?}"),
     )
 }
+
+#[cfg(test)]
+mod tests;

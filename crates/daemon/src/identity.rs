@@ -8,6 +8,9 @@ use hmac::{Hmac, KeyInit, Mac};
 use model::{ProcessId, ProcessName};
 use sha2::Sha256;
 
+/// Where the machine id stands.
+const KNOWN: [&str; 2] = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+
 /// What ids are derived from: this host.
 #[derive(Clone)]
 pub(crate) struct Host(Hmac<Sha256>);
@@ -18,7 +21,10 @@ const PURPOSE: &[u8] = b"dd-procmgrd/process-id/v1\0";
 impl Host {
     /// Reads the machine id. Where there is none (some containers), one is made and kept in the state directory.
     pub(crate) fn read(state_dir: &Path) -> Result<Self> {
-        let known = ["/etc/machine-id", "/var/lib/dbus/machine-id"];
+        Self::read_from(&KNOWN, state_dir)
+    }
+
+    fn read_from(known: &[&str], state_dir: &Path) -> Result<Self> {
         let own = state_dir.join("machine-id");
         let found = known.iter().map(Path::new).chain([own.as_path()]).find_map(|path| {
             fs::read_to_string(path).ok().map(|text| text.trim().to_owned()).filter(|text| text.len() == 32)
@@ -27,7 +33,14 @@ impl Host {
             Some(id) => id,
             None => {
                 let fresh = format!("{:016x}{:016x}", sys::random_u64(), sys::random_u64());
-                fs::write(&own, &fresh).with_context(|| format!("writing {}", own.display()))?;
+                if let Err(error) = fs::write(&own, &fresh) {
+                    // Wrong history is better than no supervision.
+                    tracing::warn!(
+                        "there is no /etc/machine-id, and {} can't be written ({error}): every PROCESS_ID changes with \
+                         each start; mount one of the two",
+                        own.display()
+                    );
+                }
                 fresh
             }
         };
@@ -69,7 +82,14 @@ mod tests {
     fn a_host_without_machine_id_makes_one_and_keeps_it() {
         let dir = tempfile::tempdir().unwrap();
         let name = ProcessName::new("web").unwrap();
-        let first = Host::read(dir.path()).unwrap().process_id(&name);
-        assert_eq!(Host::read(dir.path()).unwrap().process_id(&name), first);
+        let first = Host::read_from(&[], dir.path()).unwrap().process_id(&name);
+        assert_eq!(Host::read_from(&[], dir.path()).unwrap().process_id(&name), first);
+    }
+
+    #[test]
+    fn a_host_that_can_keep_nothing_gets_ids_all_the_same() {
+        let name = ProcessName::new("web").unwrap();
+        let host = || Host::read_from(&[], Path::new("/proc/no/such/place")).unwrap();
+        assert_ne!(host().process_id(&name), host().process_id(&name), "new ones at each start");
     }
 }

@@ -11,10 +11,13 @@ mod clock;
 mod control;
 mod definitions;
 mod directories;
+mod ending;
 mod identity;
+mod init;
 mod listeners;
 mod logging;
 mod logs;
+mod prober;
 mod settings;
 mod signals;
 mod summary;
@@ -42,14 +45,14 @@ pub fn main() -> ExitCode {
         }
         sys::memory::keep_small();
         // Before the first thread, and logging has one: threads inherit the mask.
-        let signals = Signals::block()?;
+        let signals = Signals::block(settings.init)?;
         logging::init(journal)?;
         end_on_panic();
         match sys::limits::raise_open_files() {
             Ok(limit) => tracing::debug!("up to {limit} open files"),
             Err(error) => tracing::warn!("the limit on open files stays as it is: {error}"),
         }
-        app::App::build(&settings, &signals, journal).map(|app| app.run(&signals))
+        app::App::build(settings, &signals, journal).map(|app| app.run(&signals))
     });
     logging::flush();
     started.unwrap_or_else(|error| {

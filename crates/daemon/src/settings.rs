@@ -8,6 +8,7 @@ use std::path::{Path, PathBuf};
 use anyhow::{Context, Result, bail};
 
 use crate::args::{Args, Console};
+use crate::init::is_init;
 
 /// Everything that is decided before the first thread starts.
 #[derive(Clone, Debug)]
@@ -29,11 +30,20 @@ pub(crate) struct Settings {
     pub(crate) console: bool,
     /// With colored names.
     pub(crate) color: bool,
+    /// Whether this is the init of a container.
+    pub(crate) init: bool,
+    /// Whether there is a directory for log files; only as `init` there may be none.
+    pub(crate) log_files: bool,
 }
 
 impl Settings {
     pub(crate) fn socket(&self) -> PathBuf {
         self.runtime_dir.join("control.sock")
+    }
+
+    /// Where the sockets are that processes report to.
+    pub(crate) fn notify_dir(&self) -> PathBuf {
+        self.runtime_dir.join("notify")
     }
 
     pub(crate) fn from_process(args: &Args) -> Result<Self> {
@@ -42,10 +52,11 @@ impl Settings {
         let console = match args.console {
             Console::Always => true,
             Console::Never => false,
-            Console::Auto => std::io::stdout().is_terminal(),
+            // A container's log is what its init prints.
+            Console::Auto => std::io::stdout().is_terminal() || is_init(),
         };
         let cwd = env::current_dir().context("the current directory is gone; start from one that exists")?;
-        let settings = Self::resolve(args.config.as_deref(), uid.as_raw(), &cwd, &lookup)?;
+        let settings = Self::resolve(args.config.as_deref(), uid.as_raw(), is_init(), &cwd, &lookup)?;
         let color = std::io::stdout().is_terminal() && lookup("NO_COLOR").is_none();
         Ok(Self { console, color, ..settings })
     }
@@ -54,12 +65,13 @@ impl Settings {
     fn resolve(
         config: Option<&Path>,
         uid: u32,
+        init: bool,
         cwd: &Path,
         env: &dyn Fn(&str) -> Option<String>,
     ) -> Result<Self> {
         // systemd may give several directories, separated by colons; the first one is ours.
         let given = |name: &str| env(name).map(|v| PathBuf::from(v.split(':').next().unwrap_or_default()));
-        let dirs = Directories::standard(uid, env)?;
+        let dirs = Directories::standard(uid == 0 || init, uid, env)?;
         let config_dir = given("CONFIGURATION_DIRECTORY").unwrap_or(dirs.config);
         let state_dir = given("STATE_DIRECTORY").unwrap_or(dirs.state);
         let log_dir = given("LOGS_DIRECTORY").unwrap_or(dirs.logs);
@@ -83,6 +95,8 @@ impl Settings {
             metrics: metrics_address(env)?,
             console: false,
             color: false,
+            init,
+            log_files: true,
         })
     }
 }
@@ -95,9 +109,10 @@ struct Directories {
 }
 
 impl Directories {
-    fn standard(uid: u32, env: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
+    /// The system's, or a user's own.
+    fn standard(system: bool, uid: u32, env: &dyn Fn(&str) -> Option<String>) -> Result<Self> {
         const NAME: &str = "dd-procmgrd";
-        if uid == 0 {
+        if system {
             return Ok(Self {
                 config: Path::new("/etc").join(NAME),
                 state: Path::new("/var/lib").join(NAME),
@@ -157,7 +172,16 @@ mod tests {
 
     fn resolve(uid: u32, config: Option<&str>, vars: &[(&str, &str)]) -> Result<Settings> {
         let lookup = |name: &str| vars.iter().find(|(n, _)| *n == name).map(|(_, v)| (*v).to_owned());
-        Settings::resolve(config.map(Path::new), uid, Path::new("/cwd"), &lookup)
+        Settings::resolve(config.map(Path::new), uid, false, Path::new("/cwd"), &lookup)
+    }
+
+    #[test]
+    fn the_init_of_a_container_uses_the_systems_directories_whoever_it_is() {
+        let s = Settings::resolve(None, 1000, true, Path::new("/"), &|_| None).unwrap();
+        assert_eq!(s.layout.main, Path::new("/etc/dd-procmgrd/processes.yaml"));
+        assert_eq!(s.socket(), Path::new("/run/dd-procmgrd/control.sock"));
+        assert_eq!(s.notify_dir(), Path::new("/run/dd-procmgrd/notify"));
+        assert!(s.init && s.log_files);
     }
 
     #[test]

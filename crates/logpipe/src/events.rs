@@ -110,7 +110,7 @@ fn sentence(text: &mut String, kind: &EventKind) -> std::fmt::Result {
         }
         EventKind::Held { reason } => write!(text, " can't be started yet: it {reason}"),
         EventKind::HookFailed { hook, why, ignored } => {
-            write!(text, ": {} failed: {why}{}", hook.as_str(), if *ignored { " (ignored)" } else { "" })
+            write!(text, " failed in {}: {why}{}", hook.as_str(), if *ignored { " (ignored)" } else { "" })
         }
         EventKind::StartTimedOut { timeout } => {
             write!(text, " was not up within {} (start_timeout); it is being stopped", Time(*timeout))

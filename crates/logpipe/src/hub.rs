@@ -15,6 +15,7 @@ use tokio::task::{JoinHandle, JoinSet, LocalSet};
 use tokio::time::Instant;
 
 use crate::console::ConsoleSink;
+use crate::crlf::Crlf;
 use crate::ends::log_path;
 use crate::entry;
 use crate::frame::Framer;
@@ -97,9 +98,10 @@ impl Hub {
     }
 
     fn attach(&mut self, source: Source) {
+        // A definition that came into force after this run was opened has set `log:` already.
         let process = self.process(&source.process, &source.output.log);
-        self.apply(&process, &source.output.log);
-        let limits = limits(&source.output.log);
+        let limits = limits(&process.log.borrow());
+        let terminal = source.captured.terminal;
         let mut files = source.captured.files;
         let streams = [(Stream::Stdout, source.captured.stdout), (Stream::Stderr, source.captured.stderr)];
         for (stream, pipe) in streams {
@@ -116,6 +118,7 @@ impl Hub {
                 Some(_) => entry::line_prefix(who, source.pid, source.number, source.invocation, stream),
                 None => Box::default(),
             };
+            let is_terminal = terminal && stream == Stream::Stdout;
             let account = Account { counts: self.shared.ledger.open(who), stream };
             let reader = Reader {
                 process: Rc::clone(&process),
@@ -125,7 +128,9 @@ impl Hub {
                 prefix,
                 buffer: Rc::clone(&self.buffer),
                 framer: Framer::default(),
-                raised: false,
+                terminal: is_terminal.then(Crlf::default),
+                // A terminal's size is the kernel's.
+                raised: is_terminal,
             };
             if let Err(e) = self.spawn(source.run, pipe, reader) {
                 tracing::error!(process = %source.process.name, stream = stream.as_str(), error = %e,

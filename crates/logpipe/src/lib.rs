@@ -9,12 +9,15 @@
 //!   bounded buffers, then lines are dropped, counted, and a marker says so.
 //! - What a child printed before it ended is read to the end, at the latest until the drain deadline when somebody
 //!   else holds its pipe open.
+//! - Any number of runs of one process may print at the same time (the process, its hooks, its health checks): each has
+//!   pipes of its own, and they share files, counters and bounds.
 //!
 //! What may be lost, when and how it is told: lines to journald and the terminal as above; lines that the disk refuses
 //! until the very end of the daemon (`dropped` of the file sink and an error in the daemon's log).
 
 mod archive;
 mod console;
+mod crlf;
 mod ends;
 mod entry;
 mod events;

@@ -89,7 +89,7 @@ struct Inner {
     disk: Box<dyn Disk>,
 }
 
-/// One log file. Shared by both streams of a process when they go to the same path.
+/// One log file. Shared by all streams of all runs of a process that go to the same path.
 pub(crate) struct Store {
     path: PathBuf,
     base: PathBuf,
@@ -158,10 +158,11 @@ impl Store {
         self.limits.set(limits);
     }
 
-    /// Takes over a file that was just opened at the path, unless there is one already.
+    /// Takes over a file that was opened at the path a moment ago, unless there is one already, or another run's lines
+    /// have made it an archive meanwhile.
     pub(crate) fn adopt(&self, file: File) -> io::Result<()> {
         let mut inner = self.inner.borrow_mut();
-        if inner.open.is_none() {
+        if inner.open.is_none() && FileId::at(&self.path) == Some(FileId::of(&file.metadata()?)) {
             self.install(&mut inner, file)?;
         }
         Ok(())

@@ -1,4 +1,4 @@
-//! One captured stream: a task that reads its pipe and gives whole lines to the sinks.
+//! One captured stream: a task that reads its pipe, or its terminal, and gives whole lines to the sinks.
 //!
 //! With the file as the only sink a chunk costs one read(2), two searches, one count and one write(2), however many
 //! lines it has. The buffer belongs to the thread and is used by one stream at a time, between two awaits.
@@ -16,6 +16,7 @@ use tokio::sync::Notify;
 use tokio::time::Instant;
 
 use crate::console::ConsoleSink;
+use crate::crlf::Crlf;
 use crate::frame::{self, Framer, Piece};
 use crate::journal::{Journal, LaneRef};
 use crate::stats::Account;
@@ -25,9 +26,11 @@ use crate::store::{self, Lines, Store};
 pub(crate) const READ: usize = 256 << 10;
 /// A read that brings as much as a pipe holds by default proves that the child writes faster than we read.
 const BUSY: usize = 64 << 10;
+/// Bytes read at once from a terminal, which hands out at most 4 KiB per system call: for these, several are made.
+const TERMINAL_READ: usize = 64 << 10;
 /// Reads of one stream before the others get their turn.
 const READS_PER_TURN: usize = 4;
-/// What is still read from a pipe that somebody holds open beyond the deadline: more than it can hold.
+/// What is still read when somebody holds a pipe or terminal open beyond the deadline: more than either can hold.
 const LAST_READS: usize = 8;
 
 /// The thread's read buffer.
@@ -94,6 +97,8 @@ pub(crate) struct Reader {
     pub(crate) prefix: Box<[u8]>,
     pub(crate) buffer: Buffer,
     pub(crate) framer: Framer,
+    /// Its line ends, when it is a terminal.
+    pub(crate) terminal: Option<Crlf>,
     /// Whether the pipe's size was raised, or could not be.
     pub(crate) raised: bool,
 }
@@ -134,6 +139,9 @@ impl StreamTask {
                     }
                     match reader.turn(&pipe) {
                         Got::Full => tokio::task::yield_now().await,
+                        // Hung up, and yet not at its end: somebody has opened the terminal anew by its name. That it
+                        // had an end is final, as for a pipe; else its readiness, which stays, would be polled for ever.
+                        Got::Emptied if reader.terminal.is_some() && ready.ready().is_read_closed() => break,
                         // Less than there was room for: the pipe was empty at that moment, and what comes now
                         // makes it ready again. The end stays ready.
                         Got::Emptied => ready.clear_ready(),
@@ -153,6 +161,33 @@ impl StreamTask {
         }
         reader.finish();
         run
+    }
+}
+
+/// One read(2): whatever is in a pipe comes at once.
+fn fetch(pipe: &OwnedFd, room: &mut [u8]) -> (usize, Got) {
+    match nix::unistd::read(pipe, room) {
+        Ok(0) => (0, Got::End),
+        Ok(n) => (n, if n == room.len() { Got::Full } else { Got::Emptied }),
+        Err(Errno::EINTR) => (0, Got::Full),
+        Err(Errno::EAGAIN) => (0, Got::Emptied),
+        // EIO: nobody has the terminal open any more.
+        Err(_) => (0, Got::End),
+    }
+}
+
+/// Reads until there is no more room or no more to read: from a terminal a short read does not say that it is empty.
+fn fetch_all(terminal: &OwnedFd, room: &mut [u8]) -> (usize, Got) {
+    let mut filled = 0;
+    loop {
+        match fetch(terminal, &mut room[filled..]) {
+            (0, Got::Full) => {}
+            (0, got) => return (filled, got),
+            (n, _) => filled += n,
+        }
+        if filled == room.len() {
+            return (filled, Got::Full);
+        }
     }
 }
 
@@ -204,17 +239,20 @@ impl Reader {
         let shared = Rc::clone(&self.buffer);
         let mut buffer = shared.borrow_mut();
         let carry = self.framer.carry().len();
-        if buffer.len() < carry + READ {
-            buffer.resize(carry + READ, 0);
+        let held = self.terminal.as_ref().map_or(&b""[..], Crlf::held);
+        let start = carry + held.len();
+        if buffer.len() < start + READ {
+            buffer.resize(start + READ, 0);
         }
         buffer[..carry].copy_from_slice(self.framer.carry());
-        let n = match nix::unistd::read(pipe.get_ref(), &mut buffer[carry..carry + READ]) {
-            Ok(0) => return Got::End,
-            Ok(n) => n,
-            Err(Errno::EINTR) => return Got::Full,
-            Err(Errno::EAGAIN) => return Got::Emptied,
-            Err(_) => return Got::End,
+        buffer[carry..start].copy_from_slice(held);
+        let (n, got) = match self.terminal {
+            None => fetch(pipe.get_ref(), &mut buffer[start..start + READ]),
+            Some(_) => fetch_all(pipe.get_ref(), &mut buffer[start..start + TERMINAL_READ]),
         };
+        if n == 0 {
+            return got;
+        }
         if n >= BUSY && !self.raised {
             self.raised = true;
             // Not raised (the user's share of pipe memory is used up) is slower and nothing else.
@@ -222,13 +260,17 @@ impl Reader {
                 tracing::trace!(error = %e, "a pipe keeps its size");
             }
         }
-        self.take(&buffer[..carry + n], u64::try_from(n).unwrap_or(u64::MAX));
+        let end = match &mut self.terminal {
+            None => start + n,
+            Some(crlf) => carry + crlf.strip(&mut buffer[carry..start + n]),
+        };
+        self.take(&buffer[..end], u64::try_from(n).unwrap_or(u64::MAX));
         if buffer.len() > 4 * READ {
             // One stream's giant lines must not stay in memory for ever.
             buffer.truncate(READ);
             buffer.shrink_to_fit();
         }
-        if n == READ { Got::Full } else { Got::Emptied }
+        got
     }
 
     fn take(&mut self, data: &[u8], fresh: u64) {
@@ -242,6 +284,12 @@ impl Reader {
 
     /// The pipe is at its end: so is the last line.
     fn finish(mut self) {
+        if let Some(crlf) = self.terminal.take()
+            && !crlf.held().is_empty()
+        {
+            // No LF came after this CR: it belongs to the line.
+            self.take(&[self.framer.carry(), crlf.held()].concat(), 0);
+        }
         let mut framer = std::mem::take(&mut self.framer);
         framer.finish(|piece| {
             let mut batch = Batch::default();

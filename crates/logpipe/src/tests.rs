@@ -1,5 +1,7 @@
 //! The whole pipeline over real pipes.
 
+mod terminal;
+
 use std::io::{self, Write};
 
 use model::{Output, Sink, Stream};
@@ -204,4 +206,57 @@ fn what_is_not_captured_goes_where_it_should() {
 /// The text of some chunks.
 pub(crate) fn joined(chunks: &[Chunk]) -> String {
     chunks.iter().map(|c| String::from_utf8(c.bytes.clone()).unwrap()).collect()
+}
+
+#[test]
+fn runs_of_one_process_at_the_same_time_share_file_and_accounts() {
+    let mut bed = Bed::new();
+    let mut spec = output();
+    spec.log.max_size = 50_000;
+    spec.log.max_files = 10_000;
+    // As with hooks and health checks beside their process: opened at any time, ended at any time.
+    let runs: Vec<_> = (0..4).map(|_| bed.start(&spec)).collect();
+    let ids: Vec<_> = runs.iter().map(|c| c.run).collect();
+    const LINES: u64 = 10_000;
+    std::thread::scope(|scope| {
+        for (run, child) in runs.into_iter().enumerate() {
+            scope.spawn(move || {
+                for (name, pipe) in [("out", &child.stdout), ("err", &child.stderr)] {
+                    let text: String = (0..LINES).map(|i| format!("{run} {name} {i}\n")).collect();
+                    text.as_bytes().chunks(7 + 991 * run).for_each(|c| say(pipe, c));
+                    say(pipe, format!("{run} {name} {LINES}"));
+                }
+            });
+        }
+    });
+    ids.into_iter().for_each(|run| bed.pipe.finished(run));
+    let stats = bed.close();
+    assert!(bed.files().iter().all(|f| f.last() == Some(&b'\n')));
+    let mut next = std::collections::BTreeMap::<_, u64>::new();
+    let text = bed.text();
+    for line in text.lines() {
+        let (source, number) = line.rsplit_once(' ').unwrap();
+        let expected = next.entry(source).or_default();
+        assert_eq!(number.parse(), Ok(*expected), "{line}");
+        *expected += 1;
+    }
+    assert_eq!(next.into_values().collect::<Vec<_>>(), [LINES + 1; 8]);
+    for s in &stats {
+        assert_eq!((s.lines_read, s.sink(Sink::File).unwrap().written), (4 * (LINES + 1), 4 * (LINES + 1)));
+    }
+}
+
+#[test]
+fn a_run_that_was_opened_before_a_change_does_not_undo_it() {
+    let mut bed = Bed::new();
+    bed.pipe.configure(web(), output());
+    let mut changed = output();
+    changed.log.file = false;
+    bed.pipe.configure(web(), changed);
+    let child = bed.start(&output());
+    say(&child.stdout, "line\n");
+    drop(child);
+    let stats = bed.close();
+    assert_eq!((stats[0].lines_read, stats[0].sink(Sink::File)), (1, None));
+    assert_eq!(bed.text(), "");
 }

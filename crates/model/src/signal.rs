@@ -46,6 +46,8 @@ const NAMES: [(&str, u8); 31] = [
 const RTMIN: u8 = 34;
 
 impl Signal {
+    /// Abnormal end, with a core dump.
+    pub const ABRT: Self = Self(6);
     /// Hang-up: by convention "reload".
     pub const HUP: Self = Self(1);
     /// Interrupt, what Ctrl-C sends.

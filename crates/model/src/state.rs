@@ -51,6 +51,35 @@ impl State {
         Self::Skipped,
     ];
 
+    /// What it means, in one sentence of the documentation.
+    #[must_use]
+    pub fn meaning(self) -> &'static str {
+        match self {
+            Self::Stopped => "Down because nobody wants it up. Nothing that it ever spawned is alive.",
+            Self::Starting => {
+                "On its way: its hooks run, it is being executed, or it is not up yet as its `type` says."
+            }
+            Self::Running => "Up.",
+            Self::Reloading => "Up, and reading its configuration again.",
+            Self::Stopping => {
+                "Being stopped, or cleaned up after its end: something of it is alive, or its hooks run."
+            }
+            Self::Backoff => "Down after a failure; started again by itself when the delay is over.",
+            Self::CrashLoop => {
+                "Failed too often in too short a time; started again by itself when the cool-down is over."
+            }
+            Self::Exited => {
+                "Ended successfully by itself, and its policy asks for no restart. With `remain_after_exit` it counts as up."
+            }
+            Self::Failed => "Ended badly or could not be started, and its policy asks for no restart.",
+            Self::Waiting => {
+                "Wanted up, and kept down by others: those that come first, that it needs, or that it conflicts with."
+            }
+            Self::Invalid => "Its definition is broken, and there was no good one before.",
+            Self::Skipped => "A condition of its definition did not hold when it was to be started.",
+        }
+    }
+
     /// Its name in lists, labels and the API.
     #[must_use]
     pub fn as_str(self) -> &'static str {
@@ -198,6 +227,18 @@ impl fmt::Display for Reason {
             }
             Self::StopTimedOut(signal) => write!(f, "did not stop in time, sent {signal}"),
             Self::Invalid(message) => f.write_str(message),
+        }
+    }
+}
+
+impl Reason {
+    /// The processes that keep it from what is wanted, as far as this reason names them.
+    #[must_use]
+    pub fn held_up_by(&self) -> &[ProcessName] {
+        match self {
+            Self::WaitsFor(names) | Self::WaitsForStopOf(names) => names,
+            Self::Lacks(name, _) | Self::StoppedWith(name) => std::slice::from_ref(name),
+            _ => &[],
         }
     }
 }

@@ -23,9 +23,9 @@ use crate::{ControlError, ErrorKind, Token};
 pub enum Role {
     /// Look: list, get (without the values of variables), status.
     Viewer,
-    /// Operate: start, stop, restart, reload, read logs.
+    /// Operate: start, stop, restart, reload, signal, reset, read logs and the masked configuration.
     Operator,
-    /// Define: create and delete.
+    /// Define: create, update, override and delete.
     Admin,
 }
 
@@ -60,7 +60,14 @@ pub enum Method {
     StartProcess,
     StopProcess,
     RestartProcess,
+    ReloadProcess,
+    SignalProcess,
+    ResetProcess,
+    UpdateProcess,
     DeleteProcess,
+    GetFragments,
+    GetOverride,
+    SetOverride,
     ReloadConfig,
     GetStatus,
     StreamLogs,
@@ -68,17 +75,24 @@ pub enum Method {
 
 impl Method {
     /// The table: each method and the lowest role that may call it.
-    pub const TABLE: [(Self, Role); 10] = [
+    pub const TABLE: [(Self, Role); 17] = [
         (Self::ListProcesses, Role::Viewer),
         (Self::GetProcess, Role::Viewer),
         (Self::GetStatus, Role::Viewer),
         (Self::StartProcess, Role::Operator),
         (Self::StopProcess, Role::Operator),
         (Self::RestartProcess, Role::Operator),
+        (Self::ReloadProcess, Role::Operator),
+        (Self::SignalProcess, Role::Operator),
+        (Self::ResetProcess, Role::Operator),
         (Self::ReloadConfig, Role::Operator),
+        (Self::GetFragments, Role::Operator),
         (Self::StreamLogs, Role::Operator),
         (Self::CreateProcess, Role::Admin),
+        (Self::UpdateProcess, Role::Admin),
         (Self::DeleteProcess, Role::Admin),
+        (Self::GetOverride, Role::Admin),
+        (Self::SetOverride, Role::Admin),
     ];
 
     /// The lowest role that may call it.
@@ -97,7 +111,14 @@ impl Method {
             Self::StartProcess => "StartProcess",
             Self::StopProcess => "StopProcess",
             Self::RestartProcess => "RestartProcess",
+            Self::ReloadProcess => "ReloadProcess",
+            Self::SignalProcess => "SignalProcess",
+            Self::ResetProcess => "ResetProcess",
+            Self::UpdateProcess => "UpdateProcess",
             Self::DeleteProcess => "DeleteProcess",
+            Self::GetFragments => "GetFragments",
+            Self::GetOverride => "GetOverride",
+            Self::SetOverride => "SetOverride",
             Self::ReloadConfig => "ReloadConfig",
             Self::GetStatus => "GetStatus",
             Self::StreamLogs => "StreamLogs",
@@ -289,11 +310,15 @@ mod tests {
         };
         let viewer = ["GetProcess", "GetStatus", "ListProcesses"];
         let operator = [
+            "GetFragments",
             "GetProcess",
             "GetStatus",
             "ListProcesses",
             "ReloadConfig",
+            "ReloadProcess",
+            "ResetProcess",
             "RestartProcess",
+            "SignalProcess",
             "StartProcess",
             "StopProcess",
             "StreamLogs",

@@ -8,6 +8,7 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use hyper_util::rt::TokioIo;
+use model::Definition;
 use tokio::net::{TcpStream, UnixStream};
 use tonic::metadata::{Ascii, MetadataValue};
 use tonic::service::Interceptor;
@@ -128,7 +129,7 @@ impl Client {
         some(limited(self.timeout, self.inner.create_process(request)).await?.process)
     }
 
-    /// Starts a process; returns when it runs.
+    /// Starts a process; returns when it is up as its type says.
     pub async fn start(&mut self, name: &str) -> Result<v1::Process, ClientError> {
         let request = v1::StartProcessRequest { name: name.to_owned() };
         some(limited(self.timeout, self.inner.start_process(request)).await?.process)
@@ -146,15 +147,73 @@ impl Client {
         some(limited(self.timeout, self.inner.restart_process(request)).await?.process)
     }
 
+    /// Makes a process read its configuration again.
+    pub async fn reload_process(&mut self, name: &str) -> Result<v1::Process, ClientError> {
+        let request = v1::ReloadProcessRequest { name: name.to_owned() };
+        some(limited(self.timeout, self.inner.reload_process(request)).await?.process)
+    }
+
+    /// Sends a signal, by name or number, to the main process of a live run, or to all that the run spawned.
+    pub async fn signal(&mut self, name: &str, signal: &str, all: bool) -> Result<v1::Process, ClientError> {
+        let request = v1::SignalProcessRequest { name: name.to_owned(), signal: signal.to_owned(), all };
+        some(limited(self.timeout, self.inner.signal_process(request)).await?.process)
+    }
+
+    /// Forgets the failures of a process.
+    pub async fn reset(&mut self, name: &str) -> Result<v1::Process, ClientError> {
+        let request = v1::ResetProcessRequest { name: name.to_owned() };
+        some(limited(self.timeout, self.inner.reset_process(request)).await?.process)
+    }
+
+    /// Sets the keys in `definition` and takes out those in `unset`, or tells what that would do.
+    pub async fn update(
+        &mut self,
+        name: &str,
+        definition: Definition,
+        unset: Vec<String>,
+        dry_run: bool,
+    ) -> Result<v1::UpdateProcessResponse, ClientError> {
+        let request = v1::UpdateProcessRequest {
+            name: name.to_owned(),
+            definition: Some(convert::to_wire(definition)),
+            unset,
+            dry_run,
+        };
+        limited(self.timeout, self.inner.update_process(request)).await
+    }
+
+    /// What each layer of the configuration says about a process, lowest first.
+    pub async fn fragments(&mut self, name: &str) -> Result<Vec<v1::Fragment>, ClientError> {
+        let request = v1::GetFragmentsRequest { name: name.to_owned() };
+        Ok(limited(self.timeout, self.inner.get_fragments(request)).await?.fragments)
+    }
+
+    /// The override file of a process.
+    pub async fn override_text(&mut self, name: &str) -> Result<v1::GetOverrideResponse, ClientError> {
+        let request = v1::GetOverrideRequest { name: name.to_owned() };
+        limited(self.timeout, self.inner.get_override(request)).await
+    }
+
+    /// Replaces the override file of a process, or tells what that would do; an empty text removes the file.
+    pub async fn set_override(
+        &mut self,
+        name: &str,
+        text: String,
+        dry_run: bool,
+    ) -> Result<v1::SetOverrideResponse, ClientError> {
+        let request = v1::SetOverrideRequest { name: name.to_owned(), text, dry_run };
+        limited(self.timeout, self.inner.set_override(request)).await
+    }
+
     /// Stops and removes a process.
     pub async fn delete(&mut self, name: &str) -> Result<v1::DeleteProcessResponse, ClientError> {
         let request = v1::DeleteProcessRequest { name: name.to_owned() };
         limited(self.timeout, self.inner.delete_process(request)).await
     }
 
-    /// Reloads the configuration.
-    pub async fn reload(&mut self) -> Result<v1::ReloadConfigResponse, ClientError> {
-        limited(self.timeout, self.inner.reload_config(v1::ReloadConfigRequest {})).await
+    /// Reloads the configuration, or tells what a reload would do.
+    pub async fn reload(&mut self, dry_run: bool) -> Result<v1::ReloadConfigResponse, ClientError> {
+        limited(self.timeout, self.inner.reload_config(v1::ReloadConfigRequest { dry_run })).await
     }
 
     /// The daemon's status.

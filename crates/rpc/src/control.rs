@@ -1,11 +1,15 @@
 //! What the server needs from the rest of the daemon: two traits, and the plain data that they speak.
 
+mod error;
+
 use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use model::{Change, Definition, ProcessName, ProcessView, Refusal, Snapshot, Stream, Wall};
+use model::{Change, Definition, ProcessName, ProcessView, Signal, Snapshot, Stream, Wall};
+
+pub use error::{ControlError, ErrorKind, Violation};
 
 /// A boxed future that owns all it needs, so that it can go on without its caller.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -17,7 +21,8 @@ pub type BoxStream<T> = Pin<Box<dyn tokio_stream::Stream<Item = T> + Send + 'sta
 pub type ViewResult = Result<Arc<ProcessView>, ControlError>;
 
 /// Commands and views. Each returned future resolves when the outcome is known, and the request counts as accepted
-/// as soon as the method was called: the server drives the future to its end even when its caller is gone.
+/// as soon as the method was called: the server drives the future to its end even when its caller is gone. Only the
+/// futures of `fragments` and `override_text`, which change nothing, may be dropped before.
 pub trait Control: Send + Sync + 'static {
     /// All processes, sorted by name. Must not block.
     fn snapshot(&self) -> Snapshot;
@@ -25,16 +30,30 @@ pub trait Control: Send + Sync + 'static {
     fn status(&self) -> DaemonStatus;
     /// Checks, stores and adds a process, and starts it when asked.
     fn create(&self, create: Create) -> BoxFuture<ViewResult>;
-    /// Wants it up; resolves when it runs.
+    /// Wants it up; resolves when it is up as its type says.
     fn start(&self, name: ProcessName) -> BoxFuture<ViewResult>;
     /// Wants it down; resolves when nothing of it is alive.
     fn stop(&self, name: ProcessName) -> BoxFuture<ViewResult>;
-    /// A new run; resolves when it runs.
+    /// A new run; resolves when it is up as its type says.
     fn restart(&self, name: ProcessName) -> BoxFuture<ViewResult>;
+    /// Makes it read its configuration again; resolves when the hooks are through or the signal is sent.
+    fn reload_process(&self, name: ProcessName) -> BoxFuture<ViewResult>;
+    /// Sends a signal to its live run: to the main process, or to `all` that the run ever spawned.
+    fn signal(&self, name: ProcessName, signal: Signal, all: bool) -> BoxFuture<ViewResult>;
+    /// Forgets its failures.
+    fn reset(&self, name: ProcessName) -> BoxFuture<ViewResult>;
+    /// Changes keys in its runtime layer and applies them, or tells what that would do.
+    fn update(&self, update: Update) -> BoxFuture<Result<Updated, ControlError>>;
     /// Stops and removes it; resolves when both are done.
-    fn delete(&self, name: ProcessName) -> BoxFuture<Result<(), ControlError>>;
-    /// Reads the configuration again and applies what changed.
-    fn reload(&self) -> BoxFuture<Result<ReloadReport, ControlError>>;
+    fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>>;
+    /// Reads the configuration again and applies what changed, or only tells what that would be.
+    fn reload(&self, dry_run: bool) -> BoxFuture<Result<ReloadReport, ControlError>>;
+    /// What each layer says about it, lowest first, with values that look secret masked.
+    fn fragments(&self, name: ProcessName) -> BoxFuture<Result<Vec<Fragment>, ControlError>>;
+    /// Its override file, unmasked.
+    fn override_text(&self, name: ProcessName) -> BoxFuture<Result<OverrideText, ControlError>>;
+    /// Replaces its override file, when what results is good, and applies it; or tells what that would do.
+    fn set_override(&self, set: SetOverride) -> BoxFuture<Result<Updated, ControlError>>;
 }
 
 /// The output of processes.
@@ -53,6 +72,59 @@ pub struct Create {
     pub definition: Definition,
     /// Start it now.
     pub start: bool,
+}
+
+/// Keys to change in the runtime layer of a process.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Update {
+    /// Its name; it is in the snapshot.
+    pub name: ProcessName,
+    /// The keys to set; not yet checked against each other.
+    pub definition: Definition,
+    /// The keys to take out, as the caller wrote them: they may be unknown. Never empty together with `definition`.
+    pub unset: Vec<String>,
+    /// Check and tell, and change nothing.
+    pub dry_run: bool,
+}
+
+/// What an update did, or would do.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Updated {
+    /// The process as it is now.
+    pub view: Arc<ProcessView>,
+    /// What it means for the process; `None` = nothing differs.
+    pub change: Option<Change>,
+}
+
+/// What one place says about a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct Fragment {
+    /// The place: `/etc/…/x.yaml:12`, or `pm-cli create/update`.
+    pub origin: String,
+    /// Its keys as YAML, with values that look secret masked.
+    pub text: String,
+}
+
+/// An override file.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct OverrideText {
+    /// Where it is, or would be.
+    pub path: PathBuf,
+    /// What it says, unmasked; empty when it doesn't exist.
+    pub text: String,
+    /// Whether it exists.
+    pub exists: bool,
+}
+
+/// A new override file for a process.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct SetOverride {
+    /// Its name; it is in the snapshot.
+    pub name: ProcessName,
+    /// What the file shall say, at most 1 MiB; empty = the file is removed.
+    pub text: String,
+    /// Check and tell, and change nothing.
+    pub dry_run: bool,
 }
 
 /// Which lines to read.
@@ -79,7 +151,7 @@ pub struct LogChunk {
     pub dropped: u64,
 }
 
-/// What a reload does.
+/// What a reload does, or would do.
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct ReloadReport {
     /// Affected processes.
@@ -146,105 +218,4 @@ pub enum ListenerState {
     Failed(String),
     /// It is switched off.
     Disabled,
-}
-
-/// A request that was not carried out, or went wrong. `message` is the sentence a user reads.
-#[derive(Clone, Debug, PartialEq, Eq, thiserror::Error)]
-#[error("{message}")]
-pub struct ControlError {
-    /// What kind, which decides the status code and the exit code.
-    pub kind: ErrorKind,
-    /// The thing and what is wrong with it.
-    pub message: String,
-    /// The way out.
-    pub hint: Option<String>,
-}
-
-/// Kinds of errors; each has one gRPC code and one ErrorInfo reason.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub enum ErrorKind {
-    /// No such process.
-    NotFound,
-    /// A process of that name exists.
-    AlreadyExists,
-    /// The request itself is wrong.
-    Invalid {
-        /// Which fields, and why.
-        violations: Vec<Violation>,
-    },
-    /// The process's state or definition doesn't allow it.
-    FailedPrecondition,
-    /// The start was tried and failed.
-    StartFailed,
-    /// The caller's token is not the daemon's.
-    Unauthenticated,
-    /// The caller's role doesn't allow it.
-    PermissionDenied,
-    /// The daemon is shutting down.
-    Unavailable,
-    /// A queue is full; trying again later helps.
-    Busy,
-    /// A fault of the daemon.
-    Internal,
-}
-
-/// One wrong field of a request.
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct Violation {
-    /// Its path, for example `definition.after`.
-    pub field: String,
-    /// What is wrong with it.
-    pub text: String,
-}
-
-impl ControlError {
-    /// An error without a hint.
-    #[must_use]
-    pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
-    }
-
-    /// The same with the way out.
-    #[must_use]
-    pub fn with_hint(self, hint: impl Into<String>) -> Self {
-        Self { hint: Some(hint.into()), ..self }
-    }
-
-    /// One wrong field.
-    #[must_use]
-    pub fn invalid(field: &str, text: impl Into<String>) -> Self {
-        let text = text.into();
-        let violations = vec![Violation { field: field.to_owned(), text: text.clone() }];
-        Self::new(ErrorKind::Invalid { violations }, text)
-    }
-}
-
-impl From<Refusal> for ControlError {
-    fn from(refusal: Refusal) -> Self {
-        let message = refusal.to_string();
-        match refusal {
-            Refusal::NotFound(_) => Self::new(ErrorKind::NotFound, message),
-            Refusal::AlreadyExists(name) => Self::new(ErrorKind::AlreadyExists, message)
-                .with_hint(format!("pick another name, or remove it first: pm-cli delete {name}")),
-            Refusal::Invalid(..) => Self::new(ErrorKind::FailedPrecondition, message)
-                .with_hint("correct the definition, then: pm-cli reload-config"),
-            Refusal::StartFailed(_, failure) if !failure.hint.is_empty() => {
-                Self::new(ErrorKind::StartFailed, message).with_hint(failure.hint)
-            }
-            Refusal::StartFailed(name, _) | Refusal::NotStarted(name, _) => {
-                Self::new(ErrorKind::StartFailed, message)
-                    .with_hint(format!("see what it printed: pm-cli logs {name}"))
-            }
-            Refusal::NotRunning(name, _) => Self::new(ErrorKind::FailedPrecondition, message)
-                .with_hint(format!("start it first: pm-cli start {name}")),
-            Refusal::ReloadFailed(name, _) => Self::new(ErrorKind::FailedPrecondition, message)
-                .with_hint(format!("see what it printed: pm-cli logs {name}")),
-            Refusal::BeingRemoved(name) => Self::new(ErrorKind::FailedPrecondition, message)
-                .with_hint(format!("once it is gone, define it again: pm-cli create {name} …")),
-            Refusal::Superseded(name, _) => Self::new(ErrorKind::FailedPrecondition, message)
-                .with_hint(format!("see what it does now: pm-cli describe {name}")),
-            Refusal::ShuttingDown => Self::new(ErrorKind::Unavailable, message),
-            Refusal::Busy => Self::new(ErrorKind::Busy, message),
-        }
-    }
 }

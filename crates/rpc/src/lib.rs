@@ -12,6 +12,7 @@ mod fault;
 mod lookup;
 mod server;
 mod service;
+mod signal;
 mod socket;
 mod token;
 
@@ -19,8 +20,9 @@ pub use accept::ListenState;
 pub use auth::{Method, Role};
 pub use client::{Client, ClientError, Logs, Rejection, Target, Unreachable};
 pub use control::{
-    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, Listener, ListenerState,
-    LogChunk, LogRequest, LogSource, ReloadReport, ReloadResult, ViewResult, Violation,
+    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
+    ListenerState, LogChunk, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride,
+    Update, Updated, ViewResult, Violation,
 };
 pub use server::{BindError, Config, Server};
 pub use socket::SocketError;

@@ -45,6 +45,9 @@ fn is_prefix(text: &str) -> bool {
 fn not_found(snapshot: &Snapshot, text: &str) -> ControlError {
     let shown: String = text.chars().take(128).collect();
     let error = ControlError::new(ErrorKind::NotFound, format!("no process is called {shown:?}"));
+    if shown.starts_with('@') {
+        return error.with_hint("a group can't be used here; name one process of it");
+    }
     let near = snapshot
         .processes
         .iter()
@@ -58,7 +61,7 @@ fn not_found(snapshot: &Snapshot, text: &str) -> ControlError {
 }
 
 /// Edits between two texts: insertions, deletions, substitutions and swaps of neighbours, each 1. Case is ignored.
-fn distance(a: &str, b: &str) -> usize {
+pub(crate) fn distance(a: &str, b: &str) -> usize {
     let a: Vec<char> = a.to_lowercase().chars().collect();
     let b: Vec<char> = b.to_lowercase().chars().collect();
     let mut before: Vec<usize> = Vec::new();

@@ -60,12 +60,30 @@ async fn mutating_calls_are_recorded_with_who_what_and_result() {
     admin.stop("cccc").await.unwrap();
     admin.start("broken").await.unwrap_err();
     daemon.tcp(None).await.delete("web").await.unwrap_err();
+    admin.reload_process("twin").await.unwrap_err();
+    admin.signal("cccc", "hup", false).await.unwrap();
+    admin.signal("web", "KILL", true).await.unwrap();
+    admin.reset("web").await.unwrap();
+    for dry_run in [false, true] {
+        let definition = model::Definition {
+            env: Some([("API_KEY".to_owned(), "hunter2".to_owned())].into()),
+            ..Default::default()
+        };
+        admin.update("web", definition, vec![], dry_run).await.unwrap();
+        admin.set_override("web", "env:\n  API_KEY: hunter2\n".into(), dry_run).await.unwrap();
+        admin.reload(dry_run).await.unwrap();
+    }
+    admin.set_override("web", "{".into(), false).await.unwrap_err();
+    // These only read.
+    admin.fragments("web").await.unwrap();
+    admin.override_text("web").await.unwrap();
+    daemon.tcp(None).await.override_text("web").await.unwrap_err();
 
     let lines = records.0.lock().unwrap().clone();
     let uid = nix::unistd::geteuid();
     let pid = std::process::id();
     let has = |line: &str, parts: &[&str]| parts.iter().all(|part| line.contains(part));
-    assert_eq!(lines.len(), 3, "{lines:#?}");
+    assert_eq!(lines.len(), 15, "{lines:#?}");
     let who = format!("uid={uid} pid={pid} role=\"admin\"");
     assert!(
         has(&lines[0], &[&who, "StopProcess", "target_process=\"web\"", "result=\"OK\""]),
@@ -74,4 +92,25 @@ async fn mutating_calls_are_recorded_with_who_what_and_result() {
     );
     assert!(has(&lines[1], &[&who, "StartProcess", "\"broken\"", "START_FAILED"]), "{}", lines[1]);
     assert!(has(&lines[2], &["over TCP", "DeleteProcess", "ROLE_TOO_LOW"]), "{}", lines[2]);
+
+    let web = "target_process=\"web\"";
+    for (line, parts) in lines[3..].iter().zip([
+        &["message=ReloadProcess twin: FAILED_PRECONDITION", "target_process=\"twin\""][..],
+        &["message=SignalProcess web SIGHUP: OK", "detail=\"SIGHUP\"", web],
+        &["message=SignalProcess web SIGKILL to all: OK", "detail=\"SIGKILL to all\"", web],
+        &["message=ResetProcess web: OK", web],
+        &["message=UpdateProcess web: OK", web],
+        &["message=SetOverride web: OK", web],
+        &["message=ReloadConfig: OK", "target_process=\"\""],
+        &["message=UpdateProcess web dry run: OK", "dry_run=true", web],
+        &["message=SetOverride web dry run: OK", "dry_run=true", web],
+        &["message=ReloadConfig dry run: OK", "dry_run=true"],
+        &["message=SetOverride web: INVALID_REQUEST", web],
+        &["over TCP", "GetOverride", "ROLE_TOO_LOW"],
+    ]) {
+        assert!(has(line, parts), "{line}\nshould have {parts:?}");
+        assert!(line.contains(&who) || line.contains("over TCP"), "{line}");
+        assert_eq!(line.contains("dry_run"), line.contains("dry run"), "{line}");
+        assert!(!line.contains("hunter2"), "{line}");
+    }
 }

@@ -52,8 +52,18 @@ async fn call_everything(socket: &Path) {
             Method::StartProcess => client.start("web").await.map(drop),
             Method::StopProcess => client.stop("web").await.map(drop),
             Method::RestartProcess => client.restart("web").await.map(drop),
+            Method::ReloadProcess => client.reload_process("web").await.map(drop),
+            Method::SignalProcess => client.signal("web", "HUP", false).await.map(drop),
+            Method::ResetProcess => client.reset("web").await.map(drop),
+            Method::UpdateProcess => {
+                let definition = model::Definition { critical: Some(true), ..Default::default() };
+                client.update("web", definition, Vec::new(), false).await.map(drop)
+            }
+            Method::GetFragments => client.fragments("web").await.map(drop),
+            Method::GetOverride => client.override_text("web").await.map(drop),
+            Method::SetOverride => client.set_override("web", String::new(), false).await.map(drop),
             Method::DeleteProcess => client.delete("twin").await.map(drop),
-            Method::ReloadConfig => client.reload().await.map(drop),
+            Method::ReloadConfig => client.reload(false).await.map(drop),
             Method::GetStatus => client.status().await.map(drop),
             Method::StreamLogs => {
                 let request = v1::StreamLogsRequest { name: "web".into(), ..Default::default() };

@@ -10,21 +10,34 @@
 //! among them causes the next survey. So as long as something is alive, something alive is watched, and a survey that
 //! finds nothing is final. SIGKILL is repeated on every survey of a run that is being killed, which catches what was
 //! forked between the survey and the signal.
+//!
+//! The main process need not be the one that was spawned: a program may fork its daemon and end, or name another one
+//! ([`main_process`]). Whoever it is has to be a member of the run ([`kin`]).
+//!
+//! What a turn costs does not grow with the square of what ends in it: all that ended is surveyed together ([`ends`]),
+//! over one reading of the list of orphans.
 
 mod census;
+mod ends;
+mod kin;
+mod main_process;
 mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::Arc;
 
-use model::{ExitStatus, InvocationId, RunId, Signal, Usage};
+use model::{RunId, Signal, Wall};
 use sys::cgroup::{Delegated, Leaf};
 
 use crate::machine::Target;
+use crate::notify::{Closer, NotifySocket};
 use crate::poller::{Poller, Token};
 use crate::spawner::Born;
+pub(crate) use census::Trace;
 use census::{Census, Identity};
+pub(crate) use kin::Standing;
+pub(crate) use main_process::NotAdopted;
 
 /// How the descendants of a run are known.
 #[derive(Clone, Debug)]
@@ -32,8 +45,9 @@ pub enum Containment {
     /// One cgroup per run, below the one that was delegated to the daemon. Exact.
     Cgroup(Arc<Delegated>),
     /// The daemon adopts orphans. Exact, except for a process that left its session, was orphaned before anybody
-    /// looked, and whose environment does not tell where it came from: because it was cleared, or because it is
-    /// another user's and the daemon is neither root nor has CAP_SYS_PTRACE. Such a one is left alone.
+    /// looked, and whose environment does not tell where it came from: because it was cleared or overwritten, or
+    /// because it is another user's and the daemon is neither root nor has CAP_SYS_PTRACE. Such a one is left alone,
+    /// unless the pidfile of its run names it.
     Subreaper,
 }
 
@@ -42,7 +56,7 @@ pub enum Containment {
 pub(crate) struct Runs {
     runs: BTreeMap<RunId, Run>,
     census: Census,
-    /// Runs whose processes SIGCHLD may tell something about: with leftovers, or with a main process unarmed.
+    /// Runs whose processes SIGCHLD may tell something about: with leftovers, or with a process that is not watched.
     uneasy: BTreeSet<RunId>,
     /// Cgroups of released runs that the kernel has not emptied yet: a dying task stays in its cgroup a moment longer
     /// than its pidfd shows it alive.
@@ -51,32 +65,37 @@ pub(crate) struct Runs {
 
 #[derive(Debug)]
 struct Run {
-    /// Its main process: also the id of its session and of its process group. 0 until it is born.
+    /// The process that was spawned: also the id of its session and of its process group. 0 until it is born.
     leader: u32,
     /// Who it runs as: whom to become for a signal that the daemon itself may not send.
     uid: u32,
+    /// When it was about to be spawned: a file that is older is not its work.
+    since: Wall,
     leaf: Option<Leaf>,
+    /// Where it says how it is.
+    notify: Option<NotifySocket>,
     /// Whether everything that is found gets SIGKILL.
     killing: bool,
     body: Body,
+    /// The process that was spawned, when another one is the main process and this one is not reaped yet.
+    former: Option<Process>,
 }
 
 #[derive(Debug)]
 enum Body {
     /// A spawner is at it.
     Unborn,
-    /// The main process is there. `armed` is false when epoll had no memory for its pidfd: then SIGCHLD finds its end.
-    Main { pidfd: OwnedFd, armed: bool },
+    /// The main process is there. When epoll has no memory for its pidfd, SIGCHLD finds its end.
+    Main(Process),
     /// The main process is gone; these are watched, and `told` is what the machine knows to be alive.
     Remains { watched: BTreeMap<Identity, OwnedFd>, told: Vec<u32> },
 }
 
-/// The end of a main process.
+/// One process, for its whole life.
 #[derive(Debug)]
-pub(crate) struct Ended {
-    pub(crate) status: ExitStatus,
-    pub(crate) usage: Usage,
-    pub(crate) leftovers: Vec<u32>,
+struct Process {
+    pid: u32,
+    pidfd: OwnedFd,
 }
 
 impl Runs {
@@ -86,9 +105,19 @@ impl Runs {
     }
 
     /// A run that is about to be spawned.
-    pub(crate) fn expect(&mut self, run: RunId, invocation: InvocationId) {
-        self.census.expect(run, invocation);
-        self.runs.insert(run, Run { leader: 0, uid: 0, leaf: None, killing: false, body: Body::Unborn });
+    pub(crate) fn expect(&mut self, run: RunId, trace: Trace, now: Wall) {
+        self.census.expect(run, trace);
+        let unborn = Run {
+            leader: 0,
+            uid: 0,
+            since: now,
+            leaf: None,
+            notify: None,
+            killing: false,
+            body: Body::Unborn,
+            former: None,
+        };
+        self.runs.insert(run, unborn);
     }
 
     /// It runs. Its end is not watched before [`Runs::arm`].
@@ -97,7 +126,8 @@ impl Runs {
         entry.leader = born.child.pid;
         entry.uid = born.uid;
         entry.leaf = born.leaf;
-        entry.body = Body::Main { pidfd: born.child.pidfd, armed: false };
+        entry.notify = born.notify;
+        entry.body = Body::Main(Process { pid: born.child.pid, pidfd: born.child.pidfd });
         self.census.born(run, entry.leader);
         if entry.killing {
             self.kill(run);
@@ -112,19 +142,29 @@ impl Runs {
 
     /// Watches the main process for its end.
     pub(crate) fn arm(&mut self, run: RunId, poller: &Poller) {
-        if let Some(Run { body: Body::Main { pidfd, armed }, .. }) = self.runs.get_mut(&run) {
-            *armed = poller.add(&*pidfd, Token::Main(run)).is_ok();
-            if !*armed {
-                self.uneasy.insert(run);
-            }
+        if let Some(Run { body: Body::Main(main), .. }) = self.runs.get(&run)
+            && poller.add(&main.pidfd, Token::Main(run)).is_err()
+        {
+            self.uneasy.insert(run);
         }
+    }
+
+    /// Listens to what is said on its socket. False when that is not possible now.
+    pub(crate) fn listen(&self, run: RunId, poller: &Poller) -> bool {
+        let socket = self.runs.get(&run).and_then(|entry| entry.notify.as_ref());
+        socket.is_none_or(|socket| poller.add(socket, Token::Notify(run)).is_ok())
+    }
+
+    /// Whether its main process is there, or its end was not told yet.
+    pub(crate) fn has_main(&self, run: RunId) -> bool {
+        matches!(self.runs.get(&run), Some(Run { body: Body::Main(_), .. }))
     }
 
     /// Sends a signal once. A run that is not born yet or gone gets none.
     pub(crate) fn signal(&mut self, run: RunId, signal: Signal, target: Target) {
         let Some(entry) = self.runs.get(&run) else { return };
         match (target, &entry.body) {
-            (Target::Main, Body::Main { pidfd, .. }) => survey::send(pidfd.as_fd(), signal, entry.uid),
+            (Target::Main, Body::Main(main)) => survey::send(main.pidfd.as_fd(), signal, entry.uid),
             (Target::Main, Body::Unborn | Body::Remains { .. }) => {}
             (Target::All, _) => {
                 // Looked up before the first signal: a main process that dies of it at once gives its children away,
@@ -132,8 +172,8 @@ impl Runs {
                 let members = self.members(run);
                 let Some(entry) = self.runs.get(&run) else { return };
                 // The main process first: it may want to tell its workers itself.
-                if let Body::Main { pidfd, .. } = &entry.body {
-                    survey::send(pidfd.as_fd(), signal, entry.uid);
+                if let Body::Main(main) = &entry.body {
+                    survey::send(main.pidfd.as_fd(), signal, entry.uid);
                 }
                 for member in members {
                     survey::deliver(member.id, signal, entry.uid);
@@ -150,51 +190,43 @@ impl Runs {
         self.strike(run);
     }
 
-    /// The main process's pidfd fired: reaps it and looks what it left behind. `None` = it is alive after all.
-    pub(crate) fn main_ended(&mut self, run: RunId, poller: &Poller) -> Option<Ended> {
-        let entry = self.runs.get_mut(&run)?;
-        let Body::Main { pidfd, .. } = &entry.body else { return None };
-        let (status, usage) = survey::reap(pidfd.as_fd())?;
-        poller.remove(pidfd);
-        entry.body = Body::Remains { watched: BTreeMap::new(), told: Vec::new() };
-        self.survey(run, poller);
-        let leftovers = self.told(run).cloned().unwrap_or_default();
-        if leftovers.is_empty() {
-            self.uneasy.remove(&run);
-        } else {
-            self.uneasy.insert(run);
-        }
-        Some(Ended { status, usage, leftovers })
-    }
-
-    /// What is left of this run, when that changed since it was told last.
-    pub(crate) fn leftovers_changed(&mut self, run: RunId, poller: &Poller) -> Option<Vec<u32>> {
-        let before = self.told(run)?.clone();
-        self.survey(run, poller);
-        self.told(run).filter(|now| **now != before).cloned()
-    }
-
     /// SIGCHLD: reaps adopted orphans. Returns what to look at again, as if its pidfd had fired.
     pub(crate) fn child_died(&mut self) -> Vec<Token> {
         self.census.refresh();
-        let token = |run: &RunId| match &self.runs.get(run)?.body {
-            Body::Unborn => None,
-            Body::Main { .. } => Some(Token::Main(*run)),
-            Body::Remains { .. } => Some(Token::Leftover(*run)),
-        };
-        self.uneasy.iter().filter_map(token).collect()
+        let mut again = Vec::new();
+        for run in &self.uneasy {
+            let Some(entry) = self.runs.get(run) else { continue };
+            again.extend(match &entry.body {
+                Body::Unborn => None,
+                Body::Main(_) => Some(Token::Main(*run)),
+                Body::Remains { .. } => Some(Token::Leftover(*run)),
+            });
+            again.extend(entry.former.as_ref().map(|_| Token::Former(*run)));
+        }
+        again
     }
 
     /// Lets go of a run. Whether it was ever born.
-    pub(crate) fn release(&mut self, run: RunId, poller: &Poller) -> bool {
+    pub(crate) fn release(&mut self, run: RunId, poller: &Poller, closer: &mut Closer) -> bool {
         let Some(entry) = self.runs.remove(&run) else { return false };
-        self.census.forget_run(run);
-        self.uneasy.remove(&run);
         match &entry.body {
             Body::Unborn => {}
-            Body::Main { pidfd, .. } => poller.remove(pidfd),
+            Body::Main(main) => {
+                poller.remove(&main.pidfd);
+                self.census.let_go(main.pid);
+            }
             Body::Remains { watched, .. } => watched.values().for_each(|fd| poller.remove(fd)),
         }
+        if let Some(former) = &entry.former {
+            poller.remove(&former.pidfd);
+            let _alive_after_all = survey::reap(former.pidfd.as_fd());
+        }
+        if let Some(socket) = entry.notify {
+            poller.remove(&socket);
+            socket.retire(closer);
+        }
+        self.census.forget_run(run);
+        self.uneasy.remove(&run);
         if let Some(leaf) = entry.leaf
             && leaf.remove().is_err()
             && poller.add(leaf.events(), Token::Cgroup(run)).is_ok()
@@ -214,10 +246,28 @@ impl Runs {
         }
     }
 
-    fn told(&self, run: RunId) -> Option<&Vec<u32>> {
-        match &self.runs.get(&run)?.body {
-            Body::Remains { told, .. } => Some(told),
-            Body::Unborn | Body::Main { .. } => None,
+    /// The socket of a run, for as long as it is read; [`Runs::give_socket`] takes it back.
+    pub(crate) fn take_socket(&mut self, run: RunId) -> Option<NotifySocket> {
+        self.runs.get_mut(&run)?.notify.take()
+    }
+
+    /// See [`Runs::take_socket`].
+    pub(crate) fn give_socket(&mut self, run: RunId, socket: NotifySocket) {
+        if let Some(entry) = self.runs.get_mut(&run) {
+            entry.notify = Some(socket);
         }
     }
+
+    /// When this run was about to be spawned.
+    pub(crate) fn since(&self, run: RunId) -> Option<Wall> {
+        self.runs.get(&run).map(|entry| entry.since)
+    }
+
+    /// How many processes were looked at so far, and how often their list was read: what a turn mostly costs.
+    pub(crate) fn looks(&self) -> u64 {
+        self.census.looks()
+    }
 }
+
+#[cfg(test)]
+mod tests;

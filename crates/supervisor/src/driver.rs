@@ -6,28 +6,37 @@
 //! 1. [`Poller::wait`] sleeps until something is ready or the machine's one deadline has come. Here and nowhere else
 //!    does the thread block, and right after it is the clock read: one time for the whole turn.
 //! 2. Everything that is ready becomes an [`Input`], and each input one [`Machine::step`], whose effects are carried
-//!    out at once. Nothing in here waits: a start goes to a spawner, a signal is a system call.
+//!    out at once. Nothing in here waits: a start goes to a spawner, a signal is a system call. The order is that of what
+//!    happened, as far as anybody can tell: what processes say, then their ends (before each, what it has still said),
+//!    then results of what was begun, then what somebody asks for.
 //! 3. The views that changed are published: once, however many inputs there were.
 //! 4. Only now are observers told and callers answered, so that who hears of something finds it on the board.
 //!
 //! Exits are level-triggered: a pidfd stays readable until its process is reaped, so no exit can be lost or overtake
-//! its own start ([`Runs::arm`] comes after `Spawned` was fed). Results of spawns and commands come through the inbox.
+//! its own start ([`Runs::arm`] comes after `Spawned` was fed). What other threads have done comes through the inbox.
 
+mod hear;
+mod main_process;
+mod pidfile;
+mod probing;
 mod turns;
 
-use std::collections::{BTreeSet, HashMap};
+use std::collections::{BTreeSet, HashMap, VecDeque};
 use std::sync::Arc;
 
 use model::{Command, Event, Mono, Refusal, Reply, RunId, Stamp, Wall};
 use nix::sys::signalfd::SignalFd;
 
 use crate::board::Board;
-use crate::containment::Runs;
+use crate::containment::{Runs, Trace};
 use crate::inbox::{Inbox, ReplyFn};
 use crate::machine::{Effect, Input, Machine, Ticket};
+use crate::notify::{self, Closer, Counts};
 use crate::poller::{Poller, Token};
-use crate::spawner::{Born, Outcome, Spawners};
+use crate::prober::Prober;
+use crate::spawner::{Born, Outcome, Spawned, Spawners};
 use crate::stdio::{Observer, RunInfo, StdioProvider};
+pub(crate) use pidfile::{Pidfiles, Reading};
 pub(crate) use turns::Turns;
 
 /// Callers who wait for an outcome at a time; the next one is refused with [`Refusal::Busy`]. Waiting costs some 100
@@ -40,6 +49,7 @@ pub(crate) struct Shared {
     pub(crate) inbox: Inbox,
     pub(crate) board: Board,
     pub(crate) turns: Turns,
+    pub(crate) notices: Counts,
 }
 
 /// The supervisor's thread, as a value.
@@ -50,7 +60,10 @@ pub(crate) struct Driver {
     pub(crate) children: SignalFd,
     pub(crate) spawners: Spawners,
     pub(crate) stdio: Arc<dyn StdioProvider>,
+    pub(crate) prober: Arc<dyn Prober>,
     pub(crate) observer: Box<dyn Observer>,
+    pub(crate) pidfiles: Pidfiles,
+    pub(crate) closer: Closer,
     pub(crate) shared: Arc<Shared>,
     pub(crate) turn: Turn,
 }
@@ -61,8 +74,15 @@ pub(crate) struct Turn {
     now: Stamp,
     replies: HashMap<Ticket, ReplyFn>,
     tickets: u64,
+    /// What waits to be fed; empty between turns. An effect that is answered at once puts its answer here, so that it
+    /// is fed after the effects beside it were carried out.
+    inputs: VecDeque<Input>,
+    /// Runs whose main process ended: looked at together, once a turn.
+    ended: BTreeSet<RunId>,
     /// Runs whose leftovers changed: looked at once a turn, however many of them died.
     survey: BTreeSet<RunId>,
+    /// Runs whose socket epoll had no memory for: tried again each turn.
+    unheard: BTreeSet<RunId>,
     outbox: Vec<News>,
     /// Kept for its allocation.
     effects: Vec<Effect>,
@@ -81,34 +101,45 @@ impl Driver {
         let mut ready = Vec::new();
         while !self.turn.shut_down {
             self.poller.wait(clock().mono, self.machine.next_deadline(), &mut ready);
-            self.turn.now = clock();
-            self.runs.new_turn();
-            for token in &ready {
-                self.collect(*token);
-            }
-            self.survey_leftovers();
-            if self.machine.next_deadline().is_some_and(|at| at <= self.turn.now.mono) {
-                self.feed(Input::Deadline);
-            }
-            self.publish();
-            self.shared.turns.record(clock().mono.since(self.turn.now.mono));
+            self.turn(&ready);
         }
         self.close();
     }
 
-    /// Turns what became ready into inputs.
+    /// Everything that is ready now.
+    fn turn(&mut self, ready: &[Token]) {
+        self.turn.now = clock();
+        self.runs.new_turn();
+        for run in std::mem::take(&mut self.turn.unheard) {
+            self.listen(run);
+        }
+        ready.iter().for_each(|token| self.collect(*token));
+        self.ends();
+        self.survey_leftovers();
+        if ready.contains(&Token::Inbox) {
+            self.mail();
+        }
+        if self.machine.next_deadline().is_some_and(|at| at <= self.turn.now.mono) {
+            self.feed(Input::Deadline);
+        }
+        self.publish();
+        self.shared.turns.record(clock().mono.since(self.turn.now.mono), self.runs.looks());
+    }
+
+    /// Hears what was said, and notes where something ended.
     fn collect(&mut self, token: Token) {
         match token {
-            Token::Inbox => {
-                let (commands, outcomes) = self.shared.inbox.take();
-                // What already happened comes first.
-                outcomes.into_iter().for_each(|outcome| self.spawn_ended(outcome));
-                commands.into_iter().for_each(|(command, reply)| self.command(command, reply));
+            Token::Inbox => {}
+            Token::Notify(run) => {
+                self.hear(run, notify::PER_TURN);
+                self.settle();
             }
             Token::Main(run) => {
-                if let Some(end) = self.runs.main_ended(run, &self.poller) {
-                    let (status, usage, leftovers) = (end.status, end.usage, end.leftovers);
-                    self.feed(Input::Exited { run, status, usage, leftovers });
+                self.turn.ended.insert(run);
+            }
+            Token::Former(run) => {
+                if self.runs.former_ended(run, &self.poller) {
+                    self.turn.survey.insert(run);
                 }
             }
             Token::Leftover(run) => {
@@ -122,20 +153,48 @@ impl Driver {
         }
     }
 
-    fn survey_leftovers(&mut self) {
-        for run in std::mem::take(&mut self.turn.survey) {
-            if let Some(pids) = self.runs.leftovers_changed(run, &self.poller) {
-                self.feed(Input::Leftovers { run, pids });
-            }
+    /// Main processes that ended. All of them before any step: what they left behind is looked up in one go.
+    fn ends(&mut self) {
+        let runs = std::mem::take(&mut self.turn.ended);
+        for run in &runs {
+            self.hear(*run, notify::LAST_WORDS);
+            self.settle();
         }
+        for end in self.runs.mains_ended(&runs, &self.poller) {
+            let (run, status, usage, leftovers) = (end.run, end.status, end.usage, end.leftovers);
+            self.feed(Input::Exited { run, status, usage, leftovers });
+        }
+    }
+
+    fn survey_leftovers(&mut self) {
+        let runs = std::mem::take(&mut self.turn.survey);
+        for (run, pids) in self.runs.leftovers_changed(runs, &self.poller) {
+            self.feed(Input::Leftovers { run, pids });
+        }
+    }
+
+    /// What other threads have done, and what is asked. What already happened comes first.
+    fn mail(&mut self) {
+        let mail = self.shared.inbox.take();
+        mail.outcomes.into_iter().for_each(|outcome| self.spawn_ended(outcome));
+        for (run, reading) in &mail.pidfiles {
+            self.pidfile_read(*run, reading);
+            self.settle();
+        }
+        mail.probed.into_iter().for_each(|(run, result)| self.feed(Input::Probed { run, result }));
+        mail.commands.into_iter().for_each(|(command, reply)| self.command(command, reply));
     }
 
     fn spawn_ended(&mut self, Outcome { run, result }: Outcome) {
         match result {
-            Ok(born) => self.spawned(run, born),
-            Err(failure) => {
+            Spawned::Born(born) => self.spawned(run, born),
+            Spawned::Failed(failure) => {
                 self.runs.unborn(run);
                 self.feed(Input::SpawnFailed { run, failure });
+            }
+            Spawned::Skipped(condition) => {
+                self.runs.unborn(run);
+                self.feed(Input::Skipped { run, condition });
             }
         }
     }
@@ -146,6 +205,13 @@ impl Driver {
         self.feed(Input::Spawned { run, pid });
         // After `Spawned`: the other way round, an exit in the same batch could come before the start.
         self.runs.arm(run, &self.poller);
+        self.listen(run);
+    }
+
+    fn listen(&mut self, run: RunId) {
+        if !self.runs.listen(run, &self.poller) {
+            self.turn.unheard.insert(run);
+        }
     }
 
     fn command(&mut self, command: Command, reply: ReplyFn) {
@@ -159,25 +225,35 @@ impl Driver {
         self.feed(Input::Command { ticket, command });
     }
 
-    /// One step of the machine and all that follows from it.
     fn feed(&mut self, input: Input) {
-        let mut effects = std::mem::take(&mut self.turn.effects);
-        self.machine.step(self.turn.now, input, &mut effects);
-        effects.drain(..).for_each(|effect| self.apply(effect));
-        self.turn.effects = effects;
+        self.turn.inputs.push_back(input);
+        self.settle();
+    }
+
+    /// One step of the machine for each input that waits, and all that follows from it.
+    fn settle(&mut self) {
+        while let Some(input) = self.turn.inputs.pop_front() {
+            let mut effects = std::mem::take(&mut self.turn.effects);
+            self.machine.step(self.turn.now, input, &mut effects);
+            effects.drain(..).for_each(|effect| self.apply(effect));
+            self.turn.effects = effects;
+        }
     }
 
     fn apply(&mut self, effect: Effect) {
         match effect {
             Effect::Spawn { run, number, invocation, spec, helper, first } => {
-                self.runs.expect(run, invocation);
+                let trace = helper.as_ref().map_or(Trace::Run(invocation), |helper| Trace::Helper(helper.id));
+                self.runs.expect(run, trace, self.turn.now.wall);
                 self.spawners.spawn(RunInfo { run, number, invocation, spec, helper, first });
             }
-            Effect::FindMain { .. } | Effect::Probe { .. } => {}
+            Effect::FindMain { run, pidfile } => self.find_main(run, pidfile),
+            Effect::Probe { run, probe, timeout } => self.probe(run, &probe, timeout),
             Effect::Signal { run, signal, target } => self.runs.signal(run, signal, target),
             Effect::Kill { run } => self.runs.kill(run),
             Effect::Release { run } => {
-                if self.runs.release(run, &self.poller) {
+                self.pidfiles.forget(run);
+                if self.runs.release(run, &self.poller, &mut self.closer) {
                     self.stdio.finished(run);
                 }
             }
@@ -224,3 +300,6 @@ fn clock() -> Stamp {
     let (mono, wall) = sys::clock::now();
     Stamp { mono: Mono(mono), wall: Wall(wall) }
 }
+
+#[cfg(test)]
+mod tests;

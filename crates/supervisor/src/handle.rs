@@ -14,9 +14,10 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 
 use crate::board::Board;
 use crate::containment::{Containment, Runs};
-use crate::driver::{Driver, Shared, Turn, Turns};
+use crate::driver::{Driver, Pidfiles, Shared, Turn, Turns};
 use crate::inbox::{Inbox, ReplyFn};
 use crate::machine::Machine;
+use crate::notify::{Closer, Counts, NoticeStats};
 use crate::poller::{Poller, Token};
 use crate::prober::Prober;
 use crate::spawner::{Pool, Spawners};
@@ -60,6 +61,8 @@ pub struct TurnStats {
     pub longest: Duration,
     /// All together, without the time asleep.
     pub total: Duration,
+    /// Looks at processes in /proc: most of the cost of ends where there are no cgroups.
+    pub looks: u64,
 }
 
 /// Speaks with the supervisor. Cheap to clone; the supervisor lives on when the last one is dropped.
@@ -89,6 +92,12 @@ impl Handle {
     pub fn turns(&self) -> TurnStats {
         self.shared.turns.read()
     }
+
+    /// What processes said of themselves, and what of it was ignored.
+    #[must_use]
+    pub fn notices(&self) -> NoticeStats {
+        self.shared.notices.read()
+    }
 }
 
 /// Starts the supervisor's thread and its spawners. It ends after [`Command::Shutdown`] was answered.
@@ -103,8 +112,7 @@ pub fn start(
     prober: Arc<dyn Prober>,
     observer: Box<dyn Observer>,
 ) -> Result<(Handle, JoinHandle<()>), StartError> {
-    let Config { spawners, containment, base_env, notify_dir: _ } = config;
-    drop(prober);
+    let Config { spawners, containment, base_env, notify_dir } = config;
     // With cgroups, too: whoever is told that a process is stopped should not find its zombies at init's.
     sys::tree::become_subreaper().map_err(failed("becoming a subreaper"))?;
     let delegated = match containment {
@@ -123,12 +131,18 @@ pub fn start(
     poller.add(&inbox, Token::Inbox).map_err(failed("watching the inbox"))?;
     poller.add(&children, Token::Children).map_err(failed("watching for dead children"))?;
 
-    let shared = Arc::new(Shared { inbox, board: Board::default(), turns: Turns::default() });
+    let shared = Arc::new(Shared {
+        inbox,
+        board: Board::default(),
+        turns: Turns::default(),
+        notices: Counts::default(),
+    });
     let pool = Pool {
         shared: Arc::clone(&shared),
         stdio: Arc::clone(&stdio),
         delegated,
         base_env,
+        notify_dir,
         own_account: OnceLock::new(),
     };
     let spawners = Spawners::start(spawners, pool).map_err(failed("the spawner threads"))?;
@@ -139,7 +153,10 @@ pub fn start(
         children,
         spawners,
         stdio,
+        prober,
         observer,
+        pidfiles: Pidfiles::new(Arc::clone(&shared)),
+        closer: Closer::default(),
         shared: Arc::clone(&shared),
         turn: Turn::default(),
     };

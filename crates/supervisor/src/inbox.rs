@@ -1,12 +1,13 @@
 //! What other threads hand to the supervisor, and the one eventfd that wakes it up for that.
 
-use std::collections::VecDeque;
+use std::collections::{BTreeMap, VecDeque};
 use std::os::fd::{AsFd, BorrowedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
-use model::{Command, Refusal, Reply};
+use model::{Command, Refusal, Reply, RunId};
 use nix::sys::eventfd::{EfdFlags, EventFd};
 
+use crate::driver::Reading;
 use crate::spawner::Outcome;
 
 /// Called once with the answer, on the supervisor's thread. Must not block.
@@ -16,18 +17,26 @@ pub type ReplyFn = Box<dyn FnOnce(Result<Reply, Refusal>) + Send>;
 /// microseconds, so a full queue means that somebody floods it, and the flooder is the one to wait.
 pub(crate) const COMMANDS: usize = 64;
 
-/// Commands and spawn results on their way to the supervisor.
+/// Commands and results on their way to the supervisor.
 #[derive(Debug)]
 pub(crate) struct Inbox {
     mail: Mutex<Mail>,
     wake: EventFd,
 }
 
+/// What came in since the last look.
 #[derive(Default)]
-struct Mail {
-    commands: VecDeque<(Command, ReplyFn)>,
-    /// At most one per process: the machine starts no second run before it knows of the first one's fate.
-    outcomes: Vec<Outcome>,
+pub(crate) struct Mail {
+    /// At most [`COMMANDS`].
+    pub(crate) commands: VecDeque<(Command, ReplyFn)>,
+    /// At most two per process, one of a run or a hook and one of a health check: the machine starts no second one of
+    /// either before it knows of the first one's fate.
+    pub(crate) outcomes: Vec<Outcome>,
+    /// What health checks found. At most one per process and restart: the machine asks again only after an answer, and
+    /// forgets about an answer that is outstanding only when it starts a new run.
+    pub(crate) probed: Vec<(RunId, Result<(), String>)>,
+    /// The newest content of each pidfile that is waited for: at most one per run.
+    pub(crate) pidfiles: BTreeMap<RunId, Reading>,
     closed: bool,
 }
 
@@ -36,8 +45,17 @@ impl std::fmt::Debug for Mail {
         f.debug_struct("Mail")
             .field("commands", &self.commands.len())
             .field("outcomes", &self.outcomes.len())
+            .field("probed", &self.probed.len())
+            .field("pidfiles", &self.pidfiles.len())
             .field("closed", &self.closed)
             .finish()
+    }
+}
+
+impl Mail {
+    fn is_empty(&self) -> bool {
+        let Self { commands, outcomes, probed, pidfiles, closed: _ } = self;
+        commands.is_empty() && outcomes.is_empty() && probed.is_empty() && pidfiles.is_empty()
     }
 }
 
@@ -49,31 +67,39 @@ impl Inbox {
 
     /// Queues a command, or refuses it.
     pub(crate) fn submit(&self, command: Command, reply: ReplyFn) -> Result<(), Refusal> {
-        let mut mail = self.lock();
+        let mail = self.lock();
         if mail.closed {
             return Err(Refusal::ShuttingDown);
         }
         if mail.commands.len() >= COMMANDS {
             return Err(Refusal::Busy);
         }
-        mail.commands.push_back((command, reply));
-        self.wake(mail);
+        self.put(mail, |mail| mail.commands.push_back((command, reply)));
         Ok(())
     }
 
     /// Queues what became of a spawn.
     pub(crate) fn report(&self, outcome: Outcome) {
-        let mut mail = self.lock();
-        mail.outcomes.push(outcome);
-        self.wake(mail);
+        self.put(self.lock(), |mail| mail.outcomes.push(outcome));
+    }
+
+    /// Queues what a health check found.
+    pub(crate) fn probed(&self, run: RunId, result: Result<(), String>) {
+        self.put(self.lock(), |mail| mail.probed.push((run, result)));
+    }
+
+    /// Queues what stands in the pidfile of a run, in place of what stood there before.
+    pub(crate) fn pidfile(&self, run: RunId, reading: Reading) {
+        self.put(self.lock(), |mail| drop(mail.pidfiles.insert(run, reading)));
     }
 
     /// Takes everything. The eventfd is reset first: what arrives in between wakes the next turn once too often, while
     /// the other order could leave something behind with nobody to wake up for it.
-    pub(crate) fn take(&self) -> (VecDeque<(Command, ReplyFn)>, Vec<Outcome>) {
+    pub(crate) fn take(&self) -> Mail {
         let _nothing_to_reset = self.wake.read();
         let mut mail = self.lock();
-        (std::mem::take(&mut mail.commands), std::mem::take(&mut mail.outcomes))
+        let closed = mail.closed;
+        std::mem::replace(&mut *mail, Mail { closed, ..Mail::default() })
     }
 
     /// Refuses everything from now on and hands out the callers who came too late.
@@ -83,9 +109,13 @@ impl Inbox {
         std::mem::take(&mut mail.commands)
     }
 
-    /// Only the first entry needs a wake-up: whoever takes it takes all.
-    fn wake(&self, mail: MutexGuard<'_, Mail>) {
-        let first = mail.commands.len() + mail.outcomes.len() == 1;
+    /// Only the first entry needs a wake-up: whoever takes it takes all. After the end nobody takes anything.
+    fn put(&self, mut mail: MutexGuard<'_, Mail>, entry: impl FnOnce(&mut Mail)) {
+        if mail.closed {
+            return;
+        }
+        let first = mail.is_empty();
+        entry(&mut mail);
         drop(mail);
         if first {
             // It fails only when the counter is near 2^64, and then the reader is awake anyway.
@@ -115,7 +145,7 @@ mod tests {
             inbox.submit(Command::Shutdown, Box::new(|_| ())).unwrap();
         }
         assert_eq!(inbox.submit(Command::Shutdown, Box::new(|_| ())), Err(Refusal::Busy));
-        assert_eq!(inbox.take().0.len(), COMMANDS);
+        assert_eq!(inbox.take().commands.len(), COMMANDS);
         assert_eq!(inbox.submit(Command::Shutdown, Box::new(|_| ())), Ok(()));
     }
 
@@ -134,5 +164,23 @@ mod tests {
             inbox.submit(Command::Shutdown, Box::new(|_| ())).unwrap();
         }
         assert_eq!(inbox.wake.read(), Ok(1));
+    }
+
+    #[test]
+    fn results_of_every_kind_wake_up_and_the_newest_reading_counts() {
+        let inbox = Inbox::new().unwrap();
+        let reading = |pid| Reading::Pid { pid, fresh: true };
+        inbox.pidfile(RunId(1), reading(10));
+        inbox.pidfile(RunId(1), reading(11));
+        inbox.probed(RunId(2), Ok(()));
+        assert_eq!(inbox.wake.read(), Ok(1));
+        let mail = inbox.take();
+        assert_eq!(mail.pidfiles.into_iter().collect::<Vec<_>>(), [(RunId(1), reading(11))]);
+        assert_eq!(mail.probed, [(RunId(2), Ok(()))]);
+        inbox.probed(RunId(2), Err("no answer".into()));
+        assert_eq!(inbox.wake.read(), Ok(1), "what comes after the others were taken wakes up again");
+        inbox.close();
+        inbox.probed(RunId(3), Ok(()));
+        assert_eq!(inbox.take().probed.len(), 1, "kept what nobody takes any more");
     }
 }

@@ -13,12 +13,18 @@
 
 mod apply;
 mod commands;
+mod finish;
+mod graph;
+mod health;
+mod helper;
 mod io;
-mod lifecycle;
-mod order;
+mod needs;
+mod notice;
 mod process;
 mod restart;
 mod rng;
+mod start;
+mod stop;
 mod timers;
 mod view;
 
@@ -32,8 +38,8 @@ use model::{
 
 pub use io::{Effect, Helper, Input, Notice, Role, Target, Ticket};
 
-use order::Order;
-use process::{Goal, Key, Level, Phase, Process, Rest, Want};
+use graph::Graph;
+use process::{Goal, Key, Level, Phase, Process, Rest, Stage, Want};
 use rng::Rng;
 use timers::Timers;
 
@@ -47,10 +53,14 @@ pub struct Machine {
     processes: BTreeMap<Key, Process>,
     names: HashMap<ProcessName, Key>,
     runs: HashMap<RunId, Key>,
-    order: Order,
+    graph: Graph,
     timers: Timers,
     /// Processes to settle in this step.
     dirty: VecDeque<Key>,
+    /// Callers who are told how a process is once this step is over.
+    asked: Vec<(Ticket, Key, ProcessName)>,
+    /// Processes that this step changed, some of them more than once.
+    touched: Vec<Key>,
     /// Processes whose view has to be published.
     changed: BTreeSet<Key>,
     /// Names that left the table since the last publication.
@@ -84,9 +94,11 @@ impl Machine {
             processes: BTreeMap::new(),
             names: HashMap::new(),
             runs: HashMap::new(),
-            order: Order::default(),
+            graph: Graph::default(),
             timers: Timers::default(),
             dirty: VecDeque::new(),
+            asked: Vec::new(),
+            touched: Vec::new(),
             changed: BTreeSet::new(),
             removed: Vec::new(),
             shutdown: None,
@@ -109,11 +121,11 @@ impl Machine {
             Input::Exited { run, status, usage, leftovers } => {
                 self.on_exited(t, run, status, usage, leftovers);
             }
-            Input::Skipped { .. }
-            | Input::Notified { .. }
-            | Input::MainFound { .. }
-            | Input::MainNotFound { .. }
-            | Input::Probed { .. } => {}
+            Input::Skipped { run, condition } => self.on_skipped(t, run, condition),
+            Input::Notified { run, notice } => self.on_notified(t, run, notice),
+            Input::MainFound { run, pid } => self.on_main_found(t, run, pid),
+            Input::MainNotFound { run, problem } => self.on_main_not_found(t, run, problem),
+            Input::Probed { run, result } => self.on_probed(t, run, result),
             Input::Leftovers { run, pids } => self.on_leftovers(t, run, pids),
             Input::Deadline => {
                 for key in self.timers.due(now.mono) {
@@ -122,8 +134,47 @@ impl Machine {
             }
         }
         self.settle(t);
-        self.note_shown_states(now);
+        for (ticket, key, name) in std::mem::take(&mut self.asked) {
+            let view = self.fresh_view(now, key);
+            // It may have been removed in this very step.
+            t.reply(ticket, view.map(Reply::Done).ok_or(Refusal::NotFound(name)));
+        }
+        self.close_step(now);
         self.answer_shutdown(t);
+    }
+
+    /// Timers and visible states of everything that this step changed.
+    fn close_step(&mut self, now: Stamp) {
+        for key in std::mem::take(&mut self.touched) {
+            self.note_shown_state(now, key);
+            if let Some(process) = self.processes.get_mut(&key) {
+                let deadline = process.deadline();
+                self.timers.replace(key, process.timer, deadline);
+                process.timer = deadline;
+                self.changed.insert(key);
+            }
+        }
+    }
+
+    /// The earliest of a process's moments has come: whichever it was.
+    fn on_deadline(&mut self, t: &mut Turn<'_>, key: Key) {
+        self.time_out_helpers(t, key);
+        let now = t.now.mono;
+        let due = |at: Option<Mono>| at.is_some_and(|at| at <= now);
+        match self.get(key).map(|p| &p.phase) {
+            Some(Phase::Backoff { until, .. }) if *until <= now => self.backoff_over(key),
+            Some(Phase::Stopping { .. }) => self.stop_deadline(t, key),
+            Some(Phase::Up(live)) => {
+                let health = due(live.health.as_ref().and_then(health::Health::due));
+                match live.stage {
+                    Stage::Activating { until } if due(until) => self.start_timed_out(t, key),
+                    _ if due(live.watchdog.map(|w| w.until)) => self.watchdog_expired(t, key),
+                    _ if health => self.check_health(t, key),
+                    _ => {}
+                }
+            }
+            _ => {}
+        }
     }
 
     /// The earliest moment at which `Input::Deadline` must be delivered; `None` = sleep until something happens.
@@ -170,32 +221,37 @@ impl Machine {
         self.processes.get(&key)
     }
 
-    /// Marks for settling and for publication.
+    /// Marks for settling, for its timer and for publication.
     fn touch(&mut self, key: Key) {
         self.dirty.push_back(key);
-        self.changed.insert(key);
+        self.touched.push(key);
     }
 
-    /// The only way to change a phase: keeps the timers and the run index in step and wakes the neighbors.
+    /// What others may do depends on it, too.
+    fn touch_with_neighbors(&mut self, key: Key) {
+        self.touch(key);
+        let neighbors: Vec<Key> = [self.graph.before(key), self.graph.after(key)].concat();
+        for neighbor in neighbors.into_iter().chain(self.graph.conflicts(key).collect::<Vec<_>>()) {
+            self.touch(neighbor);
+        }
+    }
+
+    /// The only way to change a phase: keeps the run index in step and wakes the neighbors.
     fn set_phase(&mut self, key: Key, phase: Phase) {
         let Some(process) = self.processes.get_mut(&key) else { return };
-        self.timers.replace(key, process.phase.deadline(), phase.deadline());
         let (old, new) = (process.phase.run().map(|r| r.id), phase.run().map(|r| r.id));
         process.phase = phase;
         if old != new {
             old.map(|run| self.runs.remove(&run));
             new.map(|run| self.runs.insert(run, key));
         }
-        self.touch(key);
-        let neighbors: Vec<Key> = [self.order.before(key), self.order.after(key)].concat();
-        for neighbor in neighbors {
-            self.touch(neighbor);
-        }
+        self.touch_with_neighbors(key);
     }
 
     /// Changes what is wanted. A caller who waited for the opposite is told who took over.
     fn set_goal(&mut self, t: &mut Turn<'_>, key: Key, goal: Goal, cause: Reason, by: &'static str) {
         let Some(process) = self.processes.get_mut(&key) else { return };
+        let goes_down = process.goal == Goal::Up && goal != Goal::Up;
         process.goal = goal;
         process.cause = cause;
         let name = process.spec.name.clone();
@@ -203,6 +259,7 @@ impl Machine {
             Want::Up => goal == Goal::Up,
             Want::Down => goal != Goal::Up,
             Want::Gone => goal == Goal::Gone,
+            Want::Reloaded => goal == Goal::Up,
         };
         let (stay, leave): (Vec<_>, Vec<_>) =
             std::mem::take(&mut process.waiters).into_iter().partition(|(_, want)| keeps(*want));
@@ -214,11 +271,11 @@ impl Machine {
         for (ticket, _) in leave {
             t.reply(ticket, Err(refusal.clone()));
         }
-        self.touch(key);
-        let neighbors: Vec<Key> = self.order.before(key).to_vec();
-        for neighbor in neighbors {
-            self.touch(neighbor);
+        // When everything goes down, each has its own goal.
+        if goes_down && self.shutdown.is_none() {
+            self.pull_down(key, false);
         }
+        self.touch_with_neighbors(key);
     }
 
     fn emit(&mut self, t: &mut Turn<'_>, key: Key, kind: EventKind) {
@@ -228,7 +285,7 @@ impl Machine {
             seq: self.seq,
             at: t.now,
             process: ProcessRef { name: process.spec.name.clone(), id: process.spec.id },
-            run: process.phase.run().map(|r| (r.number, r.invocation)),
+            run: process.phase.context().map(|r| (r.number, r.invocation)),
             pid: process.phase.pid(),
             kind,
         }));
@@ -240,77 +297,80 @@ impl Machine {
             let Some(process) = self.processes.get(&key) else { continue };
             match (process.goal, &process.phase) {
                 (Goal::Up, Phase::Down(Rest::Invalid(_))) => {}
-                (Goal::Up, Phase::Down(_)) => {
-                    if self.start_blockers(key).is_empty() {
-                        self.start(t, key);
-                    }
+                (Goal::Up, Phase::Down(_)) => match self.start_blockers(key) {
+                    blockers if blockers.is_empty() => self.start(t, key),
+                    blockers => self.hold(t, key, &blockers),
+                },
+                (Goal::Up, Phase::Preparing { .. } | Phase::Up(_) | Phase::Remaining { .. }) => {
+                    self.settle_up(t, key);
                 }
-                (Goal::Down | Goal::Gone, Phase::Up { .. }) => {
-                    if self.stop_blockers(key).is_empty() {
-                        self.begin_stop(t, key);
-                    }
+                (
+                    Goal::Down | Goal::Gone,
+                    Phase::Preparing { .. } | Phase::Up(_) | Phase::Remaining { .. },
+                ) => {
+                    self.take_down(t, key);
                 }
                 (Goal::Down, Phase::Backoff { .. }) => self.set_phase(key, Phase::Down(Rest::Stopped)),
                 (Goal::Gone, Phase::Down(_) | Phase::Backoff { .. }) => self.remove(t, key),
-                (Goal::Up | Goal::Down, Phase::Up { .. } | Phase::Down(_)) => self.answer_waiters(t, key),
-                (_, Phase::Starting { .. } | Phase::Stopping { .. }) | (Goal::Up, Phase::Backoff { .. }) => {}
+                (Goal::Down, Phase::Down(_)) => self.answer(t, key, Want::Down),
+                (_, Phase::Starting { .. } | Phase::Stopping { .. } | Phase::Finishing { .. })
+                | (Goal::Up, Phase::Backoff { .. }) => {}
             }
         }
     }
 
-    /// Predecessors that are wanted up and not settled yet. One in backoff is settled: it had its chance.
-    fn start_blockers(&self, key: Key) -> Vec<Key> {
-        let on_its_way = |p: &Process| {
-            p.goal == Goal::Up
-                && match &p.phase {
-                    Phase::Down(rest) => !matches!(rest, Rest::Invalid(_)),
-                    Phase::Starting { .. } | Phase::Stopping { .. } => true,
-                    Phase::Up { .. } | Phase::Backoff { .. } => false,
-                }
-        };
-        self.order.before(key).iter().copied().filter(|k| self.get(*k).is_some_and(on_its_way)).collect()
+    /// One that is wanted up and is on its way or there: it stays, unless its run is to be replaced or somebody that it
+    /// is bound to is gone.
+    fn settle_up(&mut self, t: &mut Turn<'_>, key: Key) {
+        if let Some(name) = self.must_yield_to(key)
+            && let Some(process) = self.processes.get_mut(&key)
+            && process.renew.is_none()
+        {
+            process.renew = Some(Reason::StoppedWith(name));
+            self.pull_down(key, false);
+            self.touch_with_neighbors(key);
+        }
+        let Some(process) = self.get(key) else { return };
+        if process.renew.is_some() {
+            self.take_down(t, key);
+        } else if process.phase.is_up() {
+            self.answer(t, key, Want::Up);
+        }
     }
 
-    /// Successors that are to go down and are still alive. One that survives SIGKILL holds up nobody.
-    fn stop_blockers(&self, key: Key) -> Vec<Key> {
-        let alive = |p: &Process| {
-            p.goal != Goal::Up
-                && match &p.phase {
-                    Phase::Starting { .. } | Phase::Up { .. } => true,
-                    Phase::Stopping { level, .. } => *level != Level::Surviving,
-                    Phase::Down(_) | Phase::Backoff { .. } => false,
-                }
-        };
-        self.order.after(key).iter().copied().filter(|k| self.get(*k).is_some_and(alive)).collect()
+    /// Stops what is up or on its way, once nobody holds it back.
+    fn take_down(&mut self, t: &mut Turn<'_>, key: Key) {
+        if !self.stop_blockers(key).is_empty() {
+            return;
+        }
+        match self.get(key).map(|p| &p.phase) {
+            Some(Phase::Preparing { .. }) => self.abort_preparation(t, key),
+            Some(Phase::Up(_)) => self.begin_stop(t, key),
+            Some(Phase::Remaining { .. }) => self.finish_remaining(t, key),
+            _ => {}
+        }
     }
 
-    /// Answers callers whose outcome is reached.
-    fn answer_waiters(&mut self, t: &mut Turn<'_>, key: Key) {
+    /// Tells everybody who waits for this that it won't be.
+    fn refuse(&mut self, t: &mut Turn<'_>, key: Key, want: Want, refusal: impl Fn(&ProcessName) -> Refusal) {
         let Some(process) = self.processes.get_mut(&key) else { return };
-        let reached = match process.phase {
-            Phase::Up { .. } => Want::Up,
-            Phase::Down(_) => Want::Down,
-            Phase::Starting { .. } | Phase::Stopping { .. } | Phase::Backoff { .. } => return,
-        };
-        let (done, rest): (Vec<_>, Vec<_>) =
-            std::mem::take(&mut process.waiters).into_iter().partition(|(_, want)| *want == reached);
+        let (refused, rest): (Vec<_>, Vec<_>) =
+            std::mem::take(&mut process.waiters).into_iter().partition(|(_, w)| *w == want);
         process.waiters = rest;
-        for (ticket, _) in done {
-            if let Some(view) = self.fresh_view(t.now, key) {
-                t.reply(ticket, Ok(Reply::Done(view)));
-            }
+        let name = process.spec.name.clone();
+        for (ticket, _) in refused {
+            t.reply(ticket, Err(refusal(&name)));
         }
     }
 
     fn answer_shutdown(&mut self, t: &mut Turn<'_>) {
+        let Some(tickets) = &mut self.shutdown else { return };
         let quiet = self.processes.values().all(|p| match &p.phase {
             Phase::Down(_) => true,
             Phase::Stopping { level, .. } => *level == Level::Surviving,
-            Phase::Starting { .. } | Phase::Up { .. } | Phase::Backoff { .. } => false,
+            _ => false,
         });
-        if let Some(tickets) = &mut self.shutdown
-            && quiet
-        {
+        if quiet {
             for ticket in std::mem::take(tickets) {
                 t.reply(ticket, Ok(Reply::ShutDown));
             }

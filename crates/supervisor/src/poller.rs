@@ -19,6 +19,10 @@ pub(crate) enum Token {
     Leftover(RunId),
     /// The cgroup of this run, already released, became empty or not.
     Cgroup(RunId),
+    /// Somebody said something on the notification socket of this run.
+    Notify(RunId),
+    /// What was the main process of this run until another one took its place died.
+    Former(RunId),
 }
 
 /// Ready descriptors taken by one wait. More of them are ready again in the next turn: epoll is level-triggered.
@@ -41,7 +45,12 @@ impl Poller {
     pub(crate) fn add(&self, fd: impl AsFd, token: Token) -> nix::Result<()> {
         let flags = match token {
             Token::Cgroup(_) => EpollFlags::EPOLLPRI,
-            Token::Inbox | Token::Children | Token::Main(_) | Token::Leftover(_) => EpollFlags::EPOLLIN,
+            Token::Inbox
+            | Token::Children
+            | Token::Main(_)
+            | Token::Leftover(_)
+            | Token::Notify(_)
+            | Token::Former(_) => EpollFlags::EPOLLIN,
         };
         self.epoll.add(fd, EpollEvent::new(flags, token.encode()))
     }
@@ -81,6 +90,8 @@ impl Token {
             Self::Main(run) => run.0 << 3 | 2,
             Self::Leftover(run) => run.0 << 3 | 3,
             Self::Cgroup(run) => run.0 << 3 | 4,
+            Self::Notify(run) => run.0 << 3 | 5,
+            Self::Former(run) => run.0 << 3 | 6,
         }
     }
 
@@ -92,6 +103,8 @@ impl Token {
             2 => Some(Self::Main(run)),
             3 => Some(Self::Leftover(run)),
             4 => Some(Self::Cgroup(run)),
+            5 => Some(Self::Notify(run)),
+            6 => Some(Self::Former(run)),
             _ => None,
         }
     }
@@ -104,9 +117,8 @@ mod tests {
     #[test]
     fn tokens_survive_the_kernel() {
         let run = RunId(u64::MAX >> 3);
-        for token in
-            [Token::Inbox, Token::Children, Token::Main(run), Token::Leftover(run), Token::Cgroup(run)]
-        {
+        let of_the_run = [Token::Main, Token::Leftover, Token::Cgroup, Token::Notify, Token::Former];
+        for token in [Token::Inbox, Token::Children].into_iter().chain(of_the_run.map(|token| token(run))) {
             assert_eq!(Token::decode(token.encode()), Some(token));
         }
         assert_eq!(Token::decode(7), None);

@@ -12,6 +12,7 @@
 
 mod detect;
 mod leaf;
+mod member;
 
 use std::fs;
 use std::io;

@@ -111,7 +111,7 @@ pub fn lookup(
     let (own_uid, own_gid) = (geteuid(), getegid());
     let (uid, entry) = match user {
         Some(user) => find_user(user)?,
-        None => (own_uid, ask(&own_uid.to_string(), User::from_uid(own_uid))?),
+        None => (own_uid, ask(&own_uid.to_string(), User::from_uid(own_uid).or_else(absent))?),
     };
     let gid = match (group, &entry) {
         (Some(group), _) => find_group(group)?,
@@ -141,15 +141,15 @@ pub fn lookup(
 
 /// A name first, then a number: a user may be called `1000`.
 fn find_user(text: &str) -> Result<(Uid, Option<User>), CredentialsError> {
-    if let Some(user) = ask(text, User::from_name(text))? {
+    if let Some(user) = ask(text, User::from_name(text).or_else(absent))? {
         return Ok((user.uid, Some(user)));
     }
     let uid = number(text).map(Uid::from_raw).ok_or_else(|| unknown_user(text.into()))?;
-    Ok((uid, ask(text, User::from_uid(uid))?))
+    Ok((uid, ask(text, User::from_uid(uid).or_else(absent))?))
 }
 
 fn find_group(text: &str) -> Result<Gid, CredentialsError> {
-    if let Some(group) = ask(text, Group::from_name(text))? {
+    if let Some(group) = ask(text, Group::from_name(text).or_else(absent))? {
         return Ok(group.gid);
     }
     let kind = CredentialsErrorKind::UnknownGroup;
@@ -163,6 +163,12 @@ fn number(text: &str) -> Option<u32> {
 fn ask<T>(subject: &str, answer: nix::Result<T>) -> Result<T, CredentialsError> {
     answer
         .map_err(|errno| CredentialsError { subject: subject.into(), kind: CredentialsErrorKind::Io(errno) })
+}
+
+/// Without a user database nobody is in it: getpwnam(3) and getgrnam(3) may say so with an error.
+fn absent<T>(errno: nix::errno::Errno) -> nix::Result<Option<T>> {
+    use nix::errno::Errno;
+    if matches!(errno, Errno::ENOENT | Errno::ESRCH) { Ok(None) } else { Err(errno) }
 }
 
 fn unknown_user(subject: String) -> CredentialsError {

@@ -19,6 +19,7 @@
 //! | `pidfd::signal_as` | starts `send_signal` | CAP_SETUID without CAP_KILL | as for `Spawner::spawn`; leaves the shared descriptors alone | `signal_as::tests` |
 //! | `memory::keep_small` | mallopt | the allocator has no safe settings | two numbers, before the first thread | none: it changes no behavior |
 //! | `cgroup::detect` | getxattr | neither std nor nix has it | strings end with NUL; the buffer's length is given | `cgroup::detect::tests` |
+//! | `datagram::receive` | recvmsg, descriptors' numbers | libraries misread a pid of 0 or lose descriptors | the kernel's layout; each buffer with its length; the numbers are fresh | `datagram::tests` |
 //! | `random_u64` | getrandom | neither std nor nix has it | the buffer's length is given | `random::tests` |
 
 #![expect(
@@ -30,13 +31,16 @@ mod arch;
 pub mod cgroup;
 pub mod clock;
 pub mod credentials;
+pub mod datagram;
 pub mod journal;
 pub mod limits;
 pub mod memory;
 pub mod pidfd;
 pub mod pipe;
+pub mod pty;
 mod random;
 pub mod spawn;
 pub mod tree;
+pub mod watch;
 
 pub use random::random_u64;

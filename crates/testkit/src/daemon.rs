@@ -12,7 +12,8 @@ use tempfile::TempDir;
 
 use crate::{Finished, Workload, binary, eventually, eventually_within, run};
 
-/// Name of the variable that marks the daemon; its value is different for each one.
+/// Name of the variable that marks the daemon; its value is different for each one. A definition with
+/// `inherit_env: [PM_TEST_MARKER]` has its processes found at the end of the test however they fork away.
 const MARKER: &str = "PM_TEST_MARKER";
 
 /// Time that a daemon gets to stop everything after SIGTERM before it is killed and the test fails.
@@ -131,12 +132,17 @@ impl TempDaemon {
     /// When pm-cli is not built.
     #[track_caller]
     pub fn pm(&self, args: &[&str]) -> Finished {
+        run(self.pm_command().args(args)).expect("pm-cli can be executed")
+    }
+
+    #[track_caller]
+    pub(crate) fn pm_command(&self) -> Command {
         let program = binary("pm-cli").unwrap_or_else(|e| panic!("{e}"));
         let mut command = Command::new(program);
-        command.args(args).current_dir(self.dir.path()).env_clear();
+        command.current_dir(self.dir.path()).env_clear();
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", self.dir.path());
         command.env("PM_SOCKET", self.socket());
-        run(&mut command).expect("pm-cli can be executed")
+        command
     }
 
     /// Its own process id.
@@ -215,9 +221,11 @@ impl TempDaemon {
             self.kill();
             panic!("the daemon did not stop within {STOP_LIMIT:?}; its log:\n{}", self.log());
         };
+        // Once more: what was forked during the last look.
+        self.workload.look();
         let left = self.workload.to_string();
         if !left.is_empty() {
-            self.workload.kill();
+            self.workload.kill_all();
             panic!("the daemon ended ({status}) and left behind:\n{left}its log:\n{}", self.log());
         }
         status
@@ -237,7 +245,7 @@ impl TempDaemon {
         // It may have ended already; then wait() below knows.
         drop(self.child.kill());
         let status = self.child.wait().unwrap_or_else(|_| ExitStatus::from_raw(0));
-        self.workload.kill();
+        self.workload.kill_all();
         status
     }
 }

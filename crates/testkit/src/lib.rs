@@ -5,6 +5,7 @@
 mod binary;
 mod daemon;
 mod eventually;
+mod operate;
 mod output;
 mod workload;
 

@@ -4,8 +4,16 @@
 use std::collections::BTreeMap;
 use std::fmt;
 use std::fs;
+use std::io::ErrorKind;
 
 use nix::sys::signal::{Signal, kill};
+
+use crate::{eventually_within, patience};
+
+/// Listings that one look is made of, at most.
+const LISTINGS: u32 = 4;
+/// Looks in a row that find nobody, until nobody is believed to be there.
+const QUIET_LOOKS: u32 = 5;
 
 /// A process that can't be confused with a later one of the same number.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -38,26 +46,58 @@ impl Workload {
         Self { root, marker: marker.into(), seen: BTreeMap::new() }
     }
 
-    /// Remembers what is there now. Call it while the root lives: afterwards ancestry is lost.
+    /// Remembers what is there now: descendants of the root and of those seen before, and marked ones. Call it while
+    /// they live: afterwards ancestry is lost.
     pub fn look(&mut self) {
-        let all = processes();
-        let mut family = vec![self.root];
-        let mut next = 0;
-        while let Some(&parent) = family.get(next) {
-            family.extend(all.iter().filter(|s| s.parent == parent).map(|s| s.pid.pid));
-            next += 1;
-        }
-        for stat in all {
-            let pid = stat.pid.pid;
-            if pid != self.root && (family.contains(&pid) || self.is_marked(pid)) {
-                self.seen.insert(stat.pid, stat.command);
+        // A listing in which somebody vanished before it was looked at may lack its successor as well.
+        for _ in 0..LISTINGS {
+            if self.look_once(false) {
+                break;
             }
         }
     }
 
-    fn is_marked(&self, pid: u32) -> bool {
-        let environment = fs::read(format!("/proc/{pid}/environ")).unwrap_or_default();
-        environment.split(|b| *b == 0).any(|entry| entry == self.marker.as_bytes())
+    /// Kills marked ones as they are found, if asked to: at the end of the look they may have made way for others.
+    /// `false` = somebody vanished meanwhile.
+    fn look_once(&mut self, kill: bool) -> bool {
+        let mut complete = true;
+        let mut all = Vec::new();
+        let mut family = vec![self.root];
+        family.extend(self.alive().iter().map(|p| p.pid));
+        for pid in newest_first() {
+            match (stat(pid), self.is_marked(pid)) {
+                (Some(stat), Some(marked)) => {
+                    if marked && kill {
+                        stat.pid.signal(Signal::SIGKILL);
+                    }
+                    if marked && !family.contains(&pid) {
+                        family.push(pid);
+                    }
+                    all.push(stat);
+                }
+                _ => complete = false,
+            }
+        }
+        let mut next = 0;
+        while let Some(&parent) = family.get(next) {
+            let children = all.iter().filter(|s| s.parent == parent).map(|s| s.pid.pid);
+            let new: Vec<u32> = children.filter(|pid| !family.contains(pid)).collect();
+            family.extend(new);
+            next += 1;
+        }
+        let ours = all.into_iter().filter(|s| s.pid.pid != self.root && family.contains(&s.pid.pid));
+        self.seen.extend(ours.map(|s| (s.pid, s.command)));
+        complete
+    }
+
+    /// `None` = it is gone.
+    fn is_marked(&self, pid: u32) -> Option<bool> {
+        match fs::read(format!("/proc/{pid}/environ")) {
+            Ok(environment) => Some(environment.split(|b| *b == 0).any(|e| e == self.marker.as_bytes())),
+            // Another user's is none that a test has started.
+            Err(e) if e.kind() == ErrorKind::PermissionDenied => Some(false),
+            Err(_) => None,
+        }
     }
 
     /// Those seen so far that are still alive; a zombie is not.
@@ -71,6 +111,22 @@ impl Workload {
         for pid in self.alive() {
             pid.signal(Signal::SIGKILL);
         }
+    }
+}
+
+impl Workload {
+    /// SIGKILL again and again until several looks in a row find nobody. A look is no snapshot: whoever forks all the
+    /// time may slip through one. Gives up after [`patience`]; what is left then is shown by `Display`.
+    pub fn kill_all(&mut self) {
+        let mut quiet = 0;
+        let _gave_up = eventually_within(patience(), || {
+            let known = self.seen.len();
+            self.look_once(true);
+            let nobody = self.alive().is_empty() && self.seen.len() == known;
+            quiet = if nobody { quiet + 1 } else { 0 };
+            self.kill();
+            (quiet == QUIET_LOOKS).then_some(())
+        });
     }
 }
 
@@ -104,9 +160,12 @@ impl Pid {
     }
 }
 
-fn processes() -> Vec<Stat> {
+/// All pids. Those that come and go fastest are the newest, and are looked at before they are gone.
+fn newest_first() -> Vec<u32> {
     let entries = fs::read_dir("/proc").into_iter().flatten().flatten();
-    entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).filter_map(stat).collect()
+    let mut pids: Vec<u32> = entries.filter_map(|e| e.file_name().to_str()?.parse().ok()).collect();
+    pids.sort_unstable_by(|a, b| b.cmp(a));
+    pids
 }
 
 fn stat(pid: u32) -> Option<Stat> {

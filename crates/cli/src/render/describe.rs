@@ -4,11 +4,15 @@ use std::fmt::Write as _;
 use std::time::Duration;
 
 use model::Wall;
-use rpc::v1::{self, NextActionKind, OnStartLimit};
+use rpc::v1::{self, NextActionKind, OnStartLimit, ProcessType};
 
-use super::json::{matcher_text, output_text, policy_word};
-use super::{Paint, ending, state_word, uptime};
-use crate::units::{bytes, duration, moment, setting, span, wall};
+use super::definition::{
+    condition_text, dependencies_text, environment_file_text, health_check_text, hooks_text, limit_text,
+    matcher_text, output_text, policy_word,
+};
+use super::paint::one_line;
+use super::{Paint, ending, health_word, state_word, uptime};
+use crate::units::{bytes, duration, moment, setting, shortly, span, wall};
 
 /// Width of the labels.
 const LABEL: usize = 15;
@@ -38,6 +42,8 @@ pub(crate) fn process(p: &v1::Process, now: Wall, own: bool, paint: Paint) -> St
     sheet.line("reason", &p.reason);
     sheet.line("hint", p.hint.as_deref().unwrap_or_default());
     sheet.line("next", p.next_action.as_ref().map(|next| next_action(next, now)).unwrap_or_default());
+    sheet.line("health", p.health.as_ref().map(|h| health(h, now, paint)).unwrap_or_default());
+    sheet.line("status", &p.status_text);
     if let Some(problem) = &p.problem {
         sheet.line("problem", paint.red(&format!("not in force: {problem}")));
     }
@@ -47,9 +53,12 @@ pub(crate) fn process(p: &v1::Process, now: Wall, own: bool, paint: Paint) -> St
         sheet.line("run", format!("{}, {pid}{up}, invocation {}", run.number, run.invocation_id));
     }
     sheet.line("last exit", p.last_exit.as_ref().map(|last| last_exit(last, now)).unwrap_or_default());
+    let before: Vec<String> = p.exits.iter().skip(1).map(|exit| exit_line(exit, now)).collect();
+    sheet.line("before that", before.join("\n"));
     if let Some(counters) = &p.counters {
         sheet.line("restarts", format!("{} automatic, {} starts in all", counters.restarts, counters.starts));
     }
+    sheet.line("groups", p.groups.join(", "));
     sheet.line("command", &p.command_line);
     if let Some(definition) = &p.definition {
         self::definition(&mut sheet, definition);
@@ -75,7 +84,24 @@ fn next_action(next: &v1::NextAction, now: Wall) -> String {
         NextActionKind::Unspecified => "something",
     };
     let Some(at) = next.time.as_ref().map(wall) else { return what.to_owned() };
-    format!("{what} in {} ({})", span(at.since(now)), moment(at))
+    format!("{what} in {} ({})", shortly(at.since(now)), moment(at))
+}
+
+/// `unhealthy since … (5m 3s), 4 failures in a row: connection refused`
+pub(super) fn health(health: &v1::Health, now: Wall, paint: Paint) -> String {
+    let word = health_word(health.state());
+    let mut text = paint.health(health.state(), &word).into_owned();
+    if let Some(at) = health.since.as_ref().map(wall) {
+        let _infallible = write!(text, " since {} ({})", moment(at), span(now.since(at))).is_ok();
+    }
+    if health.failures > 0 {
+        let plural = if health.failures == 1 { "" } else { "s" };
+        let _infallible = write!(text, ", {} failure{plural} in a row", health.failures).is_ok();
+    }
+    if !health.message.is_empty() {
+        let _infallible = write!(text, ": {}", one_line(&health.message)).is_ok();
+    }
+    text
 }
 
 fn last_exit(last: &v1::LastExit, now: Wall) -> String {
@@ -83,16 +109,35 @@ fn last_exit(last: &v1::LastExit, now: Wall) -> String {
     if let Some(at) = last.end_time.as_ref().map(wall) {
         let _infallible = write!(text, ", {} ago ({})", span(now.since(at)), moment(at)).is_ok();
     }
-    if last.status.is_some() {
-        let ran = last.ran.map(duration).unwrap_or_default();
-        // Whether a crash came after 1.1 or 1.9 s may tell something; after hours the fraction doesn't.
-        let short = Duration::from_secs(1)..Duration::from_secs(10);
-        let ran = if short.contains(&ran) { format!("{:.1}s", ran.as_secs_f64()) } else { span(ran) };
-        let cpu: Duration = [last.user_cpu, last.system_cpu].into_iter().flatten().map(duration).sum();
-        let rss = bytes(last.max_rss_bytes);
-        let _infallible = write!(text, "\nran {ran}, used {} CPU, {rss} at most", span(cpu)).is_ok();
+    let cause = last.cause.as_deref().map(|cause| one_line(cause).into_owned());
+    for part in [cause, used(last)].into_iter().flatten() {
+        text.push('\n');
+        text.push_str(&part);
     }
     text
+}
+
+/// One finished run on one line: `run 3: exit code 3, 2h 5m ago, ran 1.5s, used 33ms CPU, 5.0 MiB at most; why`.
+pub(super) fn exit_line(last: &v1::LastExit, now: Wall) -> String {
+    let mut text = format!("run {}: {}", last.run, ending(last));
+    if let Some(at) = last.end_time.as_ref().map(wall) {
+        let _infallible = write!(text, ", {} ago", span(now.since(at))).is_ok();
+    }
+    if let Some(used) = used(last) {
+        let _infallible = write!(text, ", {used}").is_ok();
+    }
+    if let Some(cause) = &last.cause {
+        let _infallible = write!(text, "; {}", one_line(cause)).is_ok();
+    }
+    text
+}
+
+/// `ran 1.5s, used 33ms CPU, 5.0 MiB at most`, of a run that began.
+fn used(last: &v1::LastExit) -> Option<String> {
+    last.status.as_ref()?;
+    let ran = shortly(last.ran.map(duration).unwrap_or_default());
+    let cpu: Duration = [last.user_cpu, last.system_cpu].into_iter().flatten().map(duration).sum();
+    Some(format!("ran {ran}, used {} CPU, {} at most", span(cpu), bytes(last.max_rss_bytes)))
 }
 
 fn definition(sheet: &mut Sheet, d: &v1::ProcessDefinition) {
@@ -106,14 +151,43 @@ fn definition(sheet: &mut Sheet, d: &v1::ProcessDefinition) {
         d.env.iter().flat_map(|e| &e.values).map(|(key, value)| format!("{key}={value}")).collect();
     env.sort();
     sheet.line("environment", env.join("\n"));
+    let files: Vec<String> =
+        d.environment_file.iter().flat_map(|l| &l.values).map(environment_file_text).collect();
+    sheet.line("env files", files.join("\n"));
     let inherited = d.inherit_env.as_ref();
     sheet.line(
         "inherits",
         inherited.map_or(String::new(), |i| if i.all { "all variables".into() } else { i.names.join(", ") }),
     );
     sheet.line("auto start", if d.auto_start() { "yes" } else { "no" });
+    sheet.line("type", kind(d));
+    sheet.line("pidfile", d.pidfile.as_deref().unwrap_or_default());
+    sheet.line("start timeout", limit_text(d.start_timeout));
+    // Most have none, and it is no news.
+    let watchdog = d.watchdog_sec.filter(|limit| !duration(*limit).is_zero());
+    sheet.line("watchdog", limit_text(watchdog));
+    let conditions: Vec<String> =
+        d.condition_path_exists.iter().flat_map(|l| &l.values).map(condition_text).collect();
+    sheet.line("conditions", conditions.join("\n"));
+    sheet.line("requires", dependencies_text(d.requires.as_ref()));
+    sheet.line("wants", dependencies_text(d.wants.as_ref()));
+    sheet.line("binds to", dependencies_text(d.binds_to.as_ref()));
+    sheet.line("conflicts", list(&d.conflicts));
     sheet.line("after", list(&d.after));
     sheet.line("before", list(&d.before));
+    sheet.line("health check", d.health_check.as_ref().map(health_check_text).unwrap_or_default());
+    for (key, hooks) in [
+        ("exec_start_pre", &d.exec_start_pre),
+        ("exec_start_post", &d.exec_start_post),
+        ("exec_reload", &d.exec_reload),
+        ("exec_stop", &d.exec_stop),
+        ("exec_stop_post", &d.exec_stop_post),
+    ] {
+        sheet.line(key, hooks_text(hooks.as_ref()));
+    }
+    if d.exec_reload.as_ref().is_none_or(|hooks| hooks.values.is_empty()) {
+        sheet.line("reload", d.reload_signal.as_deref().unwrap_or_default());
+    }
     sheet.line("restart", restart(d));
     let matchers = |l: &Option<v1::ExitMatcherList>| {
         let texts: Vec<String> = l.iter().flat_map(|l| &l.values).map(matcher_text).collect();
@@ -126,6 +200,18 @@ fn definition(sheet: &mut Sheet, d: &v1::ProcessDefinition) {
         d.stop_timeout.map_or(String::new(), |t| format!(", SIGKILL after {}", setting(duration(t))));
     let mode = policy_word(d.kill_mode().as_str_name(), "KILL_MODE_");
     sheet.line("stop", format!("{signal} to {mode}{timeout}"));
+    sheet.line("critical", if d.critical() { "yes: the daemon ends with it" } else { "" });
+    sheet.line("terminal", if d.pty() { "stdout is one (pty)" } else { "" });
+}
+
+/// `oneshot, counts as up after its end`; nothing where it is the usual one.
+fn kind(d: &v1::ProcessDefinition) -> String {
+    let word = policy_word(d.r#type().as_str_name(), "PROCESS_TYPE_");
+    match d.r#type() {
+        ProcessType::Unspecified | ProcessType::Simple => String::new(),
+        _ if d.remain_after_exit() => format!("{word}, counts as up after its end"),
+        _ => word,
+    }
 }
 
 fn restart(d: &v1::ProcessDefinition) -> String {

@@ -1,12 +1,14 @@
 //! JSON for programs. Keys are only ever added; an absent value is null. docs/CLI.md describes it.
 
+mod definition;
+
 use std::collections::BTreeMap;
 
 use model::Wall;
-use rpc::v1::{self, ListenerState, NextActionKind, OutputKind, Stream};
+use rpc::v1::{self, ListenerState, NextActionKind, Stream};
 use serde_json::{Value, json};
 
-use super::{state_word, uptime, word};
+use super::{health_word, state_word, uptime, word};
 use crate::units::{duration, wall};
 
 /// `{"processes": […]}`
@@ -15,7 +17,7 @@ pub(crate) fn processes(processes: &[v1::Process], now: Wall) -> Value {
     json!({ "processes": list })
 }
 
-fn process(p: &v1::Process, now: Wall) -> Value {
+pub(crate) fn process(p: &v1::Process, now: Wall) -> Value {
     let counters = p.counters.clone().unwrap_or_default();
     let exits: BTreeMap<String, u64> = counters.exits.iter().map(|e| (reason(e.reason()), e.count)).collect();
     let mut value = json!({
@@ -42,6 +44,15 @@ fn process(p: &v1::Process, now: Wall) -> Value {
             "time": time(next.time.as_ref()),
         })),
         "last_exit": p.last_exit.as_ref().map(last_exit),
+        "last_exits": p.exits.iter().map(last_exit).collect::<Vec<Value>>(),
+        "status_text": (!p.status_text.is_empty()).then_some(&p.status_text),
+        "health": p.health.as_ref().map(|health| json!({
+            "state": health_word(health.state()),
+            "since": time(health.since.as_ref()),
+            "failures": health.failures,
+            "message": (!health.message.is_empty()).then_some(&health.message),
+        })),
+        "groups": p.groups,
         "restarts": counters.restarts,
         "starts": counters.starts,
         "exits": exits,
@@ -55,7 +66,7 @@ fn process(p: &v1::Process, now: Wall) -> Value {
     });
     // Only where it was asked for: a list without definitions must not look like definitions without keys.
     if let Some(d) = &p.definition {
-        value["definition"] = definition(d);
+        value["definition"] = definition::definition(d);
     }
     value
 }
@@ -77,54 +88,7 @@ fn last_exit(last: &v1::LastExit) -> Value {
         "user_cpu_seconds": seconds(last.user_cpu),
         "system_cpu_seconds": seconds(last.system_cpu),
         "max_rss_bytes": last.max_rss_bytes,
-    })
-}
-
-/// The keys of processes.yaml, each as it is written there; times in seconds.
-fn definition(d: &v1::ProcessDefinition) -> Value {
-    let list = |l: &Option<v1::StringList>| l.as_ref().map(|l| l.values.clone());
-    let matchers = |l: &Option<v1::ExitMatcherList>| {
-        l.as_ref().map(|l| l.values.iter().map(matcher).collect::<Vec<Value>>())
-    };
-    let log = d.log.unwrap_or_default();
-    let env: BTreeMap<&String, &String> = d.env.iter().flat_map(|e| &e.values).collect();
-    json!({
-        "description": d.description,
-        "command": d.command,
-        "args": list(&d.args),
-        "working_dir": d.working_dir,
-        "env": env,
-        "inherit_env": d.inherit_env.as_ref().map(|i| if i.all { json!(true) } else { json!(i.names) }),
-        "user": d.user,
-        "group": d.group,
-        "supplementary_groups": list(&d.supplementary_groups),
-        "umask": d.umask,
-        "auto_start": d.auto_start,
-        "after": list(&d.after),
-        "before": list(&d.before),
-        "restart": policy_word(d.restart().as_str_name(), "RESTART_POLICY_"),
-        "restart_sec": seconds(d.restart_sec),
-        "restart_max_delay_sec": seconds(d.restart_max_delay_sec),
-        "restart_jitter": d.restart_jitter,
-        "runtime_success_sec": seconds(d.runtime_success_sec),
-        "start_limit_burst": d.start_limit_burst,
-        "start_limit_interval_sec": seconds(d.start_limit_interval_sec),
-        "on_start_limit": policy_word(d.on_start_limit().as_str_name(), "ON_START_LIMIT_"),
-        "success_exit_status": matchers(&d.success_exit_status),
-        "restart_prevent_exit_status": matchers(&d.restart_prevent_exit_status),
-        "kill_signal": d.kill_signal,
-        "kill_mode": policy_word(d.kill_mode().as_str_name(), "KILL_MODE_"),
-        "stop_timeout": seconds(d.stop_timeout),
-        "send_sighup": d.send_sighup,
-        "stdout": d.stdout.as_ref().map(output_text),
-        "stderr": d.stderr.as_ref().map(output_text),
-        "log": {
-            "journald": log.journald,
-            "file": log.file,
-            "max_size": log.max_size,
-            "max_files": log.max_files,
-            "max_line": log.max_line,
-        },
+        "cause": last.cause,
     })
 }
 
@@ -173,40 +137,6 @@ pub(crate) fn stream_name(stream: Stream) -> Option<&'static str> {
         Stream::Stdout => Some("stdout"),
         Stream::Stderr => Some("stderr"),
         Stream::Unspecified => None,
-    }
-}
-
-/// Policies are written with dashes, in definitions as here.
-pub(crate) fn policy_word(name: &str, prefix: &str) -> String {
-    word(name, prefix).replace('_', "-")
-}
-
-/// As written in a definition: `capture`, `null`, `inherit`, `direct:/path` or a path.
-pub(crate) fn output_text(target: &v1::OutputTarget) -> String {
-    match target.kind() {
-        OutputKind::Capture => "capture".to_owned(),
-        OutputKind::Null => "null".to_owned(),
-        OutputKind::Inherit => "inherit".to_owned(),
-        OutputKind::File => target.path.clone(),
-        OutputKind::Direct => format!("direct:{}", target.path),
-        OutputKind::Unspecified => "unknown".to_owned(),
-    }
-}
-
-fn matcher(m: &v1::ExitMatcher) -> Value {
-    match &m.status {
-        Some(v1::exit_matcher::Status::Code(code)) => json!(code),
-        Some(v1::exit_matcher::Status::Signal(signal)) => json!(signal),
-        None => Value::Null,
-    }
-}
-
-/// As written in a definition: `3`, `SIGTERM`.
-pub(crate) fn matcher_text(m: &v1::ExitMatcher) -> String {
-    match &m.status {
-        Some(v1::exit_matcher::Status::Code(code)) => code.to_string(),
-        Some(v1::exit_matcher::Status::Signal(signal)) => signal.clone(),
-        None => "unknown".to_owned(),
     }
 }
 

@@ -1,8 +1,9 @@
 //! Tables that fit the terminal.
 
 use model::Wall;
-use rpc::v1;
+use rpc::v1::{self, HealthState};
 
+use super::paint::one_line;
 use super::{Paint, ending, state_word, uptime};
 use crate::units::span;
 
@@ -24,7 +25,7 @@ pub(crate) fn list(processes: &[v1::Process], now: Wall, width: Option<usize>, p
         rows.push([
             p.name.clone(),
             p.process_id.clone(),
-            state_word(p.state()),
+            standing(p),
             p.run.as_ref().and_then(|run| run.pid).map_or_else(dash, |pid| pid.to_string()),
             uptime(p, now).map_or_else(dash, span),
             p.counters.as_ref().map_or(0, |c| c.restarts).to_string(),
@@ -32,6 +33,9 @@ pub(crate) fn list(processes: &[v1::Process], now: Wall, width: Option<usize>, p
             p.command_line.clone(),
         ]);
     }
+    // Made visible before it is measured: what is written out is longer.
+    let rows: Vec<[String; 8]> =
+        rows.into_iter().map(|row| row.map(|cell| one_line(&cell).into_owned())).collect();
     let widths = columns(&rows);
     let (shown, room) = layout(&widths, width);
     let mut text = String::new();
@@ -41,6 +45,7 @@ pub(crate) fn list(processes: &[v1::Process], now: Wall, width: Option<usize>, p
             let padded = format!("{:<1$}", row[*column], widths[*column] + GAP);
             match *column {
                 COMMAND => line.push_str(&cut(&row[COMMAND], room)),
+                STATE if i > 0 && unhealthy(&processes[i - 1]) => line.push_str(&paint.red(&padded)),
                 STATE if i > 0 => line.push_str(&paint.state(processes[i - 1].state(), &padded)),
                 _ => line.push_str(&padded),
             }
@@ -49,6 +54,15 @@ pub(crate) fn list(processes: &[v1::Process], now: Wall, width: Option<usize>, p
         text.push('\n');
     }
     text
+}
+
+/// `running`, or `running (unhealthy)`: of the healths only this one asks for somebody's attention.
+fn standing(p: &v1::Process) -> String {
+    format!("{}{}", state_word(p.state()), if unhealthy(p) { " (unhealthy)" } else { "" })
+}
+
+fn unhealthy(p: &v1::Process) -> bool {
+    p.health.as_ref().is_some_and(|health| health.state() == HealthState::Unhealthy)
 }
 
 /// The columns that are shown, and the characters that are left for the command (`None` = as many as it likes).
@@ -88,7 +102,9 @@ fn cut(text: &str, room: Option<usize>) -> String {
 mod tests {
     use super::*;
 
-    const PLAIN: Paint = Paint { on: false };
+    fn plain() -> Paint {
+        Paint::new(false)
+    }
 
     fn process(name: &str, command: &str) -> v1::Process {
         v1::Process {
@@ -104,17 +120,17 @@ mod tests {
     fn the_command_is_cut_on_a_character_to_fit() {
         let processes = [process("web", "/usr/bin/wéb --größe ☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃☃")];
         for width in 20..120 {
-            let text = list(&processes, Wall(0), Some(width), PLAIN);
+            let text = list(&processes, Wall(0), Some(width), plain());
             assert!(text.lines().all(|l| l.chars().count() <= width), "{width}\n{text}");
         }
-        assert!(list(&processes, Wall(0), Some(80), PLAIN).contains('…'));
+        assert!(list(&processes, Wall(0), Some(80), plain()).contains('…'));
     }
 
     #[test]
     fn columns_go_before_the_command_does() {
         let processes = [process("web", "/usr/bin/webserver --port 80")];
         let header = |width| {
-            let text = list(&processes, Wall(0), Some(width), PLAIN);
+            let text = list(&processes, Wall(0), Some(width), plain());
             text.lines().next().unwrap().split_whitespace().collect::<Vec<_>>().join(" ")
         };
         assert_eq!(header(80), "NAME ID STATE PID UPTIME RESTARTS LAST EXIT COMMAND");
@@ -123,18 +139,39 @@ mod tests {
     }
 
     #[test]
+    fn eighty_columns_do_for_the_unhealthy() {
+        let mut sick = process("a-name-of-20-letters", "/usr/bin/webserver --port 80");
+        sick.health = Some(v1::Health { state: HealthState::Unhealthy.into(), ..Default::default() });
+        let text = list(&[sick, process("b", "c")], Wall(0), Some(80), plain());
+        assert!(text.lines().all(|line| line.chars().count() <= 80), "{text}");
+        assert!(text.contains("running (unhealthy)") && text.contains("/usr/bin/web"), "{text}");
+    }
+
+    #[test]
+    fn what_acts_on_a_terminal_is_seen_and_measured() {
+        let text = list(&[process("web", "ls \u{9b}2J\nx")], Wall(0), Some(60), plain());
+        assert!(text.lines().all(|line| line.chars().count() <= 60), "{text}");
+        assert_eq!(text.lines().count(), 2);
+        assert!(text.contains(r"ls \u{9b}2J\nx"), "{text}");
+    }
+
+    #[test]
     fn nothing_is_cut_where_there_is_no_terminal() {
         let long = "x".repeat(1000);
-        assert!(list(&[process("web", &long)], Wall(0), None, PLAIN).contains(&long));
+        assert!(list(&[process("web", &long)], Wall(0), None, plain()).contains(&long));
     }
 
     #[test]
     fn a_color_changes_no_width_and_no_word() {
-        let processes = [process("web", "a"), process("b", "c")];
-        let colored = list(&processes, Wall(0), None, Paint { on: true });
-        let stripped =
-            ["\x1b[32m", "\x1b[1m", "\x1b[0m"].iter().fold(colored.clone(), |t, code| t.replace(code, ""));
+        let mut processes = [process("web", "a"), process("b", "c")];
+        let health = v1::Health { state: HealthState::Unhealthy.into(), ..Default::default() };
+        processes[0].health = Some(health);
+        let paint = Paint::new(true);
+        let colored = paint.finish(&list(&processes, Wall(0), None, paint));
+        let stripped = ["\x1b[32m", "\x1b[31m", "\x1b[1m", "\x1b[0m"]
+            .iter()
+            .fold(colored.clone(), |t, code| t.replace(code, ""));
         assert_ne!(colored, stripped);
-        assert_eq!(stripped, list(&processes, Wall(0), None, PLAIN));
+        assert_eq!(stripped, list(&processes, Wall(0), None, plain()));
     }
 }

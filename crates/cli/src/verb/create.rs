@@ -2,13 +2,14 @@
 
 use rpc::{ClientError, Create};
 
-use crate::create_args::CreateArgs;
+use crate::args::create::CreateArgs;
+use crate::render::paint::one_line;
 use crate::render::{self, json};
 use crate::report::{Session, Stop};
 
 pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(), Stop> {
     let mut found = session.connect().await?;
-    let (name, start) = (args.name.clone(), args.options.auto_start);
+    let (name, start) = (args.name.clone(), args.options.auto_start == Some(true));
     let definition = args.definition(&session.context.cwd);
     let process = match found.client.create(Create { name: name.clone(), definition, start }).await {
         Ok(process) => process,
@@ -27,7 +28,8 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
     if session.json() {
         return session.write_json(&json::processes(&[process], session.context.now));
     }
-    writeln!(session.out, "created {} ({}): {}", process.name, process.process_id, process.command_line)?;
+    let command = one_line(&process.command_line);
+    session.show(&format!("created {} ({}): {command}\n", process.name, process.process_id))?;
     if start {
         return render::outcome(session, &[process]);
     }

@@ -11,12 +11,18 @@ pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), S
     let call = |mut client: rpc::Client, name: String| async move { client.delete(&name).await };
     let gone = each(session, &found.client, names, call).await?;
     if session.json() {
-        let deleted: Vec<_> =
-            gone.iter().map(|d| json!({ "name": d.name, "process_id": d.process_id })).collect();
+        let deleted: Vec<_> = gone
+            .iter()
+            .map(|d| json!({ "name": d.name, "process_id": d.process_id, "note": (!d.note.is_empty()).then_some(&d.note) }))
+            .collect();
         return session.write_json(&json!({ "deleted": deleted }));
     }
     for deleted in gone {
-        writeln!(session.out, "{} deleted", deleted.name)?;
+        if deleted.note.is_empty() {
+            session.show(&format!("{} deleted\n", deleted.name))?;
+        } else {
+            session.show(&format!("{}\n", deleted.note))?;
+        }
     }
     Ok(())
 }

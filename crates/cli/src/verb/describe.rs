@@ -15,7 +15,7 @@ pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), S
     for (i, process) in done.iter().enumerate() {
         let gap = if i == 0 { "" } else { "\n" };
         let text = describe::process(process, session.context.now, found.own, session.paint());
-        write!(session.out, "{gap}{text}")?;
+        session.show(&format!("{gap}{text}"))?;
     }
     Ok(())
 }

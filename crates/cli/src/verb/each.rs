@@ -1,11 +1,13 @@
-//! One call for each of several names: all at once, shown in the order in which they were named.
+//! One call for each of several processes: all at once, shown in the order in which they were named.
 
 use std::future::Future;
 
+use rpc::v1::ProcessView;
 use rpc::{Client, ClientError};
 
 use crate::args::Names;
-use crate::report::{Session, Stop};
+use crate::report::{Failure, Session, Stop};
+use crate::select::{Pick, needs_list, pick};
 
 /// Calls and hands back what worked; what did not is reported, and decides the exit code. All calls run at the same
 /// time, so that stopping ten processes takes as long as the slowest of them.
@@ -19,16 +21,34 @@ where
     T: Send + 'static,
     F: Future<Output = Result<T, ClientError>> + Send + 'static,
 {
+    let names = expand(client, names.names).await?;
     let calls: Vec<_> =
-        names.names.into_iter().map(|name| tokio::spawn(call(client.clone(), name))).collect();
+        names.into_iter().map(|name| name.map(|name| tokio::spawn(call(client.clone(), name)))).collect();
     let mut done = Vec::new();
     for call in calls {
-        match call.await.map_err(std::io::Error::other)? {
+        let outcome = match call {
+            Ok(call) => call.await.map_err(std::io::Error::other)?.map_err(Failure::from),
+            Err(failure) => Err(failure),
+        };
+        match outcome {
             Ok(value) => done.push(value),
-            Err(error) => {
-                session.fail(&error.into());
+            Err(failure) => {
+                session.fail(&failure);
             }
         }
     }
     Ok(done)
+}
+
+/// The names behind the words. One name alone needs no list, and the daemon resolves it in the call itself.
+async fn expand(client: &Client, words: Vec<String>) -> Result<Vec<Result<String, Failure>>, Stop> {
+    if !needs_list(&words) {
+        return Ok(words.into_iter().map(Ok).collect());
+    }
+    let processes = client.clone().list(ProcessView::Basic).await?;
+    let name = |pick| match pick {
+        Pick::Process(place) => processes[place].name.clone(),
+        Pick::Unclear(word) => word,
+    };
+    Ok(pick(&processes, &words).into_iter().map(|picked| picked.map(name)).collect())
 }

@@ -19,6 +19,5 @@ pub(super) async fn run(session: &mut Session<'_>) -> Result<(), Stop> {
         );
     }
     let text = table::list(&processes, context.now, context.width, session.paint());
-    session.out.write_all(text.as_bytes())?;
-    Ok(())
+    session.show(&text)
 }

@@ -29,10 +29,10 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogsArgs) -> Result<(),
                 session
                     .say(&format!("({} lines left out: this reader was too slow)", chunk.dropped_lines))?;
             }
-            session.out.write_all(&chunk.data)?;
+            session.raw(&chunk.data)?;
         }
         // A follower must see a line when it comes, not when a buffer is full.
-        session.out.flush()?;
+        session.flush()?;
     }
     Ok(())
 }
@@ -40,12 +40,12 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogsArgs) -> Result<(),
 /// One JSON object a line, for programs that read as it comes.
 fn write_json_lines(session: &mut Session<'_>, chunk: &v1::StreamLogsResponse) -> Result<(), Stop> {
     if chunk.dropped_lines > 0 {
-        writeln!(session.out, "{}", json!({ "dropped_lines": chunk.dropped_lines }))?;
+        session.write_json_line(&json!({ "dropped_lines": chunk.dropped_lines }))?;
     }
     let stream = stream_name(chunk.stream());
     for line in chunk.data.split_inclusive(|b| *b == b'\n') {
         let line = String::from_utf8_lossy(line.strip_suffix(b"\n").unwrap_or(line));
-        writeln!(session.out, "{}", json!({ "stream": stream, "line": line }))?;
+        session.write_json_line(&json!({ "stream": stream, "line": line }))?;
     }
     Ok(())
 }

@@ -1,36 +1,44 @@
-//! `reload-config`: reads the configuration again and applies what changed.
+//! `reload-config`: reads the configuration again and applies what changed, or shows what that would be.
 
 use serde_json::json;
 
 use crate::FAILED;
-use crate::render::word;
+use crate::render::change;
 use crate::report::{Session, Stop};
 
-pub(super) async fn run(session: &mut Session<'_>) -> Result<(), Stop> {
+pub(super) async fn run(session: &mut Session<'_>, dry_run: bool) -> Result<(), Stop> {
     let mut found = session.connect().await?;
-    let report = found.client.reload().await?;
-    let changes =
-        report.changes.iter().map(|c| (&c.name, word(c.impact().as_str_name(), "IMPACT_"), &c.keys));
+    let report = found.client.reload(dry_run).await?;
     if session.json() {
-        let changes: Vec<_> = changes
-            .map(|(name, impact, keys)| json!({ "name": name, "impact": impact, "keys": keys }))
-            .collect();
-        session.write_json(&json!({ "changes": changes, "problems": report.problems }))?;
-    } else if report.changes.is_empty() {
-        writeln!(session.out, "nothing changed")?;
+        let changes: Vec<_> = report.changes.iter().map(change::json).collect();
+        session.write_json(&json!({
+            "dry_run": dry_run,
+            "changes": changes,
+            "problems": report.problems,
+        }))?;
     } else {
-        for (name, impact, keys) in changes {
-            let keys = if keys.is_empty() { String::new() } else { format!(" ({})", keys.join(", ")) };
-            writeln!(session.out, "{name}: {impact}{keys}")?;
+        session.show(match (dry_run, report.changes.is_empty()) {
+            (false, true) => "nothing changed\n",
+            (true, true) => "nothing would change\n",
+            (false, false) => "",
+            (true, false) => "preview, nothing is changed yet; a reload would do this:\n",
+        })?;
+        for change in &report.changes {
+            session.show(&change::line(change))?;
         }
     }
     // The daemon shows them as a compiler does; only errors leave something behind that is not in force.
+    session.flush()?;
     for problem in &report.problems {
         session.say(problem.trim_end())?;
     }
     if report.problems.iter().any(|problem| !problem.starts_with("warning:")) {
         session.code = FAILED;
-        session.say("\nwhat has an error is not applied; the last good definition stays in force")?;
+        session.say(if dry_run {
+            "\nwhat has an error would not be applied; the last good definition would stay in force"
+        } else {
+            "\nwhat has an error is not applied; the last good definition stays in force"
+        })?;
     }
     Ok(())
 }

@@ -10,6 +10,5 @@ pub(super) async fn run(session: &mut Session<'_>) -> Result<(), Stop> {
         return session.write_json(&json::status(&daemon, session.context.now));
     }
     let text = status::daemon(&daemon, session.context.now, session.paint());
-    session.out.write_all(text.as_bytes())?;
-    Ok(())
+    session.show(&text)
 }

@@ -3,11 +3,12 @@
 use std::io::Read as _;
 use std::process::{Command, Stdio};
 
-use crate::fake::{self, Daemon};
+use crate::fake::Daemon;
+use crate::tables;
 
 #[test]
 fn both_names_are_the_same_program() {
-    let daemon = Daemon::start(fake::table(), &[]);
+    let daemon = Daemon::start(tables::table(), &[]);
     let outputs = [env!("CARGO_BIN_EXE_pm-cli"), env!("CARGO_BIN_EXE_cli")].map(|program| {
         let output = Command::new(program).arg("list").env("PM_SOCKET", daemon.socket()).output().unwrap();
         assert_eq!(output.status.code(), Some(0), "{}", String::from_utf8_lossy(&output.stderr));
@@ -21,7 +22,7 @@ fn both_names_are_the_same_program() {
 
 #[test]
 fn exit_codes_reach_the_shell() {
-    let daemon = Daemon::start(fake::table(), &[]);
+    let daemon = Daemon::start(tables::table(), &[]);
     for (args, code) in [
         (&["stop", "web"][..], 0),
         (&["start", "db"], 1),
@@ -41,7 +42,7 @@ fn exit_codes_reach_the_shell() {
 
 #[test]
 fn a_closed_pipe_ends_it_quietly() {
-    let daemon = Daemon::start(fake::table(), &[]);
+    let daemon = Daemon::start(tables::table(), &[]);
     let mut child = Command::new(env!("CARGO_BIN_EXE_pm-cli"))
         .args(["describe", "web", "api"])
         .env("PM_SOCKET", daemon.socket())

@@ -1,128 +1,36 @@
 //! A daemon without processes behind the real gRPC server, on a socket of its own, in a thread of its own.
 
+use std::collections::BTreeMap;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use model::{
-    Change, Counters, ExitMatcher, ExitReason, ExitStatus, Impact, InheritEnv, InvocationId, LastExit,
-    NextAction, NextActionKind, Origin, Output, ProcessName, ProcessSpec, ProcessView, Reason, Refusal,
-    RunId, RunNumber, RunView, Seq, Signal, Snapshot, SpawnFailure, SpawnStage, State, Stream, Usage, Wall,
+    Change, Impact, ProcessName, ProcessView, Reason, Refusal, Seq, Signal, Snapshot, State, Stream,
 };
 use rpc::{
-    BoxFuture, BoxStream, Config, Control, ControlError, Create, DaemonStatus, ErrorKind, Listener,
-    ListenerState, LogChunk, LogRequest, LogSource, ReloadReport, ReloadResult, Role, Server, ViewResult,
+    BoxFuture, BoxStream, Config, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
+    ListenerState, LogChunk, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, Role, Server,
+    SetOverride, Update, Updated, ViewResult,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
-/// 2026-11-20 18:37:30 UTC
-const T0: u64 = 1_795_199_850;
+use crate::tables::{self, at, run, spawn_failure, view};
 
-pub fn at(seconds: u64) -> Wall {
-    Wall((T0 + seconds) * 1_000_000_000)
-}
-
-/// What the commands see as the time: two hours and five minutes after everything happened.
-pub fn now() -> Wall {
-    at(7_500)
-}
-
-fn spec(name: &ProcessName, id: &str) -> ProcessSpec {
-    let origin = Origin::File { path: "/etc/dd-procmgrd/processes.yaml".into(), line: 7 };
-    let mut spec = ProcessSpec::new(name.clone(), id.parse().unwrap(), origin, format!("/usr/bin/{name}"));
-    spec.exec.args = vec!["--greeting".into(), "hello you".into()];
-    spec.exec.env = [("PORT".to_owned(), "80".to_owned()), ("TOKEN".to_owned(), "hunter2".to_owned())].into();
-    spec.exec.inherit_env = InheritEnv::Names(vec!["LANG".into()]);
-    spec.output.stderr = Output::File("/var/log/errors".into());
-    spec.output.log.max_size = 1 << 20;
-    spec.output.log.max_line = 1024;
-    spec
-}
-
-fn view(name: &str, id: &str, state: State, reason: Reason) -> ProcessView {
-    ProcessView {
-        spec: Arc::new(spec(&ProcessName::new(name).unwrap(), id)),
-        state,
-        reason,
-        since: at(0),
-        wanted_up: true,
-        run: None,
-        next: None,
-        exits: Arc::new([]),
-        status: String::new(),
-        health: None,
-        counters: Counters::default(),
-        problem: None,
-    }
-}
-
-fn run(number: u64, pid: u32) -> Option<RunView> {
-    Some(RunView {
-        id: RunId(number),
-        number: RunNumber(number),
-        invocation: InvocationId(0xfeed),
-        pid: Some(pid),
-        started: at(0),
-    })
-}
-
-fn last(status: Option<ExitStatus>, reason: ExitReason) -> Arc<[LastExit]> {
-    let usage = Usage { user: Duration::from_millis(30), system: Duration::from_millis(3), max_rss: 5 << 20 };
-    let (run, ran) = (RunNumber(1), Duration::from_millis(1500));
-    Arc::new([LastExit { run, status, cause: None, reason, at: at(0), ran, usage }])
-}
-
-fn spawn_failure() -> SpawnFailure {
-    SpawnFailure {
-        stage: SpawnStage::Exec,
-        errno: 2,
-        subject: "/usr/bin/db".into(),
-        message: "No such file or directory".into(),
-        hint: "check that /usr/bin/db exists, and `command` in /etc/dd-procmgrd/processes.yaml:7".into(),
-    }
-}
-
-/// One process of each kind that looks different.
-pub fn table() -> Vec<ProcessView> {
-    let segv = ExitStatus::Signal { signal: Signal::from_number(11).unwrap(), core: true };
-    let mut web = view("web", "cccc00000001", State::Running, Reason::Wanted);
-    web.run = run(2, 4242);
-    web.exits = last(Some(segv), ExitReason::Signal);
-    web.counters = Counters {
-        restarts: 1,
-        starts: 2,
-        exits: [0, 0, 1, 0, 0, 0, 0, 0, 0],
-        cpu: Duration::from_millis(33),
-    };
-    let mut full = (*web.spec).clone();
-    full.description = "the shop's front".into();
-    full.exec.user = Some("www-data".into());
-    full.exec.group = Some("www".into());
-    full.after = vec![ProcessName::new("db").unwrap()];
-    full.restart.success = vec![ExitMatcher::Code(3), ExitMatcher::Signal(Signal::TERM)];
-    web.spec = Arc::new(full);
-
-    let mut api = view("api", "aaaa00000001", State::Backoff, Reason::Exited(ExitStatus::Code(3)));
-    api.next = Some(NextAction { kind: NextActionKind::Start, at: at(7_502) });
-    api.exits = last(Some(ExitStatus::Code(3)), ExitReason::ExitCode);
-    api.counters =
-        Counters { restarts: 41, starts: 42, exits: [0, 42, 0, 0, 0, 0, 0, 0, 0], cpu: Duration::ZERO };
-
-    let mut db = view("db", "bbbb00000001", State::Failed, Reason::SpawnFailed(spawn_failure()));
-    db.exits = last(None, ExitReason::SpawnFailed);
-
-    let mut job = view("job", "bbbb00000002", State::Stopped, Reason::NotStarted);
-    job.wanted_up = false;
-    job.spec = Arc::new(ProcessSpec { origin: Origin::Runtime, ..(*job.spec).clone() });
-    job.problem = Some("processes.yaml:12:5: unknown key `restrat`".into());
-    vec![api, db, job, web]
-}
+const OVERRIDES: &str = "/etc/dd-procmgrd/overrides.d";
 
 #[derive(Debug)]
 struct Fake {
     table: Mutex<Vec<Arc<ProcessView>>>,
     created: Mutex<Vec<Create>>,
+    updates: Mutex<Vec<Update>>,
+    /// `NAME SIGNAL`, with ` all` where everything is meant.
+    signals: Mutex<Vec<String>>,
+    /// Texts of overrides.
+    overrides: Mutex<BTreeMap<String, String>>,
+    /// What each log says; a few lines about the request where nothing is set.
+    logs: Mutex<BTreeMap<String, Vec<u8>>>,
     problems: Vec<String>,
 }
 
@@ -143,6 +51,19 @@ impl Fake {
         };
         Ok(Arc::new(view))
     }
+
+    /// What has to run and does.
+    fn live(&self, name: &ProcessName) -> ViewResult {
+        let view = self.get(name);
+        match view.state {
+            State::Running | State::Reloading => Ok(view),
+            state => Err(Refusal::NotRunning(name.clone(), state).into()),
+        }
+    }
+}
+
+fn answer<T: Send + 'static>(value: T) -> BoxFuture<T> {
+    Box::pin(std::future::ready(value))
 }
 
 impl Control for Fake {
@@ -212,19 +133,118 @@ impl Control for Fake {
         self.start(name)
     }
 
-    fn delete(&self, name: ProcessName) -> BoxFuture<Result<(), ControlError>> {
+    fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>> {
         let result = if name.as_str() == "web" {
             let error = "web is defined in /etc/dd-procmgrd/processes.yaml:7";
             Err(ControlError::new(ErrorKind::FailedPrecondition, error)
                 .with_hint("remove it there, then: pm-cli reload-config"))
         } else {
             self.table.lock().unwrap().retain(|v| v.spec.name != name);
-            Ok(())
+            Ok(None)
         };
         Box::pin(std::future::ready(result))
     }
 
-    fn reload(&self) -> BoxFuture<Result<ReloadReport, ControlError>> {
+    fn reload_process(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        answer(self.live(&name))
+    }
+
+    fn signal(&self, name: ProcessName, signal: Signal, all: bool) -> BoxFuture<ViewResult> {
+        let all = if all { " all" } else { "" };
+        self.signals.lock().unwrap().push(format!("{name} {signal}{all}"));
+        answer(self.live(&name))
+    }
+
+    fn reset(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        let view = self.get(&name);
+        let (state, reason) = match view.state {
+            State::Backoff | State::CrashLoop => (State::Starting, Reason::Wanted),
+            State::Failed | State::Skipped => (State::Stopped, Reason::StoppedByOperator),
+            state => (state, view.reason.clone()),
+        };
+        answer(Ok(Arc::new(ProcessView { state, reason, next: None, ..(*view).clone() })))
+    }
+
+    fn update(&self, update: Update) -> BoxFuture<Result<Updated, ControlError>> {
+        self.updates.lock().unwrap().push(update.clone());
+        let Update { name, definition, unset, .. } = update;
+        if unset.iter().any(|key| key == "stdot") {
+            let error = ControlError::invalid("unset", "unknown key `stdot`");
+            return answer(Err(error.with_hint("did you mean `stdout`?")));
+        }
+        if unset.iter().any(|key| key == "evil") {
+            return answer(Err(ControlError::invalid("unset", tables::EVIL).with_hint(tables::EVIL)));
+        }
+        let view = self.get(&name);
+        let mut keys = Vec::new();
+        if definition.auto_start.is_some_and(|on| on != view.spec.auto_start) {
+            keys.push("auto_start");
+        }
+        if definition.env.is_some() {
+            keys.push("env");
+        }
+        let impact = if definition.env.is_some() { Impact::Restart } else { Impact::Hot };
+        let change = (!keys.is_empty()).then_some(Change { name, impact, keys });
+        answer(Ok(Updated { view, change }))
+    }
+
+    fn fragments(&self, name: ProcessName) -> BoxFuture<Result<Vec<Fragment>, ControlError>> {
+        let fragment =
+            |origin: &str, text: &str| Fragment { origin: origin.to_owned(), text: text.to_owned() };
+        let mut fragments = vec![
+            fragment("/etc/dd-procmgrd/processes.yaml:2 (defaults)", "restart: always\n"),
+            fragment(
+                "/etc/dd-procmgrd/processes.yaml:7",
+                &format!("command: /usr/bin/{name}\nenv:\n  PORT: '80'\n  TOKEN: '***'\n"),
+            ),
+        ];
+        if let Some(text) = self.overrides.lock().unwrap().get(name.as_str()) {
+            fragments.push(fragment(&format!("{OVERRIDES}/{name}.yaml:1"), text));
+        }
+        if name.as_str() == "api" {
+            fragments.push(fragment("pm-cli create/update", "auto_start: true"));
+        }
+        answer(Ok(fragments))
+    }
+
+    fn override_text(&self, name: ProcessName) -> BoxFuture<Result<OverrideText, ControlError>> {
+        let text = self.overrides.lock().unwrap().get(name.as_str()).cloned();
+        let path = PathBuf::from(format!("{OVERRIDES}/{name}.yaml"));
+        answer(Ok(OverrideText { path, exists: text.is_some(), text: text.unwrap_or_default() }))
+    }
+
+    fn set_override(&self, set: SetOverride) -> BoxFuture<Result<Updated, ControlError>> {
+        let SetOverride { name, text, dry_run } = set;
+        if text.contains("restrat") {
+            let error = format!(
+                "error: unknown key `restrat`\n --> {OVERRIDES}/{name}.yaml:1:1\n  |\n1 | restrat: always\n  | ^^^^^^^"
+            );
+            return answer(Err(ControlError::invalid("text", error).with_hint("did you mean `restart`?")));
+        }
+        let mut overrides = self.overrides.lock().unwrap();
+        let before = overrides.get(name.as_str()).cloned().unwrap_or_default();
+        // Comments alone change nothing of the definition.
+        let keys =
+            |text: &str| text.lines().filter(|l| !l.starts_with('#')).map(str::to_owned).collect::<Vec<_>>();
+        let change = (keys(&before) != keys(&text)).then(|| Change {
+            name: name.clone(),
+            impact: Impact::Hot,
+            keys: vec!["restart"],
+        });
+        if !dry_run {
+            if text.is_empty() {
+                overrides.remove(name.as_str());
+            } else {
+                overrides.insert(name.to_string(), text);
+            }
+        } else if text.contains("# race") {
+            // Somebody else is faster.
+            overrides.insert(name.to_string(), "user: nobody\n".to_owned());
+        }
+        answer(Ok(Updated { view: self.get(&name), change }))
+    }
+
+    fn reload(&self, _dry_run: bool) -> BoxFuture<Result<ReloadReport, ControlError>> {
         let change =
             |name: &str, impact, keys| Change { name: ProcessName::new(name).unwrap(), impact, keys };
         let changes = if self.table.lock().unwrap().is_empty() {
@@ -241,6 +261,10 @@ impl LogSource for Fake {
         if request.name.as_str() == "job" {
             return Err(ControlError::new(ErrorKind::FailedPrecondition, "job keeps no log")
                 .with_hint("its stdout and stderr go to null"));
+        }
+        if let Some(data) = self.logs.lock().unwrap().get(request.name.as_str()) {
+            let chunk = LogChunk { data: data.clone(), stream: None, dropped: 0 };
+            return Ok(Box::pin(tokio_stream::iter([Ok(chunk)])));
         }
         // The line shows what was asked for.
         let asked =
@@ -287,6 +311,10 @@ impl Daemon {
         let fake = Arc::new(Fake {
             table: Mutex::new(table.into_iter().map(Arc::new).collect()),
             created: Mutex::default(),
+            updates: Mutex::default(),
+            signals: Mutex::default(),
+            overrides: Mutex::default(),
+            logs: Mutex::default(),
             problems: problems.iter().map(|p| (*p).to_owned()).collect(),
         });
         let ready = watch::Sender::new(true);
@@ -314,6 +342,26 @@ impl Daemon {
 
     pub fn created(&self) -> Vec<Create> {
         self.fake.created.lock().unwrap().clone()
+    }
+
+    pub fn updates(&self) -> Vec<Update> {
+        self.fake.updates.lock().unwrap().clone()
+    }
+
+    pub fn signals(&self) -> Vec<String> {
+        self.fake.signals.lock().unwrap().clone()
+    }
+
+    pub fn overridden(&self, name: &str) -> Option<String> {
+        self.fake.overrides.lock().unwrap().get(name).cloned()
+    }
+
+    pub fn override_with(&self, name: &str, text: &str) {
+        self.fake.overrides.lock().unwrap().insert(name.to_owned(), text.to_owned());
+    }
+
+    pub fn log(&self, name: &str, data: &[u8]) {
+        self.fake.logs.lock().unwrap().insert(name.to_owned(), data.to_vec());
     }
 }
 

@@ -4,5 +4,11 @@
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test")]
 
 mod binary;
+mod edit;
+mod explain;
 mod fake;
+mod hostile;
+mod operate;
 mod snapshots;
+mod tables;
+mod transcript;

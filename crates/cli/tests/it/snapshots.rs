@@ -1,96 +1,13 @@
-//! Exit code, stdout and stderr of each verb, compared with files. `UPDATE_EXPECT=1` writes them anew.
+//! The verbs that show and control: exit code, stdout and stderr.
 
-use std::ffi::OsString;
-use std::fmt::Write as _;
 use std::io;
-use std::path::Path;
 
-use cli::Context;
-
-use crate::fake::{self, Daemon};
-
-/// Runs pm-cli in this process.
-fn run(line: &str, env: &[(&str, &str)], width: Option<usize>, color: bool) -> (u8, String, String) {
-    let context = Context {
-        args: words(line),
-        env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-        cwd: "/home/me".into(),
-        system_dir: "/nonexistent".into(),
-        uid: 0,
-        now: fake::now(),
-        width,
-        color,
-    };
-    let (mut out, mut err) = (Vec::new(), Vec::new());
-    let code = cli::run(&context, &mut out, &mut err);
-    (code, String::from_utf8_lossy(&out).into_owned(), String::from_utf8_lossy(&err).into_owned())
-}
-
-/// Words as a shell makes them, with single quotes only.
-fn words(line: &str) -> Vec<OsString> {
-    let mut words = Vec::new();
-    for (i, part) in line.split('\'').enumerate() {
-        if i % 2 == 1 {
-            words.push(part.into());
-        } else {
-            words.extend(part.split_whitespace().map(OsString::from));
-        }
-    }
-    words
-}
-
-/// A file of commands with what they did.
-struct Transcript<'a> {
-    daemon: &'a Daemon,
-    text: String,
-}
-
-impl<'a> Transcript<'a> {
-    fn new(daemon: &'a Daemon) -> Self {
-        Self { daemon, text: String::new() }
-    }
-
-    fn run(&mut self, line: &str) -> &mut Self {
-        self.run_on(line, None, false)
-    }
-
-    fn run_on(&mut self, line: &str, width: Option<usize>, color: bool) -> &mut Self {
-        let socket = self.daemon.socket();
-        let (code, out, err) = run(line, &[("PM_SOCKET", &socket)], width, color);
-        self.add(line, code, &out, &err)
-    }
-
-    fn add(&mut self, line: &str, code: u8, out: &str, err: &str) -> &mut Self {
-        write!(self.text, "$ {line}\n[exit {code}]\n").unwrap();
-        for (stream, text) in [("stdout", out), ("stderr", err)] {
-            if !text.is_empty() {
-                writeln!(self.text, "[{stream}]\n{}", text.trim_end_matches('\n')).unwrap();
-            }
-        }
-        self.text.push('\n');
-        self
-    }
-
-    fn check(&self, name: &str) {
-        let dir = self.daemon.dir.path().to_str().unwrap();
-        let text = self.text.replace(dir, "[DIR]").replace(&self.daemon.tcp, "[TCP]").replace('\x1b', "^[");
-        let path = Path::new(env!("CARGO_MANIFEST_DIR")).join("tests/snapshots").join(format!("{name}.txt"));
-        if std::env::var_os("UPDATE_EXPECT").is_some() {
-            std::fs::write(&path, &text).unwrap();
-        }
-        let expected = std::fs::read_to_string(&path).unwrap_or_default();
-        let first = text.lines().zip(expected.lines()).position(|(a, b)| a != b);
-        assert!(
-            text == expected,
-            "{} differs at line {:?} (UPDATE_EXPECT=1 writes it anew)\n{text}",
-            path.display(),
-            first.map(|i| i + 1)
-        );
-    }
-}
+use crate::fake::Daemon;
+use crate::tables;
+use crate::transcript::{Transcript, context, run};
 
 fn daemon() -> Daemon {
-    Daemon::start(fake::table(), &[])
+    Daemon::start(tables::table(), &[])
 }
 
 #[test]
@@ -195,7 +112,7 @@ fn logs() {
 #[test]
 fn reload_and_status() {
     let daemon = Daemon::start(
-        fake::table(),
+        tables::table(),
         &[
             "error: unknown key `restrat`\n --> processes.yaml:12:5\n  |\n12 | restrat: always\n  | ^^^^^^^ did you mean `restart`?\n",
         ],
@@ -208,7 +125,8 @@ fn reload_and_status() {
         .run("pm-cli status --output json")
         .check("reload_and_status");
 
-    let daemon = Daemon::start(fake::table(), &["warning: nobody reads this key\n --> processes.yaml:1:1\n"]);
+    let daemon =
+        Daemon::start(tables::table(), &["warning: nobody reads this key\n --> processes.yaml:1:1\n"]);
     Transcript::new(&daemon).run("pm-cli reload-config").run("pm-cli status").check("reload_warning");
 }
 
@@ -305,16 +223,8 @@ fn a_reader_that_left_is_no_failure_but_a_full_disk_is() {
     let daemon = daemon();
     for (kind, expected) in [(io::ErrorKind::BrokenPipe, 0), (io::ErrorKind::StorageFull, 1)] {
         for line in ["pm-cli list", "pm-cli logs web", "pm-cli status -o json"] {
-            let context = Context {
-                args: words(line),
-                env: [("PM_SOCKET".to_owned(), daemon.socket())].into(),
-                cwd: "/".into(),
-                system_dir: "/nonexistent".into(),
-                uid: 0,
-                now: fake::now(),
-                width: None,
-                color: false,
-            };
+            let socket = daemon.socket();
+            let context = context(line, &[("PM_SOCKET", &socket)], None, false);
             let mut err = Vec::new();
             let code = cli::run(&context, &mut Broken(kind), &mut err);
             assert_eq!(code, expected, "{line} {kind:?}");

@@ -1,6 +1,6 @@
 //! Values that are one of a few words: booleans, policies, signals.
 
-use model::{KillMode, OnStartLimit, RestartPolicy, Signal};
+use model::{KillMode, OnStartLimit, ProcessType, RestartPolicy, Signal};
 use serde_yaml::Value;
 
 use super::{Kind, replaced_as_a_whole, scalar};
@@ -24,7 +24,7 @@ impl Kind for Flag {
             "true" | "false" => format!("remove the quotes: {text}"),
             "yes" | "on" | "y" | "1" => "write true".to_owned(),
             "no" | "off" | "n" | "0" => "write false".to_owned(),
-            _ => String::new(),
+            _ => "write true or false, without quotes".to_owned(),
         };
         faults.value(format!("expected true or false, found {}", node.value), hint);
         None
@@ -38,7 +38,7 @@ impl Kind for Flag {
 }
 
 /// A word of a fixed set.
-fn choice<T: Copy>(
+pub(super) fn choice<T: Copy>(
     node: &Node,
     faults: &mut Faults,
     known: &[(&'static str, T)],
@@ -50,9 +50,43 @@ fn choice<T: Copy>(
         return Some(*value);
     }
     let spellings = words.iter().map(|w| (*w, *w)).chain(foreign.iter().copied());
-    let hint = closest(text, spellings).map(|word| format!("did you mean `{word}`?")).unwrap_or_default();
+    let hint = closest(text, spellings)
+        .map_or_else(|| "write one of these words".to_owned(), |word| format!("did you mean `{word}`?"));
     faults.value(format!("expected {}, found {}", one_of(&words), quoted(text)), hint);
     None
+}
+
+/// `type`
+pub(crate) struct TypeKind;
+
+impl Kind for TypeKind {
+    type Value = ProcessType;
+    const WORDS: &'static str = "`simple`, `notify`, `oneshot` or `forking`";
+
+    fn read(node: &Node, faults: &mut Faults) -> Option<ProcessType> {
+        let foreign = [
+            ("exec", "simple"),
+            ("idle", "simple"),
+            ("longrun", "simple"),
+            ("process", "simple"),
+            ("service", "simple"),
+            ("notify-reload", "notify"),
+            ("sd_notify", "notify"),
+            ("scripted", "oneshot"),
+            ("task", "oneshot"),
+            ("once", "oneshot"),
+            ("fork", "forking"),
+            ("daemon", "forking"),
+            ("bgprocess", "forking"),
+        ];
+        choice(node, faults, &ProcessType::ALL.map(|t| (t.as_str(), t)), &foreign)
+    }
+
+    fn write(value: &ProcessType) -> Value {
+        value.as_str().into()
+    }
+
+    replaced_as_a_whole!();
 }
 
 /// `restart`

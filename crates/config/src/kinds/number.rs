@@ -6,7 +6,7 @@ use serde_yaml::Value;
 
 use super::{Kind, replaced_as_a_whole, scalar};
 use crate::fault::Faults;
-use crate::tree::{Node, Yaml, quoted};
+use crate::tree::{Node, Yaml, quoted, short};
 
 /// A time in seconds, or with units.
 pub(crate) struct Seconds;
@@ -42,8 +42,8 @@ impl Kind for Seconds {
         let bare = text.strip_prefix('-').unwrap_or(text);
         let parsed = if matches!(node.value, Yaml::Number(_)) { number(bare) } else { time(bare) };
         let message = match parsed {
-            Some(nanos) if bare.len() != text.len() && nanos > 0 => format!("{text} is negative"),
-            Some(nanos) if nanos > LONGEST.as_nanos() => format!("{text} is more than 10 years"),
+            Some(nanos) if bare.len() != text.len() && nanos > 0 => format!("{} is negative", short(text)),
+            Some(nanos) if nanos > LONGEST.as_nanos() => format!("{} is more than 10 years", short(text)),
             Some(nanos) => return u64::try_from(nanos).ok().map(Duration::from_nanos),
             None => format!("expected a time, found {}", quoted(text)),
         };
@@ -156,7 +156,7 @@ fn size(node: &Node, faults: &mut Faults) -> Option<u64> {
         .find(|(name, _)| name.eq_ignore_ascii_case(unit))
         .and_then(|(_, bytes)| decimal(digits.trim(), *bytes));
     let message = match found {
-        Some(bytes) if bytes > u128::from(LARGEST) => format!("{text} is more than a file can hold"),
+        Some(bytes) if bytes > u128::from(LARGEST) => format!("{} is more than a file can hold", short(text)),
         Some(bytes) => return u64::try_from(bytes).ok(),
         None if text.starts_with('-') => format!("{} is negative", quoted(text)),
         None => format!("expected a size, found {}", quoted(text)),
@@ -229,29 +229,58 @@ pub(crate) struct Count;
 /// Each start of the window and each rotated file costs memory or a rename, so neither is without an end.
 const MOST: u32 = 10_000;
 
+fn count(node: &Node, least: u32, faults: &mut Faults) -> Option<u32> {
+    let hint = format!("write a whole number from {least} to {MOST}");
+    let Yaml::Number(text) = &node.value else {
+        faults.value(format!("expected a number, found {}", node.value), hint);
+        return None;
+    };
+    let digits = text.bytes().all(|b| b.is_ascii_digit());
+    match text.parse::<u32>() {
+        Ok(value) if digits && (least..=MOST).contains(&value) => Some(value),
+        _ => {
+            faults.value(format!("{} is not a whole number from {least} to {MOST}", short(text)), hint);
+            None
+        }
+    }
+}
+
 impl Kind for Count {
     type Value = u32;
     const WORDS: &'static str = "a whole number from 0 to 10000";
 
     fn read(node: &Node, faults: &mut Faults) -> Option<u32> {
-        let hint = format!("write a whole number from 0 to {MOST}");
-        let Yaml::Number(text) = &node.value else {
-            faults.value(format!("expected a number, found {}", node.value), hint);
-            return None;
-        };
-        let digits = text.bytes().all(|b| b.is_ascii_digit());
-        match text.parse::<u32>() {
-            Ok(value) if digits && value <= MOST => Some(value),
-            _ => {
-                faults.value(format!("{text} is not a whole number from 0 to {MOST}"), hint);
-                None
-            }
-        }
+        count(node, 0, faults)
     }
 
     fn check(value: &u32, faults: &mut Faults) {
         if *value > MOST {
             faults.value(format!("{value} is more than {MOST}"), "write a smaller number");
+        }
+    }
+
+    fn write(value: &u32) -> Value {
+        (*value).into()
+    }
+
+    replaced_as_a_whole!();
+}
+
+/// How often at least once.
+pub(crate) struct Times;
+
+impl Kind for Times {
+    type Value = u32;
+    const WORDS: &'static str = "a whole number from 1 to 10000";
+
+    fn read(node: &Node, faults: &mut Faults) -> Option<u32> {
+        count(node, 1, faults)
+    }
+
+    fn check(value: &u32, faults: &mut Faults) {
+        Count::check(value, faults);
+        if *value == 0 {
+            faults.value("0 times is never", "write 1 or more");
         }
     }
 

@@ -1,11 +1,11 @@
 //! `stdout` and `stderr`.
 
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 
 use model::Output;
 use serde_yaml::Value;
 
-use super::text::check_path;
+use super::paths::check_file;
 use super::{Kind, replaced_as_a_whole};
 use crate::fault::Faults;
 use crate::suggest::closest;
@@ -59,13 +59,7 @@ impl Kind for OutputKind {
 
     fn check(value: &Output, faults: &mut Faults) {
         if let Output::File(path) | Output::Direct(path) = value {
-            check_path(path, faults);
-            if names_a_directory(path) {
-                faults.value(
-                    format!("{} names a directory", quoted(&path.display().to_string())),
-                    "name a file in it",
-                );
-            }
+            check_file(path, faults);
         }
     }
 
@@ -74,8 +68,4 @@ impl Kind for OutputKind {
     }
 
     replaced_as_a_whole!();
-}
-
-fn names_a_directory(path: &Path) -> bool {
-    path.to_string_lossy().ends_with('/') || path.file_name().is_none()
 }

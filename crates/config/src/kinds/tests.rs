@@ -3,6 +3,11 @@
 use std::path::Path;
 use std::time::Duration;
 
+mod commands;
+mod health;
+mod names;
+mod paths;
+
 use super::*;
 use crate::parse::parse;
 use crate::source::Source;
@@ -16,7 +21,7 @@ fn read<K: Kind>(yaml: &str) -> Result<K::Value, String> {
     if let Some(value) = &value {
         K::check(value, &mut faults);
     }
-    match faults.found.first() {
+    match faults.finish().first() {
         Some(fault) => Err(fault.message.clone()),
         None => Ok(value.unwrap()),
     }
@@ -25,6 +30,19 @@ fn read<K: Kind>(yaml: &str) -> Result<K::Value, String> {
 fn is_refused<K: Kind>(yaml: &str, part: &str) {
     let Err(message) = read::<K>(yaml) else { panic!("{yaml} was accepted") };
     assert!(message.contains(part), "{yaml}: {message}");
+}
+
+/// What is written is read back as the same value; the text that it is written as.
+fn written<K: Kind>(yaml: &str) -> String
+where
+    K::Value: PartialEq + std::fmt::Debug,
+{
+    let value = read::<K>(yaml).unwrap_or_else(|message| panic!("{yaml}: {message}"));
+    let mut text = serde_yaml::to_string(&K::write(&value)).unwrap();
+    let indented = format!("\n{text}").replace('\n', "\n  ");
+    assert_eq!(read::<K>(&indented).as_ref(), Ok(&value), "{yaml}: {text}");
+    text.truncate(text.trim_end().len());
+    text
 }
 
 #[test]

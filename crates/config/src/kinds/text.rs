@@ -6,7 +6,7 @@ use std::path::{Path, PathBuf};
 use model::{ExitMatcher, InheritEnv, ProcessName};
 use serde_yaml::{Mapping, Value};
 
-use super::{Kind, each, no_nul, replaced_as_a_whole, scalar, scalars};
+use super::{Kind, TEXT, each, no_nul, replaced_as_a_whole, scalar, scalars};
 use crate::fault::Faults;
 use crate::parse::MAX_KEY_BYTES;
 use crate::tree::{Node, Step, Yaml, quoted};
@@ -20,7 +20,7 @@ impl Kind for Line {
 
     fn read(node: &Node, faults: &mut Faults) -> Option<String> {
         // A block (`>`) ends in a line end that nobody means.
-        scalar(node, "a text", faults).map(|text| text.trim_end().to_owned())
+        scalar(node, TEXT, faults).map(|text| text.trim_end().to_owned())
     }
 
     fn check(value: &String, faults: &mut Faults) {
@@ -215,7 +215,7 @@ impl Kind for Env {
         // What can't be read is left out, so that the checks see the rest.
         let variables = map.entries.iter().filter_map(|entry| {
             faults.below(Step::Key(entry.key.clone()), |faults| {
-                let text = scalar(&entry.value, "a text", faults)?;
+                let text = scalar(&entry.value, TEXT, faults)?;
                 Some((entry.key.clone(), text.to_owned()))
             })
         });

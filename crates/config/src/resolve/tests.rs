@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use model::{Impact, Output, Signal, plan_one};
+use model::{EnvironmentFile, Hook, HookKind, Impact, Output, PathCondition, Signal, plan_one};
 
 use super::*;
 use crate::definition::read;
@@ -42,21 +42,36 @@ fn all_keys() -> impl Iterator<Item = (&'static Key, bool)> {
 fn other_value(key: &Key) -> &'static str {
     match key.name {
         "command" => "y",
-        "args" | "supplementary_groups" | "after" | "before" => "[b]",
-        "working_dir" => "/srv",
+        "args" | "groups" | "supplementary_groups" | "after" | "before" | "conflicts" => "[b]",
+        "requires" | "wants" | "binds_to" => "{b: started}",
+        "condition_path_exists" => "\"!/etc/off\"",
+        "type" => "notify",
+        "health_check" => "{type: tcp, port: 80}",
+        "working_dir" | "environment_file" | "pidfile" => "/srv",
         "env" => "{A: b}",
         "umask" => "0077",
         "restart" => "never",
         "on_start_limit" => "fail",
         "success_exit_status" | "restart_prevent_exit_status" => "[3]",
         "kill_signal" => "HUP",
+        "reload_signal" => "USR1",
         "kill_mode" => "mixed",
         "stdout" | "stderr" => "null",
         "restart_jitter" => "0.5",
         "auto_start" | "journald" | "file" => "false",
-        "send_sighup" | "inherit_env" => "true",
+        "send_sighup" | "inherit_env" | "remain_after_exit" | "critical" | "pty" => "true",
         "max_line" => "1K",
         _ => "7",
+    }
+}
+
+/// What else has to stand beside a key.
+fn beside(key: &Key) -> &'static str {
+    match key.name {
+        "command" => "",
+        "remain_after_exit" => "command: x\ntype: oneshot\n",
+        "pidfile" => "command: x\ntype: forking\n",
+        _ => "command: x\n",
     }
 }
 
@@ -79,15 +94,16 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
         );
         values += 1;
     }
-    assert_eq!(values, 21);
+    assert_eq!(values, 27);
 }
 
 #[test]
 fn the_effects_in_the_table_are_those_of_the_plan() {
     for (key, log) in all_keys() {
-        let command = if key.name == "command" { "" } else { "command: x\n" };
-        let changed = spec(&format!("{command}{}\n", line(key, log, other_value(key))));
-        let (impact, keys) = plan_one(&spec("command: x\n"), &changed);
+        let beside = beside(key);
+        let changed = spec(&format!("{beside}{}\n", line(key, log, other_value(key))));
+        let before = spec(if beside.is_empty() { "command: x\n" } else { beside });
+        let (impact, keys) = plan_one(&before, &changed);
         let expected = match key.effect {
             Effect::Hot => Impact::Hot,
             Effect::Restart => Impact::Restart,
@@ -192,6 +208,155 @@ fn values_that_never_were_yaml_are_checked_too() {
             "restart_sec",
             "restart_jitter",
             "stdout"
+        ]
+    );
+}
+
+#[test]
+fn when_a_start_is_done_and_how_long_it_may_take() {
+    for (yaml, timeout, watchdog) in [
+        ("command: x", Some(90), None),
+        ("{command: x, type: notify, watchdog_sec: 30}", Some(90), Some(30)),
+        ("{command: x, type: oneshot}", None, None),
+        ("{command: x, type: oneshot, start_timeout: 5}", Some(5), None),
+        ("{command: x, type: forking, start_timeout: 0, watchdog_sec: 0}", None, None),
+    ] {
+        let start = spec(yaml).start;
+        let seconds = |time: Option<Duration>| time.map(|time| time.as_secs());
+        assert_eq!((seconds(start.timeout), seconds(start.watchdog)), (timeout, watchdog), "{yaml}");
+    }
+    let forking =
+        spec("{command: x, type: forking, pidfile: /run/x.pid, condition_path_exists: [/a, \"!/b\"]}");
+    assert_eq!(forking.start.kind, ProcessType::Forking);
+    assert_eq!(forking.start.pidfile.as_deref(), Some(Path::new("/run/x.pid")));
+    let conditions: Vec<String> = forking.start.conditions.iter().map(ToString::to_string).collect();
+    assert_eq!(conditions, ["/a", "!/b"]);
+}
+
+#[test]
+fn needs_hooks_and_the_rest_arrive() {
+    let spec = spec(
+        "command: x\ngroups: [web]\nrequires: [a, {b: healthy}]\nwants: {c: completed}\nbinds_to: [d]\nconflicts: [e]\n\
+         environment_file: [/etc/a, -/etc/b]\nexec_start_pre: -/bin/one two\nexec_start_post: [y]\n\
+         exec_reload: {command: z, timeout: 3}\nexec_stop: [s, -t]\nexec_stop_post: u\nreload_signal: USR2\n\
+         health_check: {type: http, url: \"http://localhost\"}\ncritical: true\npty: true\nrestart: never\n",
+    );
+    let needs: Vec<String> = spec.needs.all().map(ToString::to_string).collect();
+    assert_eq!(needs, ["a", "b: healthy", "c: completed", "d"]);
+    assert_eq!(spec.needs.conflicts.iter().map(ProcessName::as_str).collect::<Vec<_>>(), ["e"]);
+    assert_eq!(spec.groups, ["web"]);
+    let files: Vec<String> = spec.exec.environment_files.iter().map(ToString::to_string).collect();
+    assert_eq!(files, ["/etc/a", "-/etc/b"]);
+    let hooks = |kind: HookKind| -> Vec<String> {
+        let text = |hook: &Hook| format!("{}{} {:?}", hook.ignore_failure, hook.command, hook.timeout);
+        spec.hooks.of(kind).iter().map(text).collect()
+    };
+    assert_eq!(hooks(HookKind::StartPre), ["true/bin/one two None"]);
+    assert_eq!(hooks(HookKind::StartPost), ["falsey None"]);
+    assert_eq!(hooks(HookKind::Reload), ["falsez Some(3s)"]);
+    assert_eq!(hooks(HookKind::Stop), ["falses None", "truet None"]);
+    assert_eq!(hooks(HookKind::StopPost), ["falseu None"]);
+    assert_eq!(spec.reload_signal.to_string(), "SIGUSR2");
+    // The path that the URL means.
+    assert_eq!(spec.health.unwrap().probe.to_string(), "http http://localhost/");
+    assert!(spec.critical && spec.output.pty);
+}
+
+/// The key and the message of the only fault.
+fn refused(yaml: &str, defaults: &str) -> String {
+    let faults = resolved(&definition(yaml), &definition(defaults)).unwrap_err();
+    assert_eq!(faults.len(), 1, "{yaml}: {faults:?}");
+    assert!(faults[0].hint.is_some(), "{yaml}: {faults:?}");
+    format!("{}: {}", faults[0].key(), faults[0].message)
+}
+
+#[test]
+fn contradictions() {
+    for (yaml, key, part) in [
+        (
+            "{command: x, remain_after_exit: true}",
+            "remain_after_exit",
+            "`type: oneshot`, but the type is `simple`",
+        ),
+        ("{command: x, type: notify, pidfile: /p}", "pidfile", "`type: forking`, but the type is `notify`"),
+        ("{command: x, pty: true, stdout: null}", "pty", "`stdout` is `null`"),
+        ("{command: x, pty: true, stdout: \"direct:/dev/tty9\"}", "pty", "`stdout` is `direct:/dev/tty9`"),
+        ("{command: x, watchdog_sec: 10us}", "watchdog_sec", "less than a millisecond"),
+        ("{command: x, type: oneshot, health_check: {type: tcp, port: 1}}", "health_check", "has ended"),
+        ("{command: x, conflicts: [a, web]}", "conflicts[1]", "web can't conflict with itself"),
+        ("{command: x, requires: [b, a], conflicts: [a]}", "conflicts[0]", "a stands in `requires`, too"),
+        ("{command: x, binds_to: {a: ready}, conflicts: [a]}", "conflicts[0]", "a stands in `binds_to`, too"),
+        ("{command: x, wants: [a], conflicts: [a]}", "conflicts[0]", "a stands in `wants`, too"),
+    ] {
+        let said = refused(yaml, "{}");
+        assert!(said.starts_with(&format!("{key}: ")) && said.contains(part), "{yaml}: {said}");
+    }
+    // What is off or has its condition is none.
+    for yaml in [
+        "{command: x, remain_after_exit: false, watchdog_sec: 0, pty: false, stdout: null}",
+        "{command: x, pty: true, stdout: /var/log/x.log, stderr: null, log: {file: false}}",
+        "{command: x, type: oneshot, remain_after_exit: true, health_check: {type: tcp, port: 1}}",
+        "{command: x, after: [a], conflicts: [a]}",
+    ] {
+        assert!(resolved(&definition(yaml), &Definition::default()).is_ok(), "{yaml}");
+    }
+    // A layer below may be one half of it.
+    let said = refused("{command: x, stdout: inherit}", "{pty: true}");
+    assert!(said.starts_with("pty: "), "{said}");
+    assert!(
+        resolved(&definition("{command: x, type: oneshot}"), &definition("{remain_after_exit: true}"))
+            .is_ok()
+    );
+}
+
+#[test]
+fn new_values_that_never_were_yaml_are_checked_too() {
+    let hook = |program: &str, timeout: Option<Duration>| Hook {
+        command: CommandLine { program: program.into(), args: vec!["\0".into()] },
+        timeout,
+        ignore_failure: false,
+    };
+    let health = HealthSpec {
+        retries: 0,
+        interval: Duration::ZERO,
+        start_period: Duration::MAX,
+        ..HealthSpec::new(Probe::Grpc { address: "nowhere".into(), service: "a\nb".into() })
+    };
+    let broken = Definition {
+        command: Some("x".into()),
+        groups: Some(vec!["ok".into(), "@web".into(), "x".repeat(65)]),
+        pidfile: Some("x.pid".into()),
+        environment_file: Some(vec![EnvironmentFile { path: "/etc/".into(), optional: true }]),
+        condition_path_exists: Some(vec![PathCondition { path: "".into(), negated: true }]),
+        start_timeout: Some(Duration::MAX),
+        exec_stop: Some(vec![hook("", None), hook("-x", Some(Duration::ZERO)), hook("@/bin/x", None)]),
+        health_check: Some(health),
+        ..Definition::default()
+    };
+    let faults = resolved(&broken, &Definition::default()).unwrap_err();
+    let keys: Vec<String> = faults.iter().map(Fault::key).collect();
+    assert_eq!(
+        keys,
+        [
+            "groups[1]",
+            "groups[2]",
+            "environment_file[0]",
+            "condition_path_exists[0]",
+            "pidfile",
+            "start_timeout",
+            "exec_stop[0].command",
+            "exec_stop[0].args[0]",
+            "exec_stop[1].command",
+            "exec_stop[1].args[0]",
+            "exec_stop[1].timeout",
+            "exec_stop[2].command",
+            "exec_stop[2].args[0]",
+            "health_check.service",
+            "health_check.address",
+            "health_check.interval",
+            "health_check.start_period",
+            "health_check.retries",
+            "pidfile",
         ]
     );
 }

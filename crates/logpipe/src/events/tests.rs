@@ -106,20 +106,46 @@ fn sentences() {
     );
     assert_eq!(texts[6], format!("web ended with exit code 3 after 1.0 s {tail}"));
     assert_eq!(texts[7], format!("web will be restarted in 1.5 s (restart 7) {tail}"));
-    assert_eq!(texts[16], format!("web ended as asked with exit code 0 after 1.0 s {tail}"));
+    assert_eq!(texts[14], format!("web is up after 1.0 s {tail}"));
+    assert_eq!(
+        texts[15],
+        format!("web is not started: condition_path_exists !/etc/nologin does not hold {tail}")
+    );
+    assert_eq!(texts[16], format!("web can't be started yet: it needs db, which has failed {tail}"));
+    assert_eq!(texts[17], format!("web failed in exec_start_pre: exit code 1 (ignored) {tail}"));
+    assert_eq!(texts[18], format!("web was not up within 1.0 s (start_timeout); it is being stopped {tail}"));
+    assert_eq!(
+        texts[19],
+        format!("web sent no WATCHDOG=1 within 1.0 s (watchdog_sec); it is being stopped {tail}")
+    );
+    assert_eq!(texts[20], format!("web is unhealthy: connection refused {tail}"));
+    assert_eq!(texts[23], format!("web has a new main process: pid 813 {tail}"));
+    assert_eq!(
+        texts[24],
+        format!("web is critical and ended for good: the daemon ends with exit code 143 {tail}")
+    );
+    assert_eq!(texts[27], format!("web ended as asked with exit code 0 after 1.0 s {tail}"));
 }
 
 #[test]
 fn what_the_event_has_becomes_fields() {
     let all: Vec<Fields> = kinds().into_iter().map(encoded).collect();
     assert_eq!((get(&all[6], "EXIT_CODE"), get(&all[6], "EXIT_STATUS")), ("exited".into(), "3".into()));
-    assert_eq!((get(&all[14], "EXIT_CODE"), get(&all[14], "EXIT_STATUS")), ("killed".into(), "9".into()));
-    assert_eq!(get(&all[15], "EXIT_CODE"), "dumped");
+    assert_eq!((get(&all[25], "EXIT_CODE"), get(&all[25], "EXIT_STATUS")), ("killed".into(), "9".into()));
+    assert_eq!(get(&all[26], "EXIT_CODE"), "dumped");
     assert_eq!(
         (get(&all[7], "RESTART_COUNT"), get(&all[7], "RESTART_DELAY_USEC")),
         ("7".into(), "1500000".into())
     );
     assert_eq!(get(&all[5], "ERRNO"), "2");
     let priorities: Vec<u8> = kinds().iter().map(priority).collect();
-    assert_eq!(priorities, [6, 6, 6, 3, 6, 3, 4, 6, 3, 6, 4, 4, 3, 6, 4, 3, 6]);
+    assert_eq!(
+        priorities,
+        [6, 6, 6, 3, 6, 3, 4, 6, 3, 6, 4, 4, 3, 6, 6, 6, 4, 4, 3, 3, 4, 6, 6, 6, 3, 4, 3, 6],
+        "in the order of kinds()"
+    );
+    let fatal = EventKind::HookFailed { hook: HookKind::StartPre, why: String::new(), ignored: false };
+    assert_eq!(priority(&fatal), 3);
+    let well = EventKind::Health { state: HealthState::Healthy, message: String::new() };
+    assert_eq!((priority(&well), describe(&event(well)).starts_with("web is healthy [")), (6, true));
 }

@@ -119,7 +119,7 @@ impl Default for Fixture {
 
         let mut no_program = process("no-program");
         no_program.state = State::Failed;
-        no_program.counters.exits = [0, 0, 0, 0, 1];
+        no_program.counters.exits = [0, 0, 0, 0, 1, 0, 0, 0, 0];
         no_program.exits = exit(None, ExitReason::SpawnFailed, 30);
 
         let mut odd = process("odd");

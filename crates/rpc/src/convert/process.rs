@@ -1,10 +1,13 @@
 //! A process as the API shows it.
 
+mod hint;
+mod written;
+
 use std::path::Path;
 
 use model::{
-    Definition, ExitReason, ExitStatus, LastExit, LogDefinition, NextActionKind, Origin, Output, ProcessSpec,
-    ProcessView, Reason, State, Stream,
+    ExitReason, ExitStatus, HealthState, HealthView, LastExit, NextActionKind, Origin, Output, ProcessSpec,
+    ProcessView, State, Stream,
 };
 
 use super::{duration, timestamp, to_wire};
@@ -21,9 +24,6 @@ pub(crate) struct Sight<'a> {
     /// Whether the definition is shown.
     pub(crate) full: bool,
 }
-
-/// What a viewer sees instead of a value.
-const HIDDEN: &str = "***";
 
 pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
     let spec = &view.spec;
@@ -74,17 +74,13 @@ pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
         problem: view.problem.clone(),
         stdout_path: log_path(spec, Stream::Stdout, sight.log_dir),
         stderr_path: log_path(spec, Stream::Stderr, sight.log_dir),
-        definition: sight.full.then(|| to_wire(written(spec, sight))),
-        hint: hint(&view.reason),
-    }
-}
-
-/// What the operator can do about it.
-fn hint(reason: &Reason) -> Option<String> {
-    match reason {
-        Reason::SpawnFailed(failure) => Some(failure.hint.clone()).filter(|hint| !hint.is_empty()),
-        Reason::StartLimit { last, .. } => hint(last),
-        _ => None,
+        definition: sight.full.then(|| to_wire(written::written(spec, sight))),
+        hint: hint::hint(view),
+        status_text: view.status.clone(),
+        held_up_by: view.reason.held_up_by().iter().map(ToString::to_string).collect(),
+        health: view.health.as_ref().map(health),
+        exits: view.exits.iter().map(last_exit).collect(),
+        groups: spec.groups.clone(),
     }
 }
 
@@ -138,54 +134,21 @@ fn last_exit(last: &LastExit) -> v1::LastExit {
         user_cpu: Some(duration(last.usage.user)),
         system_cpu: Some(duration(last.usage.system)),
         max_rss_bytes: last.usage.max_rss,
+        cause: last.cause.as_ref().map(ToString::to_string),
     }
 }
 
-/// A resolved definition with every key written.
-fn written(spec: &ProcessSpec, sight: &Sight<'_>) -> Definition {
-    let (exec, restart, stop, log) = (&spec.exec, &spec.restart, &spec.stop, &spec.output.log);
-    let env = exec.env.iter().map(|(key, value)| {
-        let shown = if sight.role == Role::Viewer { HIDDEN.to_owned() } else { (sight.mask)(key, value) };
-        (key.clone(), shown)
-    });
-    Definition {
-        description: Some(spec.description.clone()),
-        command: Some(exec.program.clone()),
-        args: Some(exec.args.clone()),
-        working_dir: exec.working_dir.clone(),
-        env: Some(env.collect()),
-        inherit_env: Some(exec.inherit_env.clone()),
-        user: exec.user.clone(),
-        group: exec.group.clone(),
-        supplementary_groups: exec.supplementary_groups.clone(),
-        umask: exec.umask,
-        auto_start: Some(spec.auto_start),
-        after: Some(spec.after.clone()),
-        before: Some(spec.before.clone()),
-        restart: Some(restart.policy),
-        restart_sec: Some(restart.delay),
-        restart_max_delay_sec: Some(restart.max_delay),
-        restart_jitter: Some(restart.jitter),
-        runtime_success_sec: Some(restart.stable_after),
-        start_limit_burst: Some(restart.limit_burst),
-        start_limit_interval_sec: Some(restart.limit_interval),
-        on_start_limit: Some(restart.on_limit),
-        success_exit_status: Some(restart.success.clone()),
-        restart_prevent_exit_status: Some(restart.prevent.clone()),
-        kill_signal: Some(stop.signal),
-        kill_mode: Some(stop.mode),
-        stop_timeout: Some(stop.timeout),
-        send_sighup: Some(stop.send_sighup),
-        stdout: Some(spec.output.stdout.clone()),
-        stderr: Some(spec.output.stderr.clone()),
-        log: LogDefinition {
-            journald: Some(log.journald),
-            file: Some(log.file),
-            max_size: Some(log.max_size),
-            max_files: Some(log.max_files),
-            max_line: Some(log.max_line),
-        },
-        ..Definition::default()
+fn health(view: &HealthView) -> v1::Health {
+    let state = match view.state {
+        HealthState::Starting => v1::HealthState::Starting,
+        HealthState::Healthy => v1::HealthState::Healthy,
+        HealthState::Unhealthy => v1::HealthState::Unhealthy,
+    };
+    v1::Health {
+        state: state.into(),
+        since: Some(timestamp(view.since)),
+        failures: view.failures,
+        message: view.message.clone(),
     }
 }
 

@@ -65,7 +65,18 @@ async fn get_tells_everything() {
     assert_eq!(web.next_action.unwrap().kind(), v1::NextActionKind::Kill);
     let last = web.last_exit.unwrap();
     assert_eq!(last.reason(), v1::ExitReason::Signal);
-    assert_eq!(last.status.unwrap().how, Some(v1::exit_status::How::Signal("SIGKILL".into())));
+    assert_eq!(last.status.as_ref().unwrap().how, Some(v1::exit_status::How::Signal("SIGKILL".into())));
+    assert_eq!(web.exits.first(), Some(&last));
+    let exits: Vec<_> = web.exits.iter().map(|e| (e.run, e.reason(), e.cause.as_deref())).collect();
+    let cause = "sent no WATCHDOG=1 within watchdog_sec (3 s)";
+    assert_eq!(exits, [(2, v1::ExitReason::Signal, None), (1, v1::ExitReason::Watchdog, Some(cause))]);
+    assert_eq!(
+        (web.status_text.as_str(), web.groups.as_slice()),
+        ("serving 7 clients", &["front".into()][..])
+    );
+    let health = web.health.unwrap();
+    assert_eq!((health.state(), health.failures), (v1::HealthState::Unhealthy, 4));
+    assert_eq!((health.message.as_str(), health.since.unwrap().seconds), ("status 503", 1_795_199_850));
     let counters = web.counters.unwrap();
     assert_eq!((counters.restarts, counters.starts, counters.exits.len()), (1, 2, 1));
     let Some(v1::origin::Place::File(file)) = web.origin.unwrap().place else { panic!("no file") };
@@ -213,11 +224,14 @@ async fn delete_names_what_is_gone() {
 #[tokio::test]
 async fn reload_reports_changes_and_problems() {
     let daemon = Daemon::start().await;
-    let report = daemon.unix().await.reload().await.unwrap();
-    assert_eq!(report.problems, ["processes.yaml:3:5: no"]);
-    let change = &report.changes[0];
-    assert_eq!((change.name.as_str(), change.impact()), ("web", v1::Impact::Restart));
-    assert_eq!(change.keys, ["args", "env"]);
+    for dry_run in [false, true] {
+        let report = daemon.unix().await.reload(dry_run).await.unwrap();
+        assert_eq!(report.problems, ["processes.yaml:3:5: no"]);
+        let change = &report.changes[0];
+        assert_eq!((change.name.as_str(), change.impact()), ("web", v1::Impact::Restart));
+        assert_eq!(change.keys, ["args", "env"]);
+    }
+    assert_eq!(*daemon.fake.reloaded.lock().unwrap(), [false, true]);
 }
 
 #[tokio::test]

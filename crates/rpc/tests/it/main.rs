@@ -3,6 +3,8 @@
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test")]
 
 mod api;
+mod changes;
+mod compatibility;
 mod discovery;
 mod support;
 mod transport;

@@ -5,14 +5,14 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Change, Counters, ExitReason, ExitStatus, Impact, InvocationId, LastExit, NextAction, NextActionKind,
-    Origin, Output, ProcessName, ProcessSpec, ProcessView, Reason, Refusal, RunId, RunNumber, RunView, Seq,
-    Signal, Snapshot, SpawnFailure, SpawnStage, State, Usage, Wall,
+    Change, Counters, ExitReason, ExitStatus, HealthState, HealthView, Impact, InvocationId, LastExit,
+    NextAction, NextActionKind, Origin, Output, ProcessName, ProcessSpec, ProcessView, Reason, Refusal,
+    RunId, RunNumber, RunView, Seq, Signal, Snapshot, SpawnFailure, SpawnStage, State, Usage, Wall,
 };
 use rpc::{
-    BoxFuture, BoxStream, Client, Config, Control, ControlError, Create, DaemonStatus, Listener,
-    ListenerState, LogChunk, LogRequest, LogSource, ReloadReport, ReloadResult, Role, Server, Target, Token,
-    ViewResult,
+    BoxFuture, BoxStream, Client, Config, Control, ControlError, Create, DaemonStatus, Fragment, Listener,
+    ListenerState, LogChunk, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, Role, Server,
+    SetOverride, Target, Token, Update, Updated, ViewResult,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -29,6 +29,7 @@ pub fn view(text: &str, id: &str) -> ProcessView {
     let origin = Origin::File { path: "/etc/dd-procmgrd/processes.yaml".into(), line: 7 };
     let mut spec = ProcessSpec::new(name(text), id.parse().unwrap(), origin, "/usr/bin/web");
     spec.description = "a web server".into();
+    spec.groups = vec!["front".into()];
     spec.exec.args = vec!["--greeting".into(), "hello you".into()];
     spec.exec.env =
         [("PORT".to_owned(), "80".to_owned()), ("API_KEY".to_owned(), "hunter2".to_owned())].into();
@@ -50,17 +51,17 @@ pub fn view(text: &str, id: &str) -> ProcessView {
             started: AT,
         }),
         next: Some(NextAction { kind: NextActionKind::Kill, at: AT }),
-        exits: Arc::new([LastExit {
-            run: RunNumber(1),
-            status: Some(ExitStatus::Signal { signal: Signal::KILL, core: false }),
-            reason: ExitReason::Signal,
-            at: AT,
-            ran: Duration::from_millis(1500),
-            usage: Usage { user: Duration::from_millis(3), system: Duration::ZERO, max_rss: 4096 },
-            cause: None,
-        }]),
-        status: String::new(),
-        health: None,
+        exits: Arc::new([
+            exit(2, ExitReason::Signal, None),
+            exit(1, ExitReason::Watchdog, Some(Reason::WatchdogExpired(Duration::from_secs(3)))),
+        ]),
+        status: "serving 7 clients".into(),
+        health: Some(HealthView {
+            state: HealthState::Unhealthy,
+            since: AT,
+            failures: 4,
+            message: "status 503".into(),
+        }),
         counters: Counters {
             restarts: 1,
             starts: 2,
@@ -71,12 +72,28 @@ pub fn view(text: &str, id: &str) -> ProcessView {
     }
 }
 
+fn exit(run: u64, reason: ExitReason, cause: Option<Reason>) -> LastExit {
+    LastExit {
+        run: RunNumber(run),
+        status: Some(ExitStatus::Signal { signal: Signal::KILL, core: false }),
+        reason,
+        at: AT,
+        ran: Duration::from_millis(1500),
+        usage: Usage { user: Duration::from_millis(3), system: Duration::ZERO, max_rss: 4096 },
+        cause,
+    }
+}
+
 /// What the fake was asked to do, and a gate that holds back the process `slow`.
 #[derive(Debug)]
 pub struct Fake {
     pub table: Mutex<Vec<Arc<ProcessView>>>,
     pub created: Mutex<Vec<Create>>,
     pub opened: Mutex<Vec<LogRequest>>,
+    pub updated: Mutex<Vec<Update>>,
+    pub overridden: Mutex<Vec<SetOverride>>,
+    /// `dry_run` of each reload.
+    pub reloaded: Mutex<Vec<bool>>,
     pub gate: watch::Sender<bool>,
     /// Name of the last verb that began, and of the last that ended.
     pub began: watch::Sender<String>,
@@ -95,6 +112,9 @@ impl Fake {
             table: Mutex::new(table),
             created: Mutex::default(),
             opened: Mutex::default(),
+            updated: Mutex::default(),
+            overridden: Mutex::default(),
+            reloaded: Mutex::default(),
             gate: watch::Sender::new(false),
             began: watch::Sender::default(),
             ended: watch::Sender::default(),
@@ -118,6 +138,13 @@ impl Fake {
             }
         })
     }
+}
+
+/// What a change of `twin` does is nothing, and of the others a little.
+fn updated(table: &[Arc<ProcessView>], name: &ProcessName) -> Updated {
+    let view = table.iter().find(|v| v.spec.name == *name).cloned().unwrap();
+    let change = Change { name: name.clone(), impact: Impact::Hot, keys: vec!["restart"] };
+    Updated { view, change: (name.as_str() != "twin").then_some(change) }
 }
 
 fn spawn_failure() -> SpawnFailure {
@@ -183,17 +210,72 @@ impl Control for Fake {
         self.verb("restart", &name)
     }
 
-    fn delete(&self, name: ProcessName) -> BoxFuture<Result<(), ControlError>> {
+    fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>> {
         let result = if name.as_str() == "broken" {
             Err(Refusal::Busy.into())
         } else {
             self.table.lock().unwrap().retain(|v| v.spec.name != name);
-            Ok(())
+            Ok(None)
         };
         Box::pin(std::future::ready(result))
     }
 
-    fn reload(&self) -> BoxFuture<Result<ReloadReport, ControlError>> {
+    fn reload_process(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        match name.as_str() {
+            "twin" => Box::pin(std::future::ready(Err(Refusal::NotRunning(name, State::Stopped).into()))),
+            _ => self.verb("reload", &name),
+        }
+    }
+
+    fn signal(&self, name: ProcessName, signal: Signal, all: bool) -> BoxFuture<ViewResult> {
+        self.verb(&format!("signal {signal} all={all}"), &name)
+    }
+
+    fn reset(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        self.verb("reset", &name)
+    }
+
+    fn update(&self, update: Update) -> BoxFuture<Result<Updated, ControlError>> {
+        let result = match update.unset.iter().find(|key| *key == "rstart") {
+            Some(key) => {
+                let error = ControlError::invalid("unset", format!("{key} is not a known key"));
+                Err(error.with_hint("did you mean `restart`?"))
+            }
+            None => Ok(updated(&self.table.lock().unwrap(), &update.name)),
+        };
+        self.updated.lock().unwrap().push(update);
+        Box::pin(std::future::ready(result))
+    }
+
+    fn fragments(&self, name: ProcessName) -> BoxFuture<Result<Vec<Fragment>, ControlError>> {
+        let fragment = |origin: &str, text: String| Fragment { origin: origin.to_owned(), text };
+        Box::pin(std::future::ready(Ok(vec![
+            fragment("/etc/dd-procmgrd/processes.yaml:7", format!("{name}:\n  command: web\n")),
+            fragment("pm-cli create/update", "restart: always\n".to_owned()),
+        ])))
+    }
+
+    fn override_text(&self, name: ProcessName) -> BoxFuture<Result<OverrideText, ControlError>> {
+        let path = format!("/etc/dd-procmgrd/overrides/{name}.yaml").into();
+        let (text, exists) = match name.as_str() {
+            "twin" => (String::new(), false),
+            _ => ("env:\n  API_KEY: hunter2\n".to_owned(), true),
+        };
+        Box::pin(std::future::ready(Ok(OverrideText { path, text, exists })))
+    }
+
+    fn set_override(&self, set: SetOverride) -> BoxFuture<Result<Updated, ControlError>> {
+        let result = if set.text.starts_with('{') {
+            Err(ControlError::invalid("text", "line 1, column 1: not YAML").with_hint("close the brace"))
+        } else {
+            Ok(updated(&self.table.lock().unwrap(), &set.name))
+        };
+        self.overridden.lock().unwrap().push(set);
+        Box::pin(std::future::ready(result))
+    }
+
+    fn reload(&self, dry_run: bool) -> BoxFuture<Result<ReloadReport, ControlError>> {
+        self.reloaded.lock().unwrap().push(dry_run);
         let changes = vec![Change { name: name("web"), impact: Impact::Restart, keys: vec!["args", "env"] }];
         let problems = vec!["processes.yaml:3:5: no".to_owned()];
         Box::pin(std::future::ready(Ok(ReloadReport { changes, problems })))

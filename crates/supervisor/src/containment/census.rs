@@ -1,132 +1,152 @@
 //! Which run an adopted orphan came from.
 //!
 //! A process whose parent died is given to the daemon's main thread. It is recognized by, in this order: having been
-//! seen below its run's main process when that was signalled; PROCESS_INVOCATION_ID in the environment that it was
-//! executed with; belonging to a session of the run (every main process leads one). A process that fits nothing is
-//! left alone: killing a stranger is worse than leaving one.
+//! seen below its run's main process when that was signalled; PROCESS_HELPER_ID, then PROCESS_INVOCATION_ID in the
+//! environment that it was executed with; belonging to a session of the run (every main process leads one). A process
+//! that fits nothing is left alone: killing a stranger is worse than leaving one.
+
+mod process;
 
 use std::collections::hash_map::Entry;
 use std::collections::{BTreeMap, BTreeSet, HashMap};
-use std::os::fd::{AsFd, OwnedFd};
+use std::fs;
+use std::os::unix::fs::MetadataExt;
 
 use model::{InvocationId, RunId};
-use nix::errno::Errno;
-use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
-use sys::{pidfd, tree};
+use sys::tree;
 
-/// A process for its whole life: its pid alone may be given to another one after it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
-pub(super) struct Identity {
-    pub(super) pid: u32,
-    start: u64,
-}
+pub(super) use process::{Identity, Member, has_ended};
 
-/// A live process of a run.
-#[derive(Clone, Copy, Debug)]
-pub(super) struct Member {
-    pub(super) id: Identity,
-    pub(super) group: u32,
-    session: u32,
+/// What the descendants of a run are recognized by, wherever they went.
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
+pub(crate) enum Trace {
+    /// PROCESS_INVOCATION_ID. Helpers of the run carry it, too.
+    Run(InvocationId),
+    /// PROCESS_HELPER_ID.
+    Helper(InvocationId),
 }
 
 /// The adopted orphans and how they were recognized.
 #[derive(Debug, Default)]
 pub(super) struct Census {
-    traces: HashMap<RunId, Traces>,
+    runs: HashMap<RunId, Known>,
     invocations: HashMap<InvocationId, RunId>,
+    helpers: HashMap<InvocationId, RunId>,
     sessions: HashMap<u32, RunId>,
     seen: BTreeMap<Identity, RunId>,
-    /// As of the last look; the owner is kept, so that an environment is read once.
-    orphans: BTreeMap<Identity, (Member, Option<RunId>)>,
+    /// As of the last reading of the list. By pid: who is on the list stays on it until he is reaped, which nobody else
+    /// does, so that the same number is the same process.
+    orphans: BTreeMap<u32, Orphan>,
+    /// The same by owner.
+    owned: HashMap<RunId, Vec<u32>>,
+    /// Main processes that were not spawned here. Their status is for those who hold their pidfds, should they be
+    /// orphans.
+    kept: BTreeSet<u32>,
     /// Whether `orphans` is of this turn.
     fresh: bool,
+    /// Readings of the list and of /proc, and tries to reap: each some microseconds.
+    looks: u64,
 }
 
-/// What a run is recognized by: the keys of the three indexes that lead to it.
+#[derive(Clone, Copy, Debug)]
+struct Orphan {
+    member: Member,
+    owner: Option<RunId>,
+}
+
+/// What is known of a run: the keys of the indexes that lead to it.
 #[derive(Debug)]
-struct Traces {
-    invocation: InvocationId,
+struct Known {
+    trace: Trace,
     /// Its own session, and those that its descendants opened.
     sessions: Vec<u32>,
     /// Descendants seen below its main process: whoever of them is orphaned later needs no recognition.
     seen: Vec<Identity>,
 }
 
-impl Identity {
-    /// A pidfd of exactly this process. ESRCH when it is gone.
-    pub(super) fn open(self) -> nix::Result<OwnedFd> {
-        let fd = pidfd::open(self.pid)?;
-        // Looked at after opening: if it is the same process now, then the descriptor means it, too.
-        match tree::stat(self.pid) {
-            Some(stat) if stat.start_ticks == self.start => Ok(fd),
-            _ => Err(Errno::ESRCH),
-        }
-    }
+/// One look at a run.
+#[derive(Debug)]
+pub(super) struct Look {
+    /// Who is alive.
+    pub(super) members: Vec<Member>,
+    /// False when all that was found died before it was looked at, and may have left children that were not found.
+    pub(super) certain: bool,
 }
 
-impl Member {
-    /// The process of this pid, unless it is dead.
-    pub(super) fn alive(pid: u32) -> Option<Self> {
-        let stat = tree::stat(pid)?;
-        let id = Identity { pid, start: stat.start_ticks };
-        // Z alone is not death: the first thread of a process may end long before the others.
-        let dead = match stat.state {
-            'Z' => id.open().map_or(true, |fd| has_ended(&fd)),
-            'X' => true,
-            _ => false,
-        };
-        (!dead).then_some(Self { id, group: stat.pgrp, session: stat.session })
+impl Look {
+    pub(super) fn nothing() -> Self {
+        Self { members: Vec::new(), certain: true }
     }
-}
-
-fn has_ended(fd: &OwnedFd) -> bool {
-    poll(&mut [PollFd::new(fd.as_fd(), PollFlags::POLLIN)], PollTimeout::ZERO).is_ok_and(|ready| ready > 0)
 }
 
 impl Census {
-    pub(super) fn expect(&mut self, run: RunId, invocation: InvocationId) {
-        self.traces.insert(run, Traces { invocation, sessions: Vec::new(), seen: Vec::new() });
-        self.invocations.insert(invocation, run);
+    pub(super) fn expect(&mut self, run: RunId, trace: Trace) {
+        self.runs.insert(run, Known { trace, sessions: Vec::new(), seen: Vec::new() });
+        let (ids, id) = self.index(trace);
+        ids.insert(id, run);
+    }
+
+    /// Apart, as a helper carries the id of the run that it helps as well.
+    fn index(&mut self, trace: Trace) -> (&mut HashMap<InvocationId, RunId>, InvocationId) {
+        match trace {
+            Trace::Run(id) => (&mut self.invocations, id),
+            Trace::Helper(id) => (&mut self.helpers, id),
+        }
     }
 
     /// The session of a new main process. Its number may have been an extinct session's: the newest owner wins.
     pub(super) fn born(&mut self, run: RunId, session: u32) {
-        if let Some(traces) = self.traces.get_mut(&run) {
-            traces.sessions.push(session);
+        if let Some(known) = self.runs.get_mut(&run) {
+            known.sessions.push(session);
             self.sessions.insert(session, run);
         }
     }
 
     pub(super) fn forget_run(&mut self, run: RunId) {
-        let Some(traces) = self.traces.remove(&run) else { return };
-        self.invocations.remove(&traces.invocation);
-        for session in traces.sessions {
+        let Some(known) = self.runs.remove(&run) else { return };
+        let (ids, id) = self.index(known.trace);
+        ids.remove(&id);
+        for session in known.sessions {
             if self.sessions.get(&session) == Some(&run) {
                 self.sessions.remove(&session);
             }
         }
-        for id in traces.seen {
+        for id in known.seen {
             self.seen.remove(&id);
+        }
+    }
+
+    /// This process is a main process from now on: whoever holds its pidfd reaps it.
+    pub(super) fn keep(&mut self, run: RunId, member: Member) {
+        self.kept.insert(member.id.pid);
+        self.learn_member(run, member);
+    }
+
+    /// This one is no main process any more: it was reaped, or it is like any other orphan.
+    pub(super) fn let_go(&mut self, pid: u32) {
+        if self.kept.remove(&pid) {
+            // Its number may be another one's the next time that the list is read.
+            self.orphans.remove(&pid);
+            self.forget_list();
         }
     }
 
     /// A descendant leads or is in this session: its relatives are recognized by it.
     fn learn_session(&mut self, run: RunId, session: u32) {
-        if let (Entry::Vacant(vacant), Some(traces)) =
-            (self.sessions.entry(session), self.traces.get_mut(&run))
+        if let (Entry::Vacant(vacant), Some(known)) = (self.sessions.entry(session), self.runs.get_mut(&run))
         {
             vacant.insert(run);
-            traces.sessions.push(session);
+            known.sessions.push(session);
         }
     }
 
     /// A descendant was seen below its main process: it is known even if it leaves the session later.
     fn learn_member(&mut self, run: RunId, member: Member) {
         self.learn_session(run, member.session);
-        if let Some(traces) = self.traces.get_mut(&run)
+        if let Some(known) = self.runs.get_mut(&run)
             && self.seen.insert(member.id, run).is_none()
         {
-            traces.seen.push(member.id);
+            known.seen.push(member.id);
         }
     }
 
@@ -135,29 +155,33 @@ impl Census {
         self.fresh = false;
     }
 
-    /// Everything alive below `main` and below the orphans of this run, those included.
-    pub(super) fn members(&mut self, run: RunId, main: Option<u32>) -> Vec<Member> {
-        loop {
-            let listed = self.refresh();
-            let orphans = self.orphans.values().filter(|(_, owner)| *owner == Some(run));
-            let mut pids: Vec<u32> = orphans.map(|(member, _)| member.id.pid).collect();
-            for root in main.into_iter().chain(pids.clone()) {
-                tree::descendants(root, &mut pids);
-            }
-            // One that was given away between the two looks is in both.
-            let mut once = BTreeSet::new();
-            pids.retain(|pid| once.insert(*pid));
-            let found = pids.len();
-            let members: Vec<Member> = pids.into_iter().filter_map(Member::alive).collect();
-            for member in &members {
-                self.learn_member(run, *member);
-            }
-            if !members.is_empty() || found == 0 || main.is_some() || !listed {
-                return members;
-            }
-            // All of them died after the list was read, and may have left children that are not on it.
-            self.forget_list();
+    /// Everything alive below `main` and below the orphans of this run, and those; with `former` as one of them, and
+    /// without `main` itself.
+    pub(super) fn look(&mut self, run: RunId, main: Option<u32>, former: Option<u32>) -> Look {
+        let listed = self.refresh();
+        let mut pids = self.owned.get(&run).cloned().unwrap_or_default();
+        pids.extend(former);
+        for root in main.into_iter().chain(pids.clone()) {
+            self.looks += 1;
+            tree::descendants(root, &mut pids);
         }
+        // One that was given away between the two looks is in both.
+        let mut once: BTreeSet<u32> = main.into_iter().collect();
+        pids.retain(|pid| once.insert(*pid));
+        let look = self.look_at(pids, main.is_some() || !listed);
+        for member in &look.members {
+            self.learn_member(run, *member);
+        }
+        look
+    }
+
+    /// Who of these is alive. `enough` = it need not be certain that nobody is.
+    pub(super) fn look_at(&mut self, pids: Vec<u32>, enough: bool) -> Look {
+        let found = pids.len();
+        self.looks += found as u64;
+        let members: Vec<Member> = pids.into_iter().filter_map(Member::alive).collect();
+        let certain = enough || found == 0 || !members.is_empty();
+        Look { members, certain }
     }
 
     /// Reads the list of orphans unless that was done in this turn: reaps the dead, recognizes the new.
@@ -167,37 +191,101 @@ impl Census {
     /// read, for want of descriptors: what was known stays known, and the next turn looks again.
     pub(super) fn refresh(&mut self) -> bool {
         while !self.fresh {
+            self.looks += 1;
             let Ok(pids) = tree::orphans() else { return false };
             self.fresh = true;
-            let known = std::mem::take(&mut self.orphans);
+            let mut known = std::mem::take(&mut self.orphans);
+            self.owned.clear();
             for pid in pids {
-                let Some(member) = Member::alive(pid) else {
-                    self.fresh &= !tree::reap_orphan(pid);
-                    continue;
-                };
-                let owner = match known.get(&member.id) {
-                    Some((_, Some(owner))) if self.traces.contains_key(owner) => Some(*owner),
-                    Some(_) | None => self.owner(member),
-                };
-                if let Some(owner) = owner {
-                    self.learn_session(owner, member.session);
+                self.looks += 1;
+                if let Some(orphan) = self.examine(pid, known.remove(&pid)) {
+                    self.orphans.insert(pid, orphan);
+                    if let Some(owner) = orphan.owner {
+                        self.learn_session(owner, orphan.member.session);
+                        self.owned.entry(owner).or_default().push(pid);
+                    }
                 }
-                self.orphans.insert(member.id, (member, owner));
             }
         }
         true
     }
 
-    fn owner(&self, member: Member) -> Option<RunId> {
-        let by_sight = || self.seen.get(&member.id);
-        let by_environment = || self.invocations.get(&invocation_of(member.id.pid)?);
-        let by_session = || self.sessions.get(&member.session);
-        by_sight().or_else(by_environment).or_else(by_session).copied()
+    /// Reaps an orphan that is dead; recognizes one that is alive, unless it is known already.
+    fn examine(&mut self, pid: u32, known: Option<Orphan>) -> Option<Orphan> {
+        let member = match known {
+            Some(orphan) if self.kept.contains(&pid) || !self.reap(pid) => orphan.member,
+            Some(_) => return None,
+            None => match Member::alive(pid) {
+                Some(member) => member,
+                None => {
+                    if !self.kept.contains(&pid) {
+                        self.reap(pid);
+                    }
+                    return None;
+                }
+            },
+        };
+        let owner = match known {
+            Some(Orphan { owner: Some(owner), .. }) if self.runs.contains_key(&owner) => Some(owner),
+            // What its environment says is known already, and its session was not any run's.
+            Some(Orphan { owner: None, .. }) => self.by_relatives(member),
+            // New, or its run was released, which a run that it carries the trace of as well was not.
+            Some(_) | None => self.owner(member),
+        };
+        Some(Orphan { member, owner })
+    }
+
+    fn reap(&mut self, pid: u32) -> bool {
+        let reaped = tree::reap_orphan(pid);
+        self.fresh &= !reaped;
+        reaped
+    }
+
+    fn by_relatives(&self, member: Member) -> Option<RunId> {
+        self.seen.get(&member.id).or_else(|| self.sessions.get(&member.session)).copied()
+    }
+
+    /// Whose a process is that lost its parent.
+    pub(super) fn owner(&mut self, member: Member) -> Option<RunId> {
+        if let Some(run) = self.seen.get(&member.id) {
+            return Some(*run);
+        }
+        self.looks += 1;
+        let named = |ids: &HashMap<InvocationId, RunId>, variable| {
+            ids.get(&trace_of(member.id.pid, variable)?).copied()
+        };
+        // Helpers are few at a time, and as a rule none: then one reading of the environment is enough.
+        let helper = if self.helpers.is_empty() { None } else { named(&self.helpers, "PROCESS_HELPER_ID") };
+        helper
+            .or_else(|| named(&self.invocations, "PROCESS_INVOCATION_ID"))
+            .or_else(|| self.sessions.get(&member.session).copied())
+    }
+
+    /// Takes an orphan that nothing else tells of for one of this run, on the word of its pidfile, if it is the user's
+    /// that the run is, or the run is root's.
+    pub(super) fn claim(&mut self, run: RunId, pid: u32, uid: u32) -> bool {
+        self.forget_list();
+        self.refresh();
+        let Some(orphan) = self.orphans.get_mut(&pid) else { return false };
+        // Of a process that may not be looked into (prctl(2), PR_SET_DUMPABLE) this is root.
+        let its_user = || fs::metadata(format!("/proc/{pid}")).map(|process| process.uid());
+        if orphan.owner.is_some() || !(uid == 0 || its_user().is_ok_and(|its| its == uid)) {
+            return false;
+        }
+        orphan.owner = Some(run);
+        let member = orphan.member;
+        self.owned.entry(run).or_default().push(pid);
+        self.learn_member(run, member);
+        true
+    }
+
+    pub(super) fn looks(&self) -> u64 {
+        self.looks
     }
 }
 
-/// PROCESS_INVOCATION_ID of the environment that a process was executed with, if we may read it.
-fn invocation_of(pid: u32) -> Option<InvocationId> {
-    let value = tree::environ_value(pid, "PROCESS_INVOCATION_ID")?;
+/// An id in the environment that a process was executed with, if we may read it.
+fn trace_of(pid: u32, variable: &str) -> Option<InvocationId> {
+    let value = tree::environ_value(pid, variable)?;
     u128::from_str_radix(std::str::from_utf8(&value).ok()?, 16).ok().map(InvocationId)
 }

@@ -1,6 +1,6 @@
 //! Looking at the processes of one run, and signalling them.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 
 use model::{ExitStatus, RunId, Signal, Usage};
@@ -9,7 +9,7 @@ use nix::sys::signal::{Signal as Nix, killpg};
 use nix::unistd::Pid;
 use sys::pidfd::{self, Wait};
 
-use super::census::{Identity, Member};
+use super::census::{Identity, Look, Member, has_ended};
 use super::{Body, Runs};
 use crate::poller::{Poller, Token};
 
@@ -17,22 +17,38 @@ use crate::poller::{Poller, Token};
 /// descriptor. The others are watched as these go.
 const WATCHED: usize = 256;
 
+/// What came of one survey.
+pub(super) struct Survey {
+    /// Nothing is left of what was there before.
+    pub(super) over: bool,
+    /// False when all that was found died meanwhile, so that it has to be looked again.
+    pub(super) settled: bool,
+}
+
 impl Runs {
     /// Everything of this run that is alive, but for the main process: that one has a pidfd already.
     pub(super) fn members(&mut self, run: RunId) -> Vec<Member> {
-        let Some(entry) = self.runs.get(&run) else { return Vec::new() };
-        let main = matches!(entry.body, Body::Main { .. }).then_some(entry.leader);
-        let Some(leaf) = &entry.leaf else { return self.census.members(run, main) };
         loop {
-            let mut pids = leaf.pids().unwrap_or_default();
-            pids.retain(|pid| Some(*pid) != main);
-            let found = pids.len();
-            let members: Vec<Member> = pids.into_iter().filter_map(Member::alive).collect();
-            if !members.is_empty() || found == 0 || main.is_some() {
-                return members;
+            let look = self.look(run);
+            if look.certain {
+                return look.members;
             }
-            // All of them died after the list was read, and may have forked before.
+            self.census.forget_list();
         }
+    }
+
+    fn look(&mut self, run: RunId) -> Look {
+        let Some(entry) = self.runs.get(&run) else { return Look::nothing() };
+        let main = match &entry.body {
+            Body::Main(main) => Some(main.pid),
+            Body::Unborn | Body::Remains { .. } => None,
+        };
+        let Some(leaf) = &entry.leaf else {
+            return self.census.look(run, main, entry.former.as_ref().map(|former| former.pid));
+        };
+        let mut pids = leaf.pids().unwrap_or_default();
+        pids.retain(|pid| Some(*pid) != main);
+        self.census.look_at(pids, main.is_some())
     }
 
     /// SIGKILL to everything that is there now.
@@ -47,10 +63,10 @@ impl Runs {
         let members = self.members(run);
         let Some(entry) = self.runs.get(&run) else { return };
         let (leader, uid) = (entry.leader, entry.uid);
-        let mut grouped = members.iter().any(|m| m.group == leader);
-        if let Body::Main { pidfd, .. } = &entry.body {
-            grouped = true;
-            send(pidfd.as_fd(), Signal::KILL, uid);
+        let mut grouped = entry.former.is_some() || members.iter().any(|m| m.group == leader);
+        if let Body::Main(main) = &entry.body {
+            grouped |= main.pid == leader;
+            send(main.pidfd.as_fd(), Signal::KILL, uid);
         }
         // The kernel signals a group in one go: nothing in it can fork its way out, as it could from a list. The
         // number still means this run's group as long as one of its members, a zombie even, is in it.
@@ -63,38 +79,33 @@ impl Runs {
     }
 
     /// Finds out what is alive of a run whose main process is gone, watches it, and kills it if that is wanted.
-    pub(super) fn survey(&mut self, run: RunId, poller: &Poller) {
-        loop {
-            let members = self.members(run);
-            let Some(entry) = self.runs.get_mut(&run) else { return };
-            let killing = entry.killing && !members.is_empty();
-            let Body::Remains { watched, told } = &mut entry.body else { return };
-            let over = members.is_empty() && !told.is_empty();
-            *told = members.iter().map(|m| m.id.pid).collect();
-            told.sort_unstable();
-            let settled = watch(run, watched, &members, poller);
-            if killing {
-                self.strike(run);
-            }
-            if over {
-                // Not even a zombie is left when the end is told. (A cgroup does not list them.)
-                self.census.forget_list();
-                self.census.refresh();
-            }
-            if settled {
-                return;
-            }
-            // All that was found died before it could be watched; what it forked meanwhile is found by looking again.
-            self.census.forget_list();
+    pub(super) fn survey(&mut self, run: RunId, poller: &Poller) -> Survey {
+        self.former_ended(run, poller);
+        let Look { members, certain } = self.look(run);
+        let nothing = Survey { over: false, settled: true };
+        let Some(entry) = self.runs.get_mut(&run) else { return nothing };
+        let killing = entry.killing && !members.is_empty();
+        let Body::Remains { watched, told } = &mut entry.body else { return nothing };
+        if !certain {
+            return Survey { over: false, settled: false };
         }
+        let over = members.is_empty() && !told.is_empty();
+        *told = members.iter().map(|m| m.id.pid).collect();
+        told.sort_unstable();
+        let settled = watch(run, watched, &members, poller);
+        if killing {
+            self.strike(run);
+        }
+        Survey { over, settled }
     }
 }
 
 /// Watches `members`, and no more what is not among them. False when there are members but none could be watched
-/// because they died meanwhile.
+/// because they died meanwhile: what they forked meanwhile is found by looking again.
 fn watch(run: RunId, watched: &mut BTreeMap<Identity, OwnedFd>, members: &[Member], poller: &Poller) -> bool {
+    let alive: BTreeSet<Identity> = members.iter().map(|m| m.id).collect();
     watched.retain(|id, fd| {
-        let stays = members.iter().any(|m| m.id == *id);
+        let stays = alive.contains(id);
         if !stays {
             poller.remove(&*fd);
         }
@@ -135,7 +146,8 @@ pub(super) fn send(pidfd: BorrowedFd<'_>, signal: Signal, uid: u32) {
     let _gone_or_out_of_reach = pidfd::send_signal_as(pidfd, signal.number(), uid);
 }
 
-/// Takes the status of a dead child; `None` = it is not dead.
+/// Takes the status of a dead process; `None` = it is not dead. Of one that is not our child, or whose status somebody
+/// else took, only the death is known.
 pub(super) fn reap(pidfd: BorrowedFd<'_>) -> Option<(ExitStatus, Usage)> {
     match pidfd::reap(pidfd) {
         Ok(None) => None,
@@ -143,8 +155,7 @@ pub(super) fn reap(pidfd: BorrowedFd<'_>) -> Option<(ExitStatus, Usage)> {
             let usage = Usage { user: exit.user, system: exit.system, max_rss: exit.max_rss };
             Some((status(exit.status), usage))
         }
-        // Somebody else took the status of our child. It is dead all the same.
-        Err(_) => Some((ExitStatus::Unknown, Usage::default())),
+        Err(_) => has_ended(pidfd).then(|| (ExitStatus::Unknown, Usage::default())),
     }
 }
 

@@ -1,119 +1,166 @@
 //! A new set of definitions: each process gets exactly what `model::plan` says, and nothing more.
 
-use std::collections::HashSet;
+use std::collections::{BTreeMap, HashSet};
 use std::sync::Arc;
 
 use model::{Change, Desired, EventKind, Impact, ProcessName, ProcessSpec, Reason, Reply, plan_one};
 
-use super::order::Order;
-use super::process::{Goal, Key, Phase, Rest};
+use super::graph::Graph;
+use super::process::{Goal, Key, Phase, Rest, Verdict};
 use super::restart;
 use super::{Effect, Machine, Ticket, Turn};
 
 impl Machine {
-    pub(super) fn on_apply(&mut self, t: &mut Turn<'_>, ticket: Ticket, desired: Desired) {
-        let kept: HashSet<ProcessName> = desired
-            .specs
-            .iter()
-            .map(|s| &s.name)
-            .chain(desired.invalid.iter().map(|i| &i.spec.name))
-            .cloned()
-            .collect();
-        let gone: Vec<Key> =
-            self.processes.iter().filter(|(_, p)| !kept.contains(&p.spec.name)).map(|(k, _)| *k).collect();
+    pub(super) fn on_plan(&self, t: &mut Turn<'_>, ticket: Ticket, desired: &Desired) {
+        t.reply(ticket, Ok(Reply::Applied(self.plan(desired))));
+    }
 
-        let mut changes = Vec::new();
-        let mut fresh = Vec::new();
-        for spec in desired.specs {
-            let name = spec.name.clone();
-            let (impact, keys) = match self.names.get(&name).copied() {
-                Some(key) => self.redefine(t, key, spec),
-                None => {
-                    fresh.push(spec);
-                    (Impact::Start, Vec::new())
+    /// What a set of definitions does to each process. The only place where that is decided: `on_apply` does it.
+    fn plan(&self, desired: &Desired) -> Vec<Change> {
+        let mut changes: BTreeMap<ProcessName, Change> = BTreeMap::new();
+        let mut note = |name: &ProcessName, impact: Impact, keys: Vec<&'static str>| {
+            changes.entry(name.clone()).or_insert(Change { name: name.clone(), impact, keys });
+        };
+        let mut down: Vec<(Key, bool)> = Vec::new();
+        for spec in &desired.specs {
+            let key = self.names.get(&spec.name).copied();
+            let (impact, keys) = key.map_or((Impact::Start, Vec::new()), |key| self.impact(key, spec));
+            match impact {
+                Impact::None => continue,
+                Impact::Restart => down.extend(key.map(|key| (key, true))),
+                Impact::Hot | Impact::Start | Impact::Stop => {}
+            }
+            note(&spec.name, impact, keys);
+        }
+        for key in self.undefined(desired) {
+            let Some(process) = self.get(key).filter(|p| p.goal != Goal::Gone) else { continue };
+            note(&process.spec.name, Impact::Stop, Vec::new());
+            down.push((key, false));
+        }
+        // Those that go down with them, unless they have a reason of their own.
+        for (key, bound_only) in down {
+            for (follower, because) in self.followers(key, bound_only) {
+                if let Some(process) = self.get(follower) {
+                    note(&process.spec.name, Impact::Restart, vec![because]);
                 }
-            };
-            if impact != Impact::None {
-                changes.push(Change { name, impact, keys });
             }
         }
-        for spec in fresh {
-            let start = spec.auto_start;
-            self.insert(t, spec, start, Rest::Stopped);
+        changes.into_values().collect()
+    }
+
+    /// What a definition does to a process that is in the table.
+    fn impact(&self, key: Key, spec: &ProcessSpec) -> (Impact, Vec<&'static str>) {
+        match self.get(key) {
+            Some(process) if process.is_invalid() || process.goal == Goal::Gone => {
+                (Impact::Start, Vec::new())
+            }
+            Some(process) => plan_one(&process.spec, spec),
+            None => (Impact::None, Vec::new()),
+        }
+    }
+
+    /// The processes that have no definition any more.
+    fn undefined(&self, desired: &Desired) -> Vec<Key> {
+        let broken = desired.invalid.iter().map(|i| &i.spec.name);
+        let kept: HashSet<&ProcessName> = desired.specs.iter().map(|s| &s.name).chain(broken).collect();
+        self.processes.iter().filter(|(_, p)| !kept.contains(&p.spec.name)).map(|(k, _)| *k).collect()
+    }
+
+    pub(super) fn on_apply(&mut self, t: &mut Turn<'_>, ticket: Ticket, desired: Desired) {
+        let changes = self.plan(&desired);
+        let gone = self.undefined(&desired);
+        let mut fresh = Vec::new();
+        for spec in desired.specs {
+            match self.names.get(&spec.name).copied() {
+                Some(key) => fresh.extend(self.redefine(t, key, spec).then_some(key)),
+                None => fresh.push(self.insert(t, spec, Rest::Stopped)),
+            }
         }
         for broken in desired.invalid {
             match self.names.get(&broken.spec.name).copied() {
                 Some(key) => self.keep_last_good(t, key, broken.problem),
                 None => {
-                    self.insert(t, broken.spec, false, Rest::Invalid(broken.problem));
+                    self.insert(t, broken.spec, Rest::Invalid(broken.problem));
                 }
             }
         }
         for key in gone {
-            let Some(process) = self.get(key) else { continue };
-            if process.goal != Goal::Gone {
-                changes.push(Change {
-                    name: process.spec.name.clone(),
-                    impact: Impact::Stop,
-                    keys: Vec::new(),
-                });
+            if self.get(key).is_some_and(|p| p.goal != Goal::Gone) {
                 self.set_goal(t, key, Goal::Gone, Reason::Removed, "reload");
             }
         }
         // Before anything settles: a new process must see the edges that hold it back.
-        self.rebuild_order();
-        changes.sort_by(|a, b| a.name.cmp(&b.name));
+        self.rebuild_graph();
+        for key in fresh {
+            self.start_by_definition(t, key);
+        }
         t.reply(ticket, Ok(Reply::Applied(changes)));
     }
 
+    /// A process came into the table: `auto_start` says whether it is wanted up. Of two that can't be up together the
+    /// first one stays.
+    fn start_by_definition(&mut self, t: &mut Turn<'_>, key: Key) {
+        let Some(process) = self.get(key) else { return };
+        let (goal, cause) = match self.conflict(key) {
+            _ if !process.spec.auto_start => (Goal::Down, Reason::NotStarted),
+            Some(other) => (Goal::Down, Reason::ConflictsWith(other)),
+            None => (Goal::Up, Reason::Wanted),
+        };
+        // Somebody who needs it may have pulled it up before its turn.
+        if process.goal == Goal::Up && goal == Goal::Down {
+            return;
+        }
+        self.set_goal(t, key, goal, cause, "reload");
+        if goal == Goal::Up {
+            self.pull_up(t, key, false);
+        }
+    }
+
     /// A definition of a process that is in the table. What a reload does not name stays as it is: a process that
-    /// an operator stopped stays stopped.
-    fn redefine(
-        &mut self,
-        t: &mut Turn<'_>,
-        key: Key,
-        spec: Arc<ProcessSpec>,
-    ) -> (Impact, Vec<&'static str>) {
-        let Some(process) = self.processes.get_mut(&key) else { return (Impact::None, Vec::new()) };
-        let (auto_start, leaving) = (spec.auto_start, process.goal == Goal::Gone);
-        let was_invalid = matches!(process.phase, Phase::Down(Rest::Invalid(_)));
-        let (impact, keys) =
-            if was_invalid || leaving { (Impact::Start, Vec::new()) } else { plan_one(&process.spec, &spec) };
+    /// an operator stopped stays stopped. Returns whether the process counts as a new one.
+    fn redefine(&mut self, t: &mut Turn<'_>, key: Key, spec: Arc<ProcessSpec>) -> bool {
+        let (impact, keys) = self.impact(key, &spec);
+        let Some(process) = self.processes.get_mut(&key) else { return false };
         let had_problem = process.problem.take().is_some();
-        process.spec = Arc::clone(&spec);
         if impact == Impact::None {
+            // The place of the definition may have moved.
+            process.spec = spec;
             if had_problem {
                 self.touch(key);
             }
-            return (impact, keys);
+            return false;
         }
-        if was_invalid {
+        let old = std::mem::replace(&mut process.spec, Arc::clone(&spec));
+        if process.is_invalid() {
             self.set_phase(key, Phase::Down(Rest::Stopped));
             self.emit(t, key, EventKind::Created);
         } else {
-            self.emit(t, key, EventKind::Updated { keys: keys.clone() });
-        }
-        if was_invalid || leaving {
-            let (goal, cause) =
-                if auto_start { (Goal::Up, Reason::Wanted) } else { (Goal::Down, Reason::NotStarted) };
-            self.set_goal(t, key, goal, cause, "reload");
+            self.emit(t, key, EventKind::Updated { keys });
         }
         if impact == Impact::Restart {
-            self.on_exec_changed(t, key, auto_start);
+            self.on_exec_changed(t, key, spec.auto_start);
         }
-        self.rejudge_backoff(t, key);
+        if old.health != spec.health {
+            self.restart_health(t, key);
+        }
+        self.rejudge(t, key, &old);
         t.out.push(Effect::Configure { spec });
         self.touch(key);
-        (impact, keys)
+        impact == Impact::Start
     }
 
     fn on_exec_changed(&mut self, t: &mut Turn<'_>, key: Key, auto_start: bool) {
         let Some(process) = self.processes.get_mut(&key) else { return };
-        let goal = process.goal;
+        let wanted = process.goal == Goal::Up;
         match &mut process.phase {
-            Phase::Up { .. } if goal == Goal::Up => self.replace_run(t, key, Reason::DefinitionChanged),
-            Phase::Starting { replace, .. } if goal == Goal::Up => *replace = true,
-            Phase::Stopping { unasked, .. } => *unasked = None,
+            Phase::Up(_) | Phase::Starting { .. } | Phase::Preparing { .. } | Phase::Remaining { .. }
+                if wanted =>
+            {
+                self.renew(key, Reason::DefinitionChanged, true);
+            }
+            Phase::Stopping { verdict, .. } | Phase::Finishing { verdict, .. } => {
+                *verdict = Verdict::Asked;
+            }
             // The old program crashed; the new one deserves a clean slate, now.
             Phase::Backoff { .. } => {
                 process.record.forget();
@@ -124,18 +171,29 @@ impl Machine {
                 self.set_goal(t, key, Goal::Up, Reason::Wanted, "reload");
                 self.set_phase(key, Phase::Down(Rest::Stopped));
             }
-            Phase::Down(_) | Phase::Up { .. } | Phase::Starting { .. } => {}
+            _ => {}
         }
     }
 
-    /// A pending restart that the new policy would not have scheduled is cancelled.
-    fn rejudge_backoff(&mut self, t: &mut Turn<'_>, key: Key) {
+    /// What waits for its time or for a condition is judged by the new definition.
+    fn rejudge(&mut self, t: &mut Turn<'_>, key: Key, old: &ProcessSpec) {
         let Some(process) = self.get(key) else { return };
-        if let Phase::Backoff { ended, .. } = &process.phase
-            && !restart::wanted(&process.spec.restart, ended)
-        {
-            let (reason, success) = (ended.reason(), ended.is_success(&process.spec.restart));
-            self.give_up(t, key, reason, success);
+        let spec = Arc::clone(&process.spec);
+        match &process.phase {
+            Phase::Backoff { ended, .. } if !restart::wanted(&spec.restart, ended) => {
+                let ended = ended.clone();
+                self.give_up(t, key, &ended);
+            }
+            Phase::Backoff { .. } if old.auto_start && !spec.auto_start => {
+                self.set_goal(t, key, Goal::Down, Reason::NotStarted, "disable");
+            }
+            Phase::Down(Rest::Skipped(_))
+                if old.start.conditions != spec.start.conditions && spec.auto_start =>
+            {
+                self.set_goal(t, key, Goal::Up, Reason::Wanted, "reload");
+                self.set_phase(key, Phase::Down(Rest::Stopped));
+            }
+            _ => {}
         }
     }
 
@@ -157,9 +215,9 @@ impl Machine {
         self.touch(key);
     }
 
-    pub(super) fn rebuild_order(&mut self) {
+    pub(super) fn rebuild_graph(&mut self) {
         let names = &self.names;
         let specs = self.processes.iter().map(|(key, p)| (*key, p.spec.as_ref()));
-        self.order = Order::build(specs, |name| names.get(name).copied());
+        self.graph = Graph::build(specs, |name| names.get(name).copied());
     }
 }

@@ -3,12 +3,12 @@
 use std::sync::Arc;
 
 use model::{
-    Command, Counters, EventKind, ProcessName, ProcessSpec, Reason, Refusal, Reply, RunNumber, State,
+    Command, Counters, EventKind, ProcessName, ProcessSpec, Reason, Refusal, Reply, RunNumber, Signal, State,
 };
 
-use super::process::{Goal, Key, Phase, Process, Rest, Want};
+use super::process::{Goal, Key, Phase, Process, Rest, Verdict, Want};
 use super::restart::StartRecord;
-use super::{Effect, Machine, Ticket, Turn};
+use super::{Effect, Machine, Target, Ticket, Turn};
 
 impl Machine {
     pub(super) fn on_command(&mut self, t: &mut Turn<'_>, ticket: Ticket, command: Command) {
@@ -27,11 +27,17 @@ impl Machine {
             Command::Restart(name) => self.with(t, ticket, &name, Self::on_restart),
             Command::Delete(name) => self.with(t, ticket, &name, Self::on_delete),
             Command::Apply(desired) => self.on_apply(t, ticket, desired),
-            Command::Reload(_)
-            | Command::Signal { .. }
-            | Command::Reset(_)
-            | Command::Plan(_)
-            | Command::Shutdown => {}
+            Command::Reload(name) => self.with(t, ticket, &name, Self::on_reload),
+            Command::Reset(name) => match self.names.get(&name) {
+                Some(key) => self.on_reset(ticket, *key),
+                None => t.reply(ticket, Err(Refusal::NotFound(name))),
+            },
+            Command::Signal { name, signal, all } => match self.names.get(&name) {
+                Some(key) => self.on_signal(t, ticket, *key, signal, all),
+                None => t.reply(ticket, Err(Refusal::NotFound(name))),
+            },
+            Command::Plan(desired) => self.on_plan(t, ticket, &desired),
+            Command::Shutdown => {}
         }
     }
 
@@ -48,7 +54,7 @@ impl Machine {
         }
     }
 
-    fn wait(&mut self, key: Key, ticket: Ticket, want: Want) {
+    pub(super) fn wait(&mut self, key: Key, ticket: Ticket, want: Want) {
         if let Some(process) = self.processes.get_mut(&key) {
             process.waiters.push((ticket, want));
         }
@@ -60,34 +66,37 @@ impl Machine {
             t.reply(ticket, Err(Refusal::AlreadyExists(spec.name.clone())));
             return;
         }
-        let key = self.insert(t, spec, start, Rest::Stopped);
-        self.rebuild_order();
-        self.wait(key, ticket, if start { Want::Up } else { Want::Down });
+        let key = self.insert(t, spec, Rest::Stopped);
+        self.rebuild_graph();
+        if start {
+            self.on_start(t, ticket, key);
+        } else {
+            self.wait(key, ticket, Want::Down);
+        }
     }
 
-    /// Puts a new process into the table.
-    pub(super) fn insert(
-        &mut self,
-        t: &mut Turn<'_>,
-        spec: Arc<ProcessSpec>,
-        start: bool,
-        rest: Rest,
-    ) -> Key {
+    /// Puts a new process into the table, at rest.
+    pub(super) fn insert(&mut self, t: &mut Turn<'_>, spec: Arc<ProcessSpec>, rest: Rest) -> Key {
         let key = Key(self.next_key);
         self.next_key += 1;
         self.names.insert(spec.name.clone(), key);
         let event = match &rest {
             Rest::Invalid(problem) => EventKind::Invalid { problem: problem.clone() },
-            Rest::Stopped | Rest::Exited(_) | Rest::Failed(_) => EventKind::Created,
+            Rest::Stopped | Rest::Exited(_) | Rest::Failed(_) | Rest::Skipped(_) => EventKind::Created,
         };
         self.processes.insert(
             key,
             Process {
                 spec,
-                goal: if start { Goal::Up } else { Goal::Down },
-                cause: if start { Reason::Wanted } else { Reason::NotStarted },
+                goal: Goal::Down,
+                cause: Reason::NotStarted,
+                renew: None,
                 phase: Phase::Down(rest),
+                helpers: Vec::new(),
+                timer: None,
                 shown: (State::Stopped, t.now.wall),
+                status: String::new(),
+                held: None,
                 last_number: RunNumber(0),
                 record: StartRecord::default(),
                 counters: Counters::default(),
@@ -116,20 +125,28 @@ impl Machine {
             t.reply(ticket, Err(Refusal::BeingRemoved(process.spec.name.clone())));
             return;
         }
-        self.want_up(t, key, "start");
+        self.want_up(t, key, Reason::Wanted, "start");
+        self.pull_up(t, key, true);
         self.wait(key, ticket, Want::Up);
     }
 
-    /// An operator wants it up: now, with a clean slate.
-    fn want_up(&mut self, t: &mut Turn<'_>, key: Key, by: &'static str) {
-        self.set_goal(t, key, Goal::Up, Reason::Wanted, by);
+    /// It is wanted up now, with a clean slate.
+    pub(super) fn want_up(&mut self, t: &mut Turn<'_>, key: Key, cause: Reason, by: &'static str) {
+        self.set_goal(t, key, Goal::Up, cause, by);
         let Some(process) = self.processes.get_mut(&key) else { return };
         process.record.forget();
+        process.held = None;
         match &mut process.phase {
             Phase::Backoff { .. } | Phase::Down(_) => self.set_phase(key, Phase::Down(Rest::Stopped)),
             // What is being cleaned up after a crash is started again at once instead of after its delay.
-            Phase::Stopping { unasked, .. } => *unasked = None,
-            Phase::Starting { .. } | Phase::Up { .. } => {}
+            Phase::Stopping { verdict, .. } | Phase::Finishing { verdict, remain: false, .. } => {
+                *verdict = Verdict::Asked;
+            }
+            Phase::Preparing { .. }
+            | Phase::Starting { .. }
+            | Phase::Up(_)
+            | Phase::Finishing { .. }
+            | Phase::Remaining { .. } => {}
         }
     }
 
@@ -138,32 +155,70 @@ impl Machine {
         if self.get(key).is_some_and(|p| p.goal != Goal::Gone) {
             self.set_goal(t, key, Goal::Down, Reason::StoppedByOperator, "stop");
         }
+        self.forget_end(key);
+        self.wait(key, ticket, Want::Down);
+    }
+
+    /// One that rests because of how it ended is just stopped from now on.
+    fn forget_end(&mut self, key: Key) {
         if let Some(process) = self.get(key)
-            && matches!(process.phase, Phase::Down(Rest::Exited(_) | Rest::Failed(_)))
+            && matches!(process.phase, Phase::Down(Rest::Exited(_) | Rest::Failed(_) | Rest::Skipped(_)))
         {
             self.set_phase(key, Phase::Down(Rest::Stopped));
         }
-        self.wait(key, ticket, Want::Down);
     }
 
     fn on_restart(&mut self, t: &mut Turn<'_>, ticket: Ticket, key: Key) {
         let Some(process) = self.get(key) else { return };
-        let running = matches!(process.phase, Phase::Up { .. }) && process.goal != Goal::Gone;
-        if !running {
+        let running = matches!(process.phase, Phase::Up(_) | Phase::Remaining { .. });
+        if !running || process.goal == Goal::Gone {
             self.on_start(t, ticket, key);
             return;
         }
-        self.want_up(t, key, "restart");
-        self.replace_run(t, key, Reason::RestartRequested);
+        self.want_up(t, key, Reason::Wanted, "restart");
+        self.pull_up(t, key, true);
+        self.renew(key, Reason::RestartRequested, false);
         self.wait(key, ticket, Want::Up);
     }
 
-    /// Stops the current run; goal stays up, so a new one follows.
-    pub(super) fn replace_run(&mut self, t: &mut Turn<'_>, key: Key, cause: Reason) {
+    /// The current run is to be replaced by a new one, and those that go down with it first.
+    pub(super) fn renew(&mut self, key: Key, why: Reason, bound_only: bool) {
         if let Some(process) = self.processes.get_mut(&key) {
-            process.cause = cause;
+            process.renew = Some(why);
         }
-        self.begin_stop(t, key);
+        self.pull_down(key, bound_only);
+        self.touch_with_neighbors(key);
+    }
+
+    fn on_signal(&mut self, t: &mut Turn<'_>, ticket: Ticket, key: Key, signal: Signal, all: bool) {
+        let Some(process) = self.get(key) else { return };
+        let run = match &process.phase {
+            Phase::Up(live) => Some(live.run.id),
+            Phase::Stopping { run, .. } => Some(run.id),
+            _ => None,
+        };
+        let Some(run) = run.filter(|_| all || process.phase.pid().is_some()) else {
+            t.reply(ticket, Err(Refusal::NotRunning(process.spec.name.clone(), process.state())));
+            return;
+        };
+        let target = if all { Target::All } else { Target::Main };
+        self.asked.push((ticket, key, process.spec.name.clone()));
+        t.out.push(Effect::Signal { run, signal, target });
+    }
+
+    fn on_reset(&mut self, ticket: Ticket, key: Key) {
+        let Some(process) = self.processes.get_mut(&key) else { return };
+        let name = process.spec.name.clone();
+        process.record.forget();
+        match process.phase {
+            Phase::Backoff { .. } => self.set_phase(key, Phase::Down(Rest::Stopped)),
+            Phase::Down(Rest::Failed(_) | Rest::Skipped(_)) => {
+                process.cause = Reason::StoppedByOperator;
+                self.forget_end(key);
+            }
+            _ => {}
+        }
+        self.asked.push((ticket, key, name));
     }
 
     fn on_delete(&mut self, t: &mut Turn<'_>, ticket: Ticket, key: Key) {
@@ -177,19 +232,22 @@ impl Machine {
         self.emit(t, key, EventKind::Removed);
         let last = self.fresh_view(t.now, key);
         let Some(process) = self.processes.remove(&key) else { return };
+        self.timers.replace(key, process.timer, None);
         let name = process.spec.name.clone();
         for (ticket, want) in process.waiters {
             let result = match (want, &last) {
                 (Want::Gone, _) => Ok(Reply::Deleted),
                 (Want::Down, Some(view)) => Ok(Reply::Done(Arc::clone(view))),
-                (Want::Up, _) | (Want::Down, None) => Err(Refusal::Superseded(name.clone(), "delete")),
+                (Want::Up | Want::Reloaded, _) | (Want::Down, None) => {
+                    Err(Refusal::Superseded(name.clone(), "delete"))
+                }
             };
             t.reply(ticket, result);
         }
         self.names.remove(&name);
         self.changed.remove(&key);
         self.removed.push(name.clone());
-        // Order edges to a key that is gone name nobody, so the graph needs no rebuild here.
+        // Edges to a key that is gone name nobody, so the graph needs no rebuild here.
         t.out.push(Effect::Forget { name });
     }
 

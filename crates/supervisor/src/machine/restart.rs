@@ -3,7 +3,7 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::{ExitStatus, Mono, Reason, RestartPolicy, RestartSpec, SpawnFailure};
+use model::{ExitReason, ExitStatus, Mono, Reason, RestartPolicy, RestartSpec, SpawnFailure};
 
 use super::rng::Rng;
 
@@ -19,6 +19,17 @@ pub(super) enum Ended {
     },
     /// It never began.
     SpawnFailed(SpawnFailure),
+    /// It was stopped because of this, or could not come up: a failure whatever its exit status.
+    Failed {
+        /// What went wrong.
+        reason: Reason,
+        /// How that is counted.
+        counts: ExitReason,
+        /// How its main process ended, where that is what went wrong.
+        status: Option<ExitStatus>,
+        /// How long it had run.
+        ran: Duration,
+    },
 }
 
 impl Ended {
@@ -26,20 +37,21 @@ impl Ended {
         match self {
             Self::Exit { status, .. } => Reason::Exited(*status),
             Self::SpawnFailed(failure) => Reason::SpawnFailed(failure.clone()),
+            Self::Failed { reason, .. } => reason.clone(),
         }
     }
 
     pub(super) fn is_success(&self, spec: &RestartSpec) -> bool {
         match self {
             Self::Exit { status, .. } => spec.is_success(*status),
-            Self::SpawnFailed(_) => false,
+            Self::SpawnFailed(_) | Self::Failed { .. } => false,
         }
     }
 }
 
 /// Whether the policy asks for another run. A spawn that failed is a failure like any other.
 pub(super) fn wanted(spec: &RestartSpec, ended: &Ended) -> bool {
-    if let Ended::Exit { status, .. } = ended
+    if let Ended::Exit { status, .. } | Ended::Failed { status: Some(status), .. } = ended
         && spec.prevent.iter().any(|m| m.matches(*status))
     {
         return false;
@@ -78,7 +90,7 @@ impl StartRecord {
 
     /// Notes an end: a run that lasted makes the delay fall back to its base.
     pub(super) fn ended(&mut self, ended: &Ended, spec: &RestartSpec) {
-        if let Ended::Exit { ran, .. } = ended
+        if let Ended::Exit { ran, .. } | Ended::Failed { ran, .. } = ended
             && *ran >= spec.stable_after
         {
             self.in_a_row = 0;

@@ -2,27 +2,56 @@
 
 use std::sync::Arc;
 
-use model::{NextAction, NextActionKind, ProcessName, ProcessView, Reason, RunView, Signal, Stamp, State};
+use model::{
+    HookKind, LastExit, NextAction, NextActionKind, ProcessName, ProcessView, Reason, RunView, Signal, Stamp,
+    State,
+};
 
 use super::Machine;
-use super::process::{Goal, Key, Level, Phase, Process, Rest};
+use super::health::Health;
+use super::needs::Blocker;
+use super::notice::Reload;
+use super::process::{Goal, Key, Level, Phase, Process, Rest, Stage, Verdict};
 
 impl Process {
     /// The visible state.
     pub(super) fn state(&self) -> State {
-        match (&self.phase, self.goal) {
-            (Phase::Down(Rest::Invalid(_)), _) => State::Invalid,
-            (Phase::Down(_), Goal::Up) => State::Waiting,
-            (Phase::Down(Rest::Stopped), Goal::Down | Goal::Gone) => State::Stopped,
-            (Phase::Down(Rest::Exited(_)), Goal::Down | Goal::Gone) => State::Exited,
-            (Phase::Down(Rest::Failed(_)), Goal::Down | Goal::Gone) => State::Failed,
-            (Phase::Starting { .. }, Goal::Up) => State::Starting,
-            (Phase::Up { .. }, Goal::Up) => State::Running,
-            (Phase::Starting { .. } | Phase::Up { .. }, Goal::Down | Goal::Gone)
-            | (Phase::Stopping { .. }, _) => State::Stopping,
-            (Phase::Backoff { crash_loop: false, .. }, _) => State::Backoff,
-            (Phase::Backoff { crash_loop: true, .. }, _) => State::CrashLoop,
+        let wanted = self.goal == Goal::Up;
+        let staying = wanted && self.renew.is_none();
+        match &self.phase {
+            Phase::Down(Rest::Invalid(_)) => State::Invalid,
+            Phase::Down(_) if wanted => State::Waiting,
+            Phase::Down(Rest::Stopped) => State::Stopped,
+            Phase::Down(Rest::Exited(_)) => State::Exited,
+            Phase::Down(Rest::Failed(_)) => State::Failed,
+            Phase::Down(Rest::Skipped(_)) => State::Skipped,
+            Phase::Preparing { .. } | Phase::Starting { .. } if staying => State::Starting,
+            Phase::Up(live) if staying => match (live.stage, live.reload) {
+                (Stage::Activating { .. } | Stage::Post { .. }, _) => State::Starting,
+                (Stage::Ready, Reload::No) => State::Running,
+                (Stage::Ready, Reload::Hook { .. } | Reload::Announced) => State::Reloading,
+            },
+            // Also while it waits for those that go down before it: nothing of it is alive.
+            Phase::Remaining { .. } => State::Exited,
+            Phase::Preparing { .. }
+            | Phase::Starting { .. }
+            | Phase::Up(_)
+            | Phase::Stopping { .. }
+            | Phase::Finishing { .. } => State::Stopping,
+            Phase::Backoff { crash_loop: false, .. } => State::Backoff,
+            Phase::Backoff { crash_loop: true, .. } => State::CrashLoop,
         }
+    }
+
+    pub(super) fn is_invalid(&self) -> bool {
+        matches!(self.phase, Phase::Down(Rest::Invalid(_)))
+    }
+
+    /// Remembers how a run ended, and counts it.
+    pub(super) fn note_exit(&mut self, exit: LastExit) {
+        self.counters.exits[exit.reason as usize] += 1;
+        let before = self.exits.iter().take(ProcessView::EXITS - 1).cloned();
+        self.exits = std::iter::once(exit).chain(before).collect();
     }
 
     fn next(&self) -> Option<NextAction> {
@@ -31,15 +60,17 @@ impl Process {
             Phase::Stopping { level: Level::Polite { wall, .. }, .. } => {
                 Some(NextAction { kind: NextActionKind::Kill, at: *wall })
             }
-            Phase::Stopping { .. } | Phase::Down(_) | Phase::Starting { .. } | Phase::Up { .. } => None,
+            _ => None,
         }
     }
 
     fn run(&self) -> Option<RunView> {
         let run = self.phase.run()?;
         let started = match &self.phase {
-            Phase::Up { started, .. } | Phase::Stopping { started, .. } => started.wall,
-            Phase::Starting { .. } | Phase::Down(_) | Phase::Backoff { .. } => self.shown.1,
+            Phase::Up(live) => live.started.wall,
+            Phase::Stopping { started, .. } => started.wall,
+            Phase::Starting { since, .. } => since.wall,
+            _ => self.shown.1,
         };
         Some(RunView {
             id: run.id,
@@ -62,8 +93,8 @@ impl Machine {
             run: process.run(),
             next: process.next(),
             exits: Arc::clone(&process.exits),
-            status: String::new(),
-            health: None,
+            status: process.status.clone(),
+            health: process.live().and_then(|live| live.health.as_ref()).map(Health::view),
             counters: process.counters,
             problem: process.problem.clone(),
         }
@@ -76,18 +107,42 @@ impl Machine {
     }
 
     fn reason(&self, key: Key, process: &Process) -> Reason {
+        let going_down = process.goal != Goal::Up || process.renew.is_some();
+        let why = || process.renew.clone().unwrap_or_else(|| process.cause.clone());
+        let hook =
+            |kind: HookKind, next: usize| Reason::RunsHook(kind, next + 1, process.spec.hooks.of(kind).len());
         match &process.phase {
             Phase::Down(Rest::Invalid(problem)) => Reason::Invalid(problem.clone()),
-            Phase::Down(_) if process.goal == Goal::Up => {
-                Reason::WaitsFor(self.names_of(&self.start_blockers(key)))
-            }
+            Phase::Down(_) if process.goal == Goal::Up => self.held_by(key),
             Phase::Down(Rest::Exited(reason) | Rest::Failed(reason)) => reason.clone(),
-            Phase::Up { .. } if process.goal != Goal::Up => {
-                Reason::WaitsForStopOf(self.names_of(&self.stop_blockers(key)))
+            Phase::Down(Rest::Skipped(condition)) => Reason::ConditionFailed(condition.clone()),
+            Phase::Down(Rest::Stopped) => process.cause.clone(),
+            Phase::Up(_) | Phase::Remaining { .. } if going_down => {
+                match self.names_of(&self.stop_blockers(key)) {
+                    names if names.is_empty() => why(),
+                    names => Reason::WaitsForStopOf(names),
+                }
             }
-            Phase::Stopping { pid: None, leftovers, .. } => Reason::Leftovers(leftovers.clone()),
+            Phase::Preparing { next, .. } => hook(HookKind::StartPre, *next),
+            Phase::Up(live) => match live.stage {
+                Stage::Activating { .. } => Reason::NotReadyYet(process.spec.start.kind),
+                Stage::Post { next } => hook(HookKind::StartPost, next),
+                Stage::Ready => process.cause.clone(),
+            },
+            Phase::Remaining { status, .. } => Reason::Exited(*status),
+            Phase::Stopping { level: Level::Hook { next }, .. } => hook(HookKind::Stop, *next),
+            Phase::Stopping { pid: None, leftovers, .. } if !leftovers.is_empty() => {
+                Reason::Leftovers(leftovers.clone())
+            }
             Phase::Stopping { level: Level::Killed { .. } | Level::Surviving, .. } => {
                 Reason::StopTimedOut(Signal::KILL)
+            }
+            Phase::Stopping { verdict, .. } | Phase::Finishing { verdict, .. } if !going_down => {
+                match verdict {
+                    Verdict::Ended(ended) => ended.reason(),
+                    Verdict::Announced => Reason::StopAnnounced,
+                    Verdict::Asked => why(),
+                }
             }
             Phase::Backoff { ended, crash_loop: false, .. } => ended.reason(),
             Phase::Backoff { ended, crash_loop: true, .. } => Reason::StartLimit {
@@ -95,11 +150,21 @@ impl Machine {
                 interval: process.spec.restart.limit_interval,
                 last: Box::new(ended.reason()),
             },
-            Phase::Down(Rest::Stopped)
-            | Phase::Starting { .. }
-            | Phase::Up { .. }
-            | Phase::Stopping { .. } => process.cause.clone(),
+            Phase::Starting { .. } | Phase::Stopping { .. } | Phase::Finishing { .. } => why(),
         }
+    }
+
+    /// What keeps a process from being started: what won't pass by itself first.
+    fn held_by(&self, key: Key) -> Reason {
+        let (mut first, mut conflicting) = (Vec::new(), Vec::new());
+        for blocker in self.start_blockers(key) {
+            match blocker {
+                Blocker::Lacks(name, lack) => return Reason::Lacks(name, lack),
+                Blocker::First(name) => first.push(name),
+                Blocker::Conflicts(name) => conflicting.push(name),
+            }
+        }
+        if conflicting.is_empty() { Reason::WaitsFor(first) } else { Reason::WaitsForStopOf(conflicting) }
     }
 
     fn names_of(&self, keys: &[Key]) -> Vec<ProcessName> {
@@ -107,19 +172,12 @@ impl Machine {
     }
 
     /// Stamps the moment at which the visible state of a process changed.
-    fn note_shown_state(&mut self, now: Stamp, key: Key) {
+    pub(super) fn note_shown_state(&mut self, now: Stamp, key: Key) {
         if let Some(process) = self.processes.get_mut(&key) {
             let state = process.state();
             if process.shown.0 != state {
                 process.shown = (state, now.wall);
             }
-        }
-    }
-
-    pub(super) fn note_shown_states(&mut self, now: Stamp) {
-        let changed: Vec<Key> = self.changed.iter().copied().collect();
-        for key in changed {
-            self.note_shown_state(now, key);
         }
     }
 }

@@ -1,45 +1,56 @@
 //! A failed spawn in words: the step, the thing it failed on, and what the operator can do about it.
 
-use std::fs::File;
-use std::io::{self, Read};
-use std::os::unix::ffi::OsStringExt;
-use std::os::unix::fs::PermissionsExt;
-use std::path::{Path, PathBuf};
+mod denied;
+mod hint;
+
+use std::io;
+use std::path::Path;
 
 use model::{ExecSpec, ProcessName, SpawnFailure, SpawnStage};
 use nix::errno::Errno;
-use nix::sys::statvfs::{FsFlags, statvfs};
-use nix::unistd::geteuid;
 use sys::credentials::{CredentialsError, CredentialsErrorKind, Resolved};
 use sys::spawn::{ResolveError, SpawnError, Stage};
 
+use super::environment_file::{MAX_BYTES, Trouble};
+use super::task::Task;
 use crate::stdio::StdioError;
 
 /// What was tried.
 pub(super) struct Attempt<'a> {
     pub(super) exec: &'a ExecSpec,
+    pub(super) task: Task<'a>,
     pub(super) account: &'a Resolved,
     pub(super) path: &'a Path,
 }
 
 /// A failure of clone(2) or of a step in the child.
 pub(super) fn explain(error: &SpawnError, attempt: &Attempt<'_>) -> SpawnFailure {
-    let stage = stage(error.stage);
-    let exec = attempt.exec;
-    let (subject, hint) = match stage {
-        SpawnStage::Groups | SpawnStage::Gid => (attempt.account.name.clone(), privileges(error.errno)),
-        SpawnStage::Uid => (attempt.account.name.clone(), uid(error.errno)),
-        SpawnStage::WorkingDir => {
-            let dir = exec.working_dir.as_deref().unwrap_or(Path::new("/"));
-            (dir.display().to_string(), working_dir(error.errno, attempt))
+    let (stage, errno) = (stage(error.stage), error.errno);
+    let user = || attempt.account.name.clone();
+    let (subject, hint) = match error.stage {
+        Stage::Cgroup => (String::new(), hint::in_cgroup(errno).to_owned()),
+        Stage::Clone => (String::new(), hint::clone(errno)),
+        Stage::Session => (String::new(), hint::resources(errno)),
+        Stage::Descriptors => (String::new(), hint::descriptors(errno)),
+        Stage::Groups | Stage::Gid => (user(), hint::identity(errno)),
+        Stage::Uid => (user(), hint::uid(errno)),
+        Stage::WorkingDir => {
+            let dir = attempt.exec.working_dir.as_deref().unwrap_or(Path::new("/"));
+            (dir.display().to_string(), hint::working_dir(errno, attempt))
         }
-        SpawnStage::Exec => (attempt.path.display().to_string(), execution(error.errno, attempt)),
-        SpawnStage::Clone => (String::new(), clone(error.errno)),
-        SpawnStage::Descriptors => (String::new(), descriptors(error.errno)),
-        _ => (String::new(), String::new()),
+        Stage::Exec => (attempt.path.display().to_string(), hint::execution(errno, attempt)),
     };
-    let message = error.errno.desc().to_owned();
-    SpawnFailure { stage, errno: error.errno as i32, subject, message, hint }
+    SpawnFailure { stage, errno: errno as i32, subject, message: errno.desc().to_owned(), hint }
+}
+
+/// Adds which helper it is: a process has several, and their failures speak of its own user and files as well.
+pub(super) fn with_place(failure: SpawnFailure, task: Task<'_>) -> SpawnFailure {
+    let hint = match task.place() {
+        None => failure.hint,
+        Some(place) if failure.hint.is_empty() => format!("see {place}"),
+        Some(place) => format!("{} ({place})", failure.hint),
+    };
+    SpawnFailure { hint, ..failure }
 }
 
 /// The user or a group could not be looked up.
@@ -58,26 +69,49 @@ pub(super) fn account(exec: &ExecSpec, error: CredentialsError) -> SpawnFailure 
             (0, "no such group".into(), format!("create it with groupadd, or fix {key}:"))
         }
         CredentialsErrorKind::Io(errno) => {
-            let hint = "the name services failed: see /etc/nsswitch.conf, or give numbers".to_owned();
-            (errno as i32, errno.desc().to_owned(), hint)
+            (errno as i32, errno.desc().to_owned(), hint::name_services(errno))
         }
     };
     SpawnFailure { stage: SpawnStage::Credentials, errno, subject, message, hint }
 }
 
-/// There is nothing to execute.
-pub(super) fn program(exec: &ExecSpec, error: &io::Error) -> SpawnFailure {
+/// A file of variables is not there or not as it should be. Nothing of what is in it is repeated.
+pub(super) fn environment_file(path: &Path, trouble: &Trouble) -> SpawnFailure {
+    let shown = path.display();
+    let (subject, (errno, message), hint) = match trouble {
+        Trouble::Unreadable(error) => (shown.to_string(), words(error), hint::unreadable(error)),
+        Trouble::NotAFile(what) => (
+            shown.to_string(),
+            (0, (*what).to_owned()),
+            "only regular files are read: fix environment_file:".into(),
+        ),
+        Trouble::TooLarge => {
+            let message = format!("it is larger than {} MiB", MAX_BYTES >> 20);
+            (shown.to_string(), (0, message), "this is no list of variables: fix environment_file:".into())
+        }
+        Trouble::BadLine(bad) => {
+            (format!("{shown}:{}", bad.line), (0, format!("this line {}", bad.message)), bad.hint.to_owned())
+        }
+    };
+    SpawnFailure { stage: SpawnStage::Environment, errno, subject, message, hint }
+}
+
+/// There is nothing to execute. A PATH of a file is not shown: nothing that is read from one is.
+pub(super) fn program(task: Task<'_>, path_of_file: bool, error: &io::Error) -> SpawnFailure {
     let inner = error.get_ref().and_then(|inner| inner.downcast_ref::<ResolveError>());
     let shown = |path: &Path| path.display().to_string();
     let (subject, hint) = match inner {
         Some(ResolveError::NotInPath { name, path }) => {
-            (name.clone(), format!("install it, or write its full path as the command; searched PATH={path}"))
+            let path = if path_of_file { "the one of environment_file:" } else { path };
+            (name.clone(), hint::not_in_path(task, path))
         }
-        Some(ResolveError::Missing(path)) => (shown(path), missing(exec).to_owned()),
-        Some(ResolveError::Directory(path)) => (shown(path), A_DIRECTORY.to_owned()),
+        Some(ResolveError::Missing(path)) => (shown(path), hint::missing(task)),
+        Some(ResolveError::Directory(path)) => (shown(path), hint::A_DIRECTORY.to_owned()),
         Some(ResolveError::NotExecutable(path)) => (shown(path), format!("chmod +x {}", path.display())),
-        Some(ResolveError::Other { path, .. }) => (shown(path), String::new()),
-        None => (exec.program.clone(), String::new()),
+        Some(ResolveError::Other { path, errno: Errno::ENOTDIR }) => (shown(path), hint::A_PART.to_owned()),
+        Some(ResolveError::Other { path, errno: Errno::ELOOP }) => (shown(path), hint::A_CIRCLE.to_owned()),
+        Some(ResolveError::Other { path, errno }) => (shown(path), hint::resources(*errno)),
+        None => (task.program.to_owned(), String::new()),
     };
     let (errno, message) = match inner.map(ResolveError::errno) {
         Some(errno) => (errno as i32, errno.desc().to_owned()),
@@ -86,13 +120,14 @@ pub(super) fn program(exec: &ExecSpec, error: &io::Error) -> SpawnFailure {
     SpawnFailure { stage: SpawnStage::Resolve, errno, subject, message, hint }
 }
 
-const A_DIRECTORY: &str = "this is a directory: name the program in it";
-
-fn missing(exec: &ExecSpec) -> &'static str {
-    if exec.program.starts_with('/') {
-        "install it, or correct the command"
-    } else {
-        "a command with a slash is relative to working_dir:; write its full path"
+/// A text for the kernel holds what ends one there. `text` is shown.
+pub(super) fn nul(text: &[u8]) -> SpawnFailure {
+    SpawnFailure {
+        stage: SpawnStage::Resolve,
+        errno: 0,
+        subject: String::from_utf8_lossy(text).into_owned(),
+        message: "holds a NUL character".into(),
+        hint: "take it out of command, args, env or working_dir".into(),
     }
 }
 
@@ -102,21 +137,33 @@ pub(super) fn stdio(error: StdioError) -> SpawnFailure {
     SpawnFailure { stage: SpawnStage::Stdio, errno, subject: error.subject, message, hint: error.hint }
 }
 
+/// The socket that the process reports to could not be created in `dir`. The error may begin with the path.
+pub(super) fn notify(dir: &Path, error: &io::Error) -> SpawnFailure {
+    let (errno, text) = words(error);
+    let dir = dir.display().to_string();
+    let (subject, message) = match text.split_once(": ") {
+        Some((path, rest)) if path.starts_with(&dir) => (path.to_owned(), rest.to_owned()),
+        _ => (dir, text),
+    };
+    SpawnFailure { stage: SpawnStage::Notify, errno, subject, message, hint: hint::socket(errno) }
+}
+
 /// The run's cgroup could not be created.
 pub(super) fn cgroup(leaf: &str, error: &io::Error) -> SpawnFailure {
     let (errno, message) = words(error);
     let hint = match Errno::from_raw(errno) {
-        Errno::EAGAIN => "the limit of cgroups is reached: raise cgroup.max.descendants",
-        Errno::EACCES | Errno::EPERM => "the unit needs Delegate=yes",
-        _ => "",
+        Errno::EAGAIN => "the limit of cgroups is reached: raise cgroup.max.descendants".into(),
+        Errno::EACCES | Errno::EPERM => "the unit needs Delegate=yes".into(),
+        Errno::ENOENT => "the daemon's own cgroup is gone: restart the daemon".into(),
+        other => hint::resources(other),
     };
-    SpawnFailure { stage: SpawnStage::Cgroup, errno, subject: leaf.into(), message, hint: hint.into() }
+    SpawnFailure { stage: SpawnStage::Cgroup, errno, subject: leaf.into(), message, hint }
 }
 
 /// A bug in the daemon, kept from doing more harm.
-pub(super) fn panicked(name: &ProcessName) -> SpawnFailure {
+pub(super) fn panicked(name: &ProcessName, stage: SpawnStage) -> SpawnFailure {
     SpawnFailure {
-        stage: SpawnStage::Stdio,
+        stage,
         errno: 0,
         subject: name.to_string(),
         message: "an internal error: the spawner panicked".into(),
@@ -124,11 +171,16 @@ pub(super) fn panicked(name: &ProcessName) -> SpawnFailure {
     }
 }
 
-/// Number and words of an error, without the "(os error 2)" that `io::Error` appends.
+/// Number and words of an error, without the "(os error 2)" that `io::Error` appends: also where it was put into the
+/// words of another one.
 fn words(error: &io::Error) -> (i32, String) {
-    match error.raw_os_error() {
-        Some(errno) => (errno, Errno::from_raw(errno).desc().to_owned()),
-        None => (0, error.to_string()),
+    if let Some(errno) = error.raw_os_error() {
+        return (errno, Errno::from_raw(errno).desc().to_owned());
+    }
+    let text = error.to_string();
+    match text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error ")) {
+        Some((words, number)) => (number.parse().unwrap_or(0), words.to_owned()),
+        None => (0, text),
     }
 }
 
@@ -146,128 +198,24 @@ fn stage(stage: Stage) -> SpawnStage {
     }
 }
 
-fn privileges(errno: Errno) -> String {
-    if errno != Errno::EPERM {
-        return String::new();
-    }
-    let own = geteuid();
-    format!(
-        "the daemon needs CAP_SETUID and CAP_SETGID (it runs as uid {own}): run it as root or use \
-         dd-procmgrd-capability.service"
-    )
-}
-
-fn uid(errno: Errno) -> String {
-    match errno {
-        Errno::EAGAIN => "the user's limit of processes is reached: raise RLIMIT_NPROC".into(),
-        other => privileges(other),
-    }
-}
-
-fn clone(errno: Errno) -> String {
-    let hint = match errno {
-        Errno::ENOSYS | Errno::EPERM => {
-            "clone3(2) is forbidden or missing: take RestrictNamespaces= out of the unit, update the container \
-             runtime, or use Linux 5.5 or newer"
-        }
-        Errno::EAGAIN => "the limit of processes is reached: TasksMax= of the unit, pids.max or RLIMIT_NPROC",
-        Errno::ENOMEM => "the machine is out of memory",
-        Errno::EMFILE => "the daemon is out of descriptors: raise LimitNOFILE= of its unit",
-        Errno::ENFILE => "the machine is out of descriptors: raise fs.file-max",
-        Errno::EBUSY => "the cgroup of the unit has controllers enabled that forbid processes in it",
-        _ => "",
-    };
-    hint.into()
-}
-
-fn descriptors(errno: Errno) -> String {
-    match errno {
-        Errno::ENOSYS | Errno::EPERM | Errno::EINVAL => {
-            "close_range(2) is missing: Linux 5.9 or newer is needed, or a seccomp profile forbids it".into()
-        }
-        _ => String::new(),
-    }
-}
-
-fn working_dir(errno: Errno, attempt: &Attempt<'_>) -> String {
-    match errno {
-        Errno::ENOENT => "create it, or fix working_dir:".into(),
-        Errno::ENOTDIR => "it is not a directory: fix working_dir:".into(),
-        Errno::EACCES => format!("{} may not enter it", who(attempt)),
-        _ => String::new(),
-    }
-}
-
-fn execution(errno: Errno, attempt: &Attempt<'_>) -> String {
-    let path = attempt.path;
-    match errno {
-        Errno::ENOENT if path.exists() => interpreter(path),
-        Errno::ENOENT => missing(attempt.exec).into(),
-        Errno::ENOTDIR => "a part of the path is not a directory".into(),
-        Errno::EACCES => denied(path, attempt),
-        Errno::ENOEXEC => {
-            "neither a program for this machine nor a script with a #! line: start it with its interpreter"
-                .into()
-        }
-        Errno::E2BIG => "args and env are larger than the kernel takes".into(),
-        Errno::ETXTBSY => "the file is being written".into(),
-        Errno::ENOMEM => "the machine is out of memory".into(),
-        _ => String::new(),
-    }
-}
-
-/// The file is there, and exec says that something is not: what its first line, or its program header, asks for.
-fn interpreter(path: &Path) -> String {
-    let mut head = [0; 256];
-    let read = File::open(path).and_then(|mut file| file.read(&mut head)).unwrap_or(0);
-    let head = &head[..read];
-    if head.starts_with(b"\x7fELF") {
-        return "its dynamic loader is missing: it was built for another C library or architecture".into();
-    }
-    let Some(line) = head.strip_prefix(b"#!").and_then(|rest| rest.split(|b| *b == b'\n').next()) else {
-        return String::new();
-    };
-    let crlf = line.ends_with(b"\r");
-    let name = line.split(|b| matches!(b, b' ' | b'\t' | b'\r')).find(|word| !word.is_empty());
-    let name = PathBuf::from(std::ffi::OsString::from_vec(name.unwrap_or_default().to_vec()));
-    if crlf && name.exists() {
-        return "its #! line ends with a carriage return: save it with Unix line ends".into();
-    }
-    format!("its interpreter {} does not exist: install it or fix the #! line", name.display())
-}
-
-fn denied(path: &Path, attempt: &Attempt<'_>) -> String {
-    let Ok(meta) = path.metadata() else {
-        return format!("{} may not enter one of its directories", who(attempt));
-    };
-    if meta.is_dir() {
-        return A_DIRECTORY.into();
-    }
-    if meta.permissions().mode() & 0o111 == 0 {
-        return format!("chmod +x {}", path.display());
-    }
-    if statvfs(path).is_ok_and(|fs| fs.flags().contains(FsFlags::ST_NOEXEC)) {
-        return "its file system is mounted noexec".into();
-    }
-    format!("{} may not execute it, its interpreter or enter one of its directories", who(attempt))
-}
-
-fn who(attempt: &Attempt<'_>) -> String {
-    format!("user {}", attempt.account.name)
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
+    use crate::machine::{Helper, Role};
     use crate::spawner::environment::tests::{account as app, exec};
+    use crate::stdio::RunInfo;
+    use model::{CommandLine, HookKind, InvocationId, Origin, ProcessId, ProcessSpec, RunId, RunNumber};
     use std::fs;
+    use std::os::unix::fs::PermissionsExt;
+    use std::sync::Arc;
     use sys::credentials;
     use sys::spawn::resolve_program;
 
     fn explained(stage: Stage, errno: Errno, path: &Path) -> SpawnFailure {
         let (exec, account) = (exec("run"), app());
+        let task = Task { program: &exec.program, args: &exec.args, helper: None };
         let error = SpawnError { stage, errno };
-        explain(&error, &Attempt { exec: &exec, account: &account, path })
+        explain(&error, &Attempt { exec: &exec, task, account: &account, path })
     }
 
     #[test]
@@ -293,9 +241,8 @@ mod tests {
     fn a_program_that_is_not_there_says_where_it_was_sought() {
         let dir = tempfile::tempdir().unwrap();
         let find = |program: &str, path: &str| {
-            let exec = exec(program);
             let error = resolve_program(program.as_ref(), Some(path.as_ref()), Some(dir.path())).unwrap_err();
-            super::program(&exec, &error)
+            super::program(Task { program, args: &[], helper: None }, false, &error)
         };
         let failure = find("pyton", "/nowhere:/nor/here");
         assert_eq!(failure.to_string(), "finding the program \"pyton\": No such file or directory");
@@ -310,7 +257,7 @@ mod tests {
         );
         fs::create_dir(dir.path().join("sub")).unwrap();
         let failure = find("./sub", "");
-        assert_eq!((failure.errno, failure.hint.as_str()), (Errno::EISDIR as i32, A_DIRECTORY));
+        assert_eq!((failure.errno, failure.hint.as_str()), (Errno::EISDIR as i32, hint::A_DIRECTORY));
         let file = dir.path().join("plain");
         fs::write(&file, "").unwrap();
         assert!(find("plain", ".").hint.starts_with("chmod +x "));
@@ -355,6 +302,95 @@ mod tests {
             assert_eq!(failure.subject, "app");
             assert!(failure.hint.starts_with("the daemon needs CAP_SETUID and CAP_SETGID (it runs as uid "));
         }
+    }
+
+    #[test]
+    fn whatever_a_start_may_run_out_of_has_a_way_out() {
+        let path = Path::new("/bin/sh");
+        for (stage, errno, way_out) in [
+            (Stage::Clone, Errno::EAGAIN, "TasksMax="),
+            (Stage::Clone, Errno::ENOMEM, "out of memory"),
+            (Stage::Clone, Errno::EMFILE, "LimitNOFILE="),
+            (Stage::Clone, Errno::ENFILE, "fs.file-max"),
+            (Stage::Clone, Errno::EPERM, "clone3(2)"),
+            (Stage::Cgroup, Errno::EBUSY, "controllers"),
+            (Stage::Cgroup, Errno::EACCES, "Delegate=yes"),
+            (Stage::Cgroup, Errno::ENOENT, "removed"),
+            (Stage::Session, Errno::ENOMEM, "out of memory"),
+            (Stage::Descriptors, Errno::EMFILE, "LimitNOFILE="),
+            (Stage::Groups, Errno::ENOMEM, "out of memory"),
+            (Stage::Gid, Errno::EINVAL, "user namespace"),
+            (Stage::Uid, Errno::EAGAIN, "RLIMIT_NPROC"),
+            (Stage::WorkingDir, Errno::ENOENT, "working_dir:"),
+            (Stage::WorkingDir, Errno::EACCES, "user app may not enter it"),
+            (Stage::WorkingDir, Errno::ELOOP, "circle"),
+            (Stage::Exec, Errno::ENOENT, "dynamic loader"),
+            (Stage::Exec, Errno::EACCES, "user app may not execute it"),
+            (Stage::Exec, Errno::EAGAIN, "RLIMIT_NPROC"),
+            (Stage::Exec, Errno::ENOMEM, "out of memory"),
+            (Stage::Exec, Errno::ETXTBSY, "renaming"),
+            (Stage::Exec, Errno::E2BIG, "128 KiB"),
+            (Stage::Exec, Errno::EPERM, "security module"),
+        ] {
+            let failure = explained(stage, errno, path);
+            assert!(failure.hint.contains(way_out), "{failure:?}");
+            assert_eq!(failure.errno, errno as i32);
+        }
+    }
+
+    #[test]
+    fn what_is_not_a_step_of_the_child_has_a_way_out_too() {
+        let error = |errno: Errno| io::Error::from_raw_os_error(errno as i32);
+        let run = Path::new("/run/pm");
+        for (failure, way_out) in [
+            (notify(run, &error(Errno::EACCES)), "must be able to write there"),
+            (notify(run, &error(Errno::ENOTDIR)), "restart the daemon"),
+            (notify(run, &error(Errno::EMFILE)), "LimitNOFILE="),
+            (cgroup("web.1", &error(Errno::EAGAIN)), "cgroup.max.descendants"),
+            (cgroup("web.1", &error(Errno::ENOMEM)), "out of memory"),
+            (environment_file(run, &Trouble::Unreadable(error(Errno::ENOENT))), "`-`"),
+            (environment_file(run, &Trouble::Unreadable(error(Errno::EACCES))), "read by the daemon"),
+            (environment_file(run, &Trouble::Unreadable(error(Errno::EIO))), "dmesg"),
+        ] {
+            assert!(failure.hint.contains(way_out), "{failure:?}");
+        }
+        let placed = io::Error::other(format!("/run/pm/0123: {}", error(Errno::EACCES)));
+        for (error, path) in [(error(Errno::EACCES), "/run/pm"), (placed, "/run/pm/0123")] {
+            let failure = notify(run, &error);
+            let expected = format!("creating the notification socket {path:?}: Permission denied");
+            assert_eq!((failure.to_string(), failure.errno), (expected, 13));
+            assert!(failure.hint.contains("must be able to write there"), "{failure:?}");
+        }
+        let services = CredentialsErrorKind::Io(Errno::EMFILE);
+        let failure = account(&exec("x"), CredentialsError { subject: "app".into(), kind: services });
+        assert!(failure.hint.contains("LimitNOFILE="), "{failure:?}");
+    }
+
+    #[test]
+    fn a_helper_is_named_with_its_key_and_command() {
+        let name = ProcessName::new("web").unwrap();
+        let spec = ProcessSpec::new(name, ProcessId::from_digest([0; 6]), Origin::Runtime, "/bin/web");
+        let long = format!("a\nb{}", "x".repeat(200));
+        let command = CommandLine { program: "/opt/migrate".into(), args: vec!["--up".into(), long] };
+        let said = |role: Role| {
+            let helper = Helper { id: InvocationId(1), role, command: command.clone(), env: Vec::new() };
+            let info = RunInfo {
+                run: RunId(1),
+                number: RunNumber(1),
+                invocation: InvocationId(2),
+                spec: Arc::new(spec.clone()),
+                helper: Some(helper),
+                first: false,
+            };
+            let task = Task::of(&info);
+            let error = resolve_program(task.program.as_ref(), None, None).unwrap_err();
+            with_place(program(task, false, &error), task)
+        };
+        let failure = said(Role::Hook(HookKind::StartPre));
+        let shown = format!("/opt/migrate --up a b{}…", "x".repeat(99));
+        let hint = format!("install it, or correct exec_start_pre: (exec_start_pre: {shown})");
+        assert_eq!((failure.subject.as_str(), failure.hint), ("/opt/migrate", hint));
+        assert!(said(Role::HealthCheck).hint.contains("(health_check: /opt/migrate --up"));
     }
 
     #[test]

@@ -4,6 +4,8 @@
 #![expect(clippy::unwrap_used, reason = "a failed unwrap is a failed test")]
 
 mod commands;
+mod conditions;
+mod environment;
 mod execution;
 mod failures;
 mod lifecycle;

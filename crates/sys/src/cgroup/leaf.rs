@@ -11,7 +11,7 @@ use nix::errno::Errno;
 /// A group and everything in it. Dropping it closes the descriptors; [`Leaf::remove`] removes the group.
 #[derive(Debug)]
 pub struct Leaf {
-    path: PathBuf,
+    pub(super) path: PathBuf,
     dir: File,
     events: File,
 }

@@ -3,9 +3,13 @@
 //!
 //! Example: `probe ignore=TERM to=stderr print=3 partial=end sleep`
 
+mod files;
+mod help;
+mod notify;
 mod output;
 mod processes;
 mod report;
+mod serve;
 mod signals;
 mod step;
 
@@ -25,14 +29,17 @@ fn main() -> ExitCode {
     let steps: Vec<Step> = match words.iter().map(|w| w.parse()).collect() {
         Ok(steps) => steps,
         Err(error) => {
-            output.complain(&format!("{error}\n{}", step::HELP));
+            output.complain(&format!("{error}\n{}", help::HELP));
             return ExitCode::from(USAGE);
         }
     };
     // Before anything else: a signal that a later step is about must not end the program in an earlier one.
     signals::prepare(&steps);
-    for (step, word) in steps.iter().zip(&words) {
-        match run(step, &mut output) {
+    for (number, (step, word)) in steps.iter().zip(&words).enumerate() {
+        let settings = processes::settings(&steps[..number], &words);
+        let rest = words[number + 1..].iter().map(String::as_str);
+        let others = Others { remaining: settings.iter().copied().chain(rest).collect(), settings };
+        match run(step, &others, &mut output) {
             Ok(None) => {}
             Ok(Some(code)) => return ExitCode::from(code),
             Err(error) => {
@@ -44,8 +51,16 @@ fn main() -> ExitCode {
     ExitCode::SUCCESS
 }
 
+/// The words that another process needs to go on for this one.
+struct Others<'a> {
+    /// Steps so far that set something.
+    settings: Vec<&'a str>,
+    /// The same, and all steps to come.
+    remaining: Vec<&'a str>,
+}
+
 /// Does one step. `Some(code)` ends the program.
-fn run(step: &Step, output: &mut Output) -> std::io::Result<Option<u8>> {
+fn run(step: &Step, others: &Others<'_>, output: &mut Output) -> std::io::Result<Option<u8>> {
     match step {
         Step::To(stream) => output.switch(*stream),
         Step::Width(bytes) => output.width = *bytes,
@@ -61,6 +76,23 @@ fn run(step: &Step, output: &mut Output) -> std::io::Result<Option<u8>> {
         Step::Close => output.close()?,
         Step::Cat => output.copy_stdin()?,
         Step::Report(what) => output.raw(report::text(*what)?.as_bytes())?,
+        Step::Variable(name) => output.raw(report::variable(name).as_bytes())?,
+        Step::Notify(text) => notify::send(text)?,
+        Step::NotifyFromChild(text) => processes::finish([format!("notify={text}").as_str()])?,
+        Step::Watchdog(pause, times) => notify::ping(*pause, *times)?,
+        Step::WaitFile(path) => files::wait(path)?,
+        Step::Touch(path) => files::touch(path)?,
+        Step::Pidfile(path) => files::pidfile(path)?,
+        Step::ExitFile(path) => return Ok(Some(files::code(path)?)),
+        Step::OnHup(path) => signals::on_hup(path),
+        Step::ServeHttp(port, answer) => {
+            let port = serve::http(*port, answer.clone())?;
+            output.raw(format!("port {port}\n").as_bytes())?;
+        }
+        Step::ServeTcp(port) => {
+            let port = serve::tcp(*port)?;
+            output.raw(format!("port {port}\n").as_bytes())?;
+        }
         Step::Ignore(_) => {}
         Step::Wait(signal) => signals::wait(*signal)?,
         Step::Echo => signals::echo(output)?,
@@ -71,10 +103,19 @@ fn run(step: &Step, output: &mut Output) -> std::io::Result<Option<u8>> {
             output.raw(format!("{pid}\n").as_bytes())?;
         }
         Step::Orphan(steps) => processes::orphan(steps)?,
+        Step::Daemonize(pidfile) => {
+            processes::daemonize(pidfile.as_deref(), &others.remaining)?;
+            return Ok(Some(0));
+        }
+        Step::Detach(pidfile) => {
+            processes::detach(pidfile.as_deref(), &others.remaining)?;
+            return Ok(Some(0));
+        }
+        Step::Hydra(count, life) => processes::hydra(*count, *life)?,
         Step::Storm(count) => processes::storm(*count)?,
         Step::Chain(life) => {
             std::thread::sleep(*life);
-            processes::child(&format!("chain={}ms", life.as_millis()))?;
+            processes::successor(*life, &others.settings)?;
             return Ok(Some(0));
         }
         Step::Crash(signal) => signals::crash(*signal)?,

@@ -1,6 +1,7 @@
 //! What the process can tell about itself.
 
 use std::fmt::Write as _;
+use std::io::IsTerminal as _;
 use std::{env, fs, io};
 
 use nix::unistd::{getegid, geteuid, getgid, getgroups, getpgrp, getpid, getppid, getsid, getuid};
@@ -16,7 +17,21 @@ pub(crate) fn text(what: Report) -> io::Result<String> {
         Report::Fds => lines(fds()?),
         Report::Signals => status(&["SigBlk:", "SigIgn:", "SigCgt:"])?,
         Report::Umask => status(&["Umask:"])?,
+        Report::IsATty => terminals(),
     })
+}
+
+/// `NAME=value`, or that there is none.
+pub(crate) fn variable(name: &str) -> String {
+    env::var_os(name)
+        .map_or_else(|| format!("{name} is not set\n"), |value| format!("{name}={}\n", value.display()))
+}
+
+fn terminals() -> String {
+    let (stdin, stdout, stderr) = (io::stdin(), io::stdout(), io::stderr());
+    let streams =
+        [("stdin", stdin.is_terminal()), ("stdout", stdout.is_terminal()), ("stderr", stderr.is_terminal())];
+    lines(streams.map(|(name, is)| format!("{name} {}", if is { "tty" } else { "other" })))
 }
 
 fn lines(items: impl IntoIterator<Item = String>) -> String {

@@ -5,6 +5,7 @@ use std::io;
 
 use nix::sys::signal::{SigSet, Signal, raise};
 
+use crate::files;
 use crate::output::Output;
 use crate::step::Step;
 
@@ -28,6 +29,7 @@ pub(crate) fn prepare(steps: &[Step]) {
         match step {
             Step::Ignore(signal) | Step::Wait(signal) => blocked.add(*signal),
             Step::Echo => blocked.extend(ECHOED),
+            Step::OnHup(_) => blocked.add(Signal::SIGHUP),
             _ => {}
         }
     }
@@ -50,6 +52,18 @@ pub(crate) fn echo(output: &Output) -> io::Result<()> {
             return Ok(());
         }
     }
+}
+
+/// From now on each SIGHUP adds a line to the file.
+pub(crate) fn on_hup(path: &str) {
+    let path = path.to_owned();
+    // The thread ends with the process, or when the file can't be written.
+    std::thread::spawn(move || -> io::Result<()> {
+        loop {
+            wait(Signal::SIGHUP)?;
+            files::append(&path, &format!("SIGHUP {}", std::process::id()))?;
+        }
+    });
 }
 
 /// Ends the program by this signal, or goes on when that signal does not end programs.

@@ -1,0 +1,88 @@
+//! `why`, and what `describe` and `list` tell of health, dependencies and hooks.
+
+use crate::fake::Daemon;
+use crate::tables;
+use crate::transcript::{Transcript, run};
+
+#[test]
+fn why() {
+    let daemon = Daemon::start(tables::crowd(), &[]);
+    daemon.log("db", b"starting\nFATAL: could not open /var/lib/db: Permission denied\n");
+    Transcript::new(&daemon)
+        .run("pm-cli why web")
+        .run("pm-cli why cache migrate old ghost")
+        .run_on("pm-cli why api", Some(80), true)
+        .run("pm-cli why api ghost -o json")
+        .run("pm-cli why nope @x")
+        .check("why");
+    let daemon = Daemon::start(tables::table(), &[]);
+    daemon.log("api", b"");
+    Transcript::new(&daemon).run("pm-cli why api db job web").check("why_failed");
+}
+
+#[test]
+fn a_viewer_is_told_that_the_output_is_not_for_them() {
+    let daemon = Daemon::start(tables::crowd(), &[]);
+    // Over TCP without the token, everybody is a viewer.
+    let nothing = daemon.dir.path().join("nothing");
+    let env = [("XDG_RUNTIME_DIR", nothing.to_str().unwrap()), ("PM_HOST", daemon.tcp.as_str())];
+    let (code, out, err) = run("pm-cli why api", &env, None, false);
+    assert_eq!((code, err.as_str()), (0, ""));
+    assert!(out.contains("last output: not shown: your role may not read logs"), "{out}");
+}
+
+#[test]
+fn describe_and_list() {
+    let daemon = Daemon::start(tables::crowd(), &[]);
+    Transcript::new(&daemon)
+        .run("pm-cli describe web db cache migrate")
+        .run("pm-cli describe web -o json")
+        .run_on("pm-cli list", Some(80), true)
+        .check("describe_everything");
+}
+
+/// Every key of an object, whatever is in it.
+fn keys(value: &serde_json::Value, found: &mut std::collections::BTreeSet<String>) {
+    match value {
+        serde_json::Value::Object(object) => {
+            for (key, value) in object {
+                found.insert(key.clone());
+                // Keys of processes.yaml, and reasons that are counted.
+                if !matches!(key.as_str(), "definition" | "exits") {
+                    keys(value, found);
+                }
+            }
+        }
+        serde_json::Value::Array(list) => list.iter().for_each(|value| keys(value, found)),
+        _ => {}
+    }
+}
+
+#[test]
+fn the_documentation_names_every_key_of_the_json() {
+    let daemon = Daemon::start(tables::crowd(), &[]);
+    let socket = daemon.socket();
+    let mut found = std::collections::BTreeSet::new();
+    for line in [
+        "list",
+        "describe @all",
+        "why @all",
+        "status",
+        "plan",
+        "enable @all",
+        "update web --env A=1",
+        "is-active web",
+        "is-enabled web",
+        "cat web",
+        "delete old",
+    ] {
+        let (_, out, _) = run(&format!("pm-cli {line} -o json"), &[("PM_SOCKET", &socket)], None, false);
+        keys(&serde_json::from_str(&out).unwrap(), &mut found);
+    }
+    assert!(found.len() > 60, "{found:?}");
+    let text = include_str!("../../../../docs/CLI.md");
+    for key in found {
+        let named = text.contains(&format!("`{key}`")) || text.contains(&format!("\"{key}\""));
+        assert!(named, "{key}");
+    }
+}

@@ -1,0 +1,71 @@
+//! A process that is created over the API.
+
+use std::sync::Arc;
+
+use config::Main;
+use model::{Command, Definition, Origin, ProcessName, ProcessSpec, ProcessView, Refusal, Reply};
+use rpc::{ControlError, Create};
+
+use super::layers::{Layers, Made};
+use super::{Definitions, answer, invalid, main_file, submit, unexpected};
+
+impl Definitions {
+    /// Adds a process that survives a restart of the daemon: first the file, then the table. The other way round, a
+    /// crash in between would forget a process that its creator was told about.
+    pub(crate) async fn create(&self, create: Create) -> Result<Arc<ProcessView>, ControlError> {
+        let Create { name, mut definition, start } = create;
+        definition.auto_start.get_or_insert(false);
+        let outcome = {
+            let mut known = self.known.lock().await;
+            if self.view(&name).is_ok() {
+                return Err(Refusal::AlreadyExists(name).into());
+            }
+            let (others, main, defaults) = (self.others(&name), main_file(&known), known.defaults.clone());
+            let of = name.clone();
+            let stored = move |layers: &Layers| {
+                let spec = check(layers, &of, &definition, &defaults, main)?;
+                layers.check_fit(&spec, &others)?;
+                layers.keep(&of, Some(&definition)).map(|()| spec)
+            };
+            let spec = self.with_files(stored).await??;
+            match submit(&self.supervisor, Command::Create { spec: Arc::clone(&spec), start }) {
+                Ok(outcome) => {
+                    known.desired = known.with(spec);
+                    outcome
+                }
+                Err(error) => {
+                    self.with_files(move |layers| layers.keep(&name, None)).await??;
+                    return Err(error);
+                }
+            }
+        };
+        // Outside the lock: a start that takes its time must not hold up other changes.
+        match answer(outcome).await? {
+            Reply::Done(view) => Ok(view),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// The specification that results. Files may say something of the name already, that nobody loaded yet.
+fn check(
+    layers: &Layers,
+    name: &ProcessName,
+    definition: &Definition,
+    defaults: &Definition,
+    main: Main,
+) -> Result<Arc<ProcessSpec>, ControlError> {
+    // By itself first: it is a definition in its own right, whatever else there is.
+    let alone = config::resolve(name, layers.id_of(name), Origin::Runtime, definition, defaults);
+    let alone = alone.map_err(|faults| invalid(&faults))?;
+    match layers.make(name, Some(definition), main)? {
+        Made::Good(spec) => Ok(spec),
+        Made::Broken(problems) => Err(layers.refusal(name, &problems)),
+        // Files that can't be used must not keep anybody from running something by hand.
+        Made::Nothing | Made::Unknown(_) => {
+            let mut spec = Arc::new(alone);
+            layers.adapt(&mut spec);
+            Ok(spec)
+        }
+    }
+}

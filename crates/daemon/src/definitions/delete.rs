@@ -1,0 +1,114 @@
+//! Removing a process that was created over the API.
+
+use std::sync::Arc;
+
+use config::Main;
+use model::{Command, Definition, Origin, ProcessName, ProcessSpec, Reply};
+use rpc::{ControlError, ErrorKind};
+
+use super::layers::{Layers, Made};
+use super::load::unusable;
+use super::{Definitions, answer, main_file, submit, unexpected};
+
+/// What stays of a process without its runtime layer.
+enum Standing {
+    /// Nothing: it is removed.
+    Nothing,
+    /// This definition, of a file that the one from the API was on top of.
+    Covered(Arc<ProcessSpec>),
+}
+
+impl Definitions {
+    /// Removes a process that was created over the API. What a file defines is the file's. Where a file defines it, too,
+    /// that definition comes into force: the process is still there, and the answer says so.
+    pub(crate) async fn delete(&self, name: ProcessName) -> Result<Option<String>, ControlError> {
+        let outcome = {
+            let mut known = self.known.lock().await;
+            let origin = self.view(&name)?.spec.origin.clone();
+            // One that is being removed already is only waited for.
+            let standing = if known.has(&name) {
+                let (of, main) = (name.clone(), main_file(&known));
+                self.with_files(move |layers| standing(layers, &of, &origin, main)).await??
+            } else {
+                Standing::Nothing
+            };
+            let of = name.clone();
+            let earlier = self.with_files(move |layers| take_out(layers, &of)).await??;
+            let done = match standing {
+                Standing::Nothing => submit(&self.supervisor, Command::Delete(name.clone())),
+                Standing::Covered(spec) => {
+                    let place = spec.origin.to_string();
+                    match self.apply_one(&mut known, spec, false).await {
+                        Ok(_) => return Ok(Some(still_there(&name, &place))),
+                        Err(error) => Err(error),
+                    }
+                }
+            };
+            match done {
+                Ok(outcome) => {
+                    known.desired = known.without(&name);
+                    outcome
+                }
+                Err(error) => {
+                    self.with_files(move |layers| layers.keep(&name, earlier.as_ref())).await??;
+                    return Err(error);
+                }
+            }
+        };
+        match answer(outcome).await? {
+            Reply::Deleted => Ok(None),
+            other => Err(unexpected(&other)),
+        }
+    }
+}
+
+/// Removes the runtime layer. What can't be read can't be put back either, and is removed all the same.
+fn take_out(layers: &Layers, name: &ProcessName) -> Result<Option<Definition>, ControlError> {
+    let earlier = layers.runtime(name).unwrap_or_default();
+    layers.keep(name, None).map(|()| earlier)
+}
+
+/// A runtime layer that names a command is a definition in its own right; one without only changes what a file defines.
+fn standing(
+    layers: &Layers,
+    name: &ProcessName,
+    origin: &Origin,
+    main: Main,
+) -> Result<Standing, ControlError> {
+    let runtime = layers.runtime(name);
+    let own = match &runtime {
+        Ok(None) => {
+            return match origin {
+                Origin::File { .. } => Err(the_files(name, &origin.to_string(), false)),
+                Origin::Runtime => Ok(Standing::Nothing),
+            };
+        }
+        Ok(Some(definition)) => definition.command.is_some(),
+        Err(_) => true,
+    };
+    match (layers.make(name, None, main)?, own) {
+        (Made::Nothing, _) | (Made::Unknown(_), true) => Ok(Standing::Nothing),
+        (Made::Unknown(error), false) => Err(unusable(&error)),
+        (Made::Good(spec), true) => Ok(Standing::Covered(spec)),
+        (Made::Good(spec), false) => Err(the_files(name, &spec.origin.to_string(), true)),
+        (Made::Broken(problems), _) => Err(layers.refusal(name, &problems)),
+    }
+}
+
+fn the_files(name: &ProcessName, place: &str, changed: bool) -> ControlError {
+    let text = format!("{name} is defined in {place}, a reload would bring it back");
+    let mut hint = "remove it from the file, then: pm-cli reload-config".to_owned();
+    if changed {
+        hint.push_str(&format!(
+            "; what was changed over the API is undone with: pm-cli update {name} --unset KEY"
+        ));
+    }
+    ControlError::new(ErrorKind::FailedPrecondition, text).with_hint(hint)
+}
+
+fn still_there(name: &ProcessName, place: &str) -> String {
+    format!(
+        "the definition of {name} that was created over the API is removed; the one in {place} is in force now, so that \
+         {name} is still there"
+    )
+}

@@ -1,0 +1,264 @@
+//! Whatever a definition holds, it survives the wire; whatever the wire holds, it is read or refused.
+
+use std::time::Duration;
+
+use model::{
+    CommandLine, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, KillMode, LogDefinition,
+    OnStartLimit, Output, PathCondition, Probe, ProcessType, Readiness, RestartPolicy,
+};
+use proptest::collection::{btree_map, vec};
+use proptest::option::of;
+use proptest::prelude::*;
+use proptest::sample::select;
+use prost::Message as _;
+
+use super::*;
+
+fn text() -> BoxedStrategy<String> {
+    prop_oneof!["[a-z/=! -]{0,12}", any::<String>()].boxed()
+}
+
+fn some_text() -> BoxedStrategy<String> {
+    text().prop_filter("not empty", |text| !text.is_empty()).boxed()
+}
+
+fn path() -> BoxedStrategy<PathBuf> {
+    some_text().prop_map(PathBuf::from).boxed()
+}
+
+fn time() -> BoxedStrategy<Duration> {
+    prop_oneof![
+        (0..100_000_u64).prop_map(Duration::from_millis),
+        (0..=i64::MAX.unsigned_abs(), 0..1_000_000_000_u32).prop_map(|(s, n)| Duration::new(s, n)),
+    ]
+    .boxed()
+}
+
+fn name() -> BoxedStrategy<ProcessName> {
+    "[A-Za-z0-9][A-Za-z0-9_.@-]{0,20}".prop_map(|text| ProcessName::new(&text).unwrap()).boxed()
+}
+
+fn signal() -> BoxedStrategy<Signal> {
+    (1..=64).prop_map(|number| Signal::from_number(number).unwrap()).boxed()
+}
+
+fn matchers() -> BoxedStrategy<Vec<ExitMatcher>> {
+    vec(prop_oneof![any::<u8>().prop_map(ExitMatcher::Code), signal().prop_map(ExitMatcher::Signal)], 0..4)
+        .boxed()
+}
+
+fn dependencies() -> BoxedStrategy<Vec<Dependency>> {
+    let until = of(select(&Readiness::ALL[..]));
+    vec((name(), until).prop_map(|(name, until)| Dependency { name, until }), 0..4).boxed()
+}
+
+fn line() -> BoxedStrategy<CommandLine> {
+    (some_text(), vec(text(), 0..4)).prop_map(|(program, args)| CommandLine { program, args }).boxed()
+}
+
+fn hooks() -> BoxedStrategy<Vec<Hook>> {
+    let hook = (line(), of(time()), any::<bool>());
+    vec(hook.prop_map(|(command, timeout, ignore_failure)| Hook { command, timeout, ignore_failure }), 0..3)
+        .boxed()
+}
+
+fn health() -> BoxedStrategy<HealthSpec> {
+    let probe = prop_oneof![
+        some_text().prop_map(|url| Probe::Http { url }),
+        some_text().prop_map(|address| Probe::Tcp { address }),
+        line().prop_map(Probe::Exec),
+        (some_text(), text()).prop_map(|(address, service)| Probe::Grpc { address, service }),
+    ];
+    (probe, time(), time(), any::<u32>(), time(), any::<u32>(), any::<u32>())
+        .prop_map(|(probe, interval, timeout, retries, start_period, success_threshold, restart_after)| {
+            HealthSpec { probe, interval, timeout, retries, start_period, success_threshold, restart_after }
+        })
+        .boxed()
+}
+
+fn output() -> BoxedStrategy<Output> {
+    prop_oneof![
+        Just(Output::Capture),
+        Just(Output::Null),
+        Just(Output::Inherit),
+        path().prop_map(Output::File),
+        path().prop_map(Output::Direct),
+    ]
+    .boxed()
+}
+
+fn inherit() -> BoxedStrategy<InheritEnv> {
+    prop_oneof![
+        Just(InheritEnv::None),
+        Just(InheritEnv::All),
+        // No names at all are the same as `None`.
+        vec(text(), 1..4).prop_map(InheritEnv::Names),
+    ]
+    .boxed()
+}
+
+fn log() -> BoxedStrategy<LogDefinition> {
+    let (flag, number) = (of(any::<bool>()), of(any::<u32>()));
+    (flag.clone(), flag, of(any::<u64>()), number.clone(), number)
+        .prop_map(|(journald, file, max_size, max_files, max_line)| LogDefinition {
+            journald,
+            file,
+            max_size,
+            max_files,
+            max_line,
+        })
+        .boxed()
+}
+
+prop_compose! {
+    fn identity()(
+        description in of(text()),
+        groups in of(vec(text(), 0..3)),
+        command in of(text()),
+        args in of(vec(text(), 0..3)),
+        working_dir in of(text()),
+        env in of(btree_map(text(), text(), 0..4)),
+        files in of(vec((path(), any::<bool>()), 0..3)),
+        inherit_env in of(inherit()),
+        (user, group) in (of(text()), of(text())),
+        supplementary_groups in of(vec(text(), 0..3)),
+        umask in of(any::<u32>()),
+    ) -> Definition {
+        let file = |(path, optional)| EnvironmentFile { path, optional };
+        Definition {
+            description, groups, command, args, env, inherit_env, user, group, supplementary_groups, umask,
+            working_dir: working_dir.map(PathBuf::from),
+            environment_file: files.map(|list| list.into_iter().map(file).collect()),
+            ..Definition::default()
+        }
+    }
+}
+
+prop_compose! {
+    fn ordered()(
+        base in identity().boxed(),
+        auto_start in of(any::<bool>()),
+        (after, before, conflicts) in (of(vec(name(), 0..3)), of(vec(name(), 0..3)), of(vec(name(), 0..3))),
+        (requires, wants, binds_to) in (of(dependencies()), of(dependencies()), of(dependencies())),
+        conditions in of(vec((path(), any::<bool>()), 0..3)),
+        kind in of(select(&ProcessType::ALL[..])),
+        remain_after_exit in of(any::<bool>()),
+        pidfile in of(path()),
+        (start_timeout, watchdog_sec) in (of(time()), of(time())),
+    ) -> Definition {
+        let condition = |(path, negated)| PathCondition { path, negated };
+        Definition {
+            auto_start, after, before, requires, wants, binds_to, conflicts, kind, remain_after_exit, pidfile,
+            start_timeout, watchdog_sec,
+            condition_path_exists: conditions.map(|list| list.into_iter().map(condition).collect()),
+            ..base
+        }
+    }
+}
+
+prop_compose! {
+    fn restarted()(
+        base in ordered().boxed(),
+        restart in of(select(&RestartPolicy::ALL[..])),
+        (restart_sec, restart_max_delay_sec, runtime_success_sec) in (of(time()), of(time()), of(time())),
+        restart_jitter in of(0.0..=1.0),
+        start_limit_burst in of(any::<u32>()),
+        start_limit_interval_sec in of(time()),
+        on_start_limit in of(select(&OnStartLimit::ALL[..])),
+        (success_exit_status, restart_prevent_exit_status) in (of(matchers()), of(matchers())),
+        (kill_signal, reload_signal) in (of(signal()), of(signal())),
+        kill_mode in of(select(&KillMode::ALL[..])),
+        stop_timeout in of(time()),
+    ) -> Definition {
+        Definition {
+            restart, restart_sec, restart_max_delay_sec, runtime_success_sec, restart_jitter, start_limit_burst,
+            start_limit_interval_sec, on_start_limit, success_exit_status, restart_prevent_exit_status,
+            kill_signal, reload_signal, kill_mode, stop_timeout,
+            ..base
+        }
+    }
+}
+
+prop_compose! {
+    fn definition()(
+        base in restarted().boxed(),
+        (send_sighup, critical, pty) in (of(any::<bool>()), of(any::<bool>()), of(any::<bool>())),
+        (exec_start_pre, exec_start_post, exec_reload) in (of(hooks()), of(hooks()), of(hooks())),
+        (exec_stop, exec_stop_post) in (of(hooks()), of(hooks())),
+        health_check in of(health()),
+        (stdout, stderr) in (of(output()), of(output())),
+        log in log(),
+    ) -> Definition {
+        Definition {
+            send_sighup, critical, pty, exec_start_pre, exec_start_post, exec_reload, exec_stop, exec_stop_post,
+            health_check, stdout, stderr, log,
+            ..base
+        }
+    }
+}
+
+/// What is read from the bytes is what it says when it is sent on; what is refused is refused with a place.
+fn reads_or_refuses(bytes: &[u8]) -> Result<(), TestCaseError> {
+    let Ok(wire) = v1::ProcessDefinition::decode(bytes) else { return Ok(()) };
+    match from_wire(wire) {
+        Ok(read) => {
+            let again = from_wire(to_wire(read.clone()));
+            // By their text: a share of NaN is not equal to itself.
+            prop_assert_eq!(format!("{:?}", Ok::<_, Vec<Violation>>(read)), format!("{again:?}"));
+        }
+        Err(violations) => {
+            prop_assert!(!violations.is_empty());
+            prop_assert!(violations.iter().all(|v| v.field.starts_with("definition.") && !v.text.is_empty()));
+        }
+    }
+    Ok(())
+}
+
+proptest! {
+    #![proptest_config(ProptestConfig { cases: 300, failure_persistence: None, ..ProptestConfig::default() })]
+
+    fn survives(definition in definition().boxed()) {
+        let bytes = to_wire(definition.clone()).encode_to_vec();
+        let wire = v1::ProcessDefinition::decode(bytes.as_slice()).unwrap();
+        prop_assert_eq!(from_wire(wire), Ok(definition));
+    }
+
+    fn damaged(
+        definition in definition().boxed(),
+        damage in vec((any::<prop::sample::Index>(), any::<u8>()), 1..8),
+    ) {
+        let mut bytes = to_wire(definition).encode_to_vec();
+        for (at, byte) in damage.iter().filter(|_| !bytes.is_empty()).collect::<Vec<_>>() {
+            let at = at.index(bytes.len());
+            bytes[at] = *byte;
+        }
+        reads_or_refuses(&bytes)?;
+    }
+
+    fn garbage(bytes in vec(any::<u8>(), 0..200)) {
+        reads_or_refuses(&bytes)?;
+    }
+}
+
+/// The strategies are deep and unoptimized: they take half of the 2 MiB that a test has by default.
+fn with_room(test: fn()) {
+    let thread = std::thread::Builder::new().stack_size(16 << 20).spawn(test).unwrap();
+    if let Err(failure) = thread.join() {
+        std::panic::resume_unwind(failure);
+    }
+}
+
+#[test]
+fn every_definition_survives_the_wire() {
+    with_room(survives);
+}
+
+#[test]
+fn a_damaged_definition_is_read_or_refused() {
+    with_room(damaged);
+}
+
+#[test]
+fn garbage_is_read_or_refused() {
+    with_room(garbage);
+}

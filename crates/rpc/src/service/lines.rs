@@ -1,0 +1,62 @@
+//! The lines of a process on their way to a caller.
+
+use std::pin::Pin;
+use std::task::{Context, Poll};
+
+use tokio::sync::OwnedSemaphorePermit;
+use tokio_stream::Stream;
+use tonic::Status;
+
+use crate::{BoxFuture, BoxStream, ControlError, ErrorKind, LogChunk, convert, v1};
+
+/// Lines on their way to a caller. When the server drains, the stream ends with UNAVAILABLE. A caller that reads
+/// slowly holds back only this stream: HTTP/2 flow control stops the polling, and the source counts what it drops.
+pub(crate) struct LogStream {
+    lines: BoxStream<Result<LogChunk, ControlError>>,
+    drained: BoxFuture<()>,
+    ended: bool,
+    _slot: OwnedSemaphorePermit,
+}
+
+impl LogStream {
+    /// `drained` resolves when the server drains; `slot` is given back when the stream is dropped.
+    pub(super) fn new(
+        lines: BoxStream<Result<LogChunk, ControlError>>,
+        drained: BoxFuture<()>,
+        slot: OwnedSemaphorePermit,
+    ) -> Self {
+        Self { lines, drained, ended: false, _slot: slot }
+    }
+}
+
+impl Stream for LogStream {
+    type Item = Result<v1::StreamLogsResponse, Status>;
+
+    fn poll_next(mut self: Pin<&mut Self>, cx: &mut Context<'_>) -> Poll<Option<Self::Item>> {
+        if self.ended {
+            return Poll::Ready(None);
+        }
+        // Lines first: what is there already reaches the caller even while the server drains.
+        match self.lines.as_mut().poll_next(cx) {
+            Poll::Ready(Some(Ok(chunk))) => Poll::Ready(Some(Ok(v1::StreamLogsResponse {
+                data: chunk.data,
+                stream: convert::stream(chunk.stream).into(),
+                dropped_lines: chunk.dropped,
+            }))),
+            Poll::Ready(Some(Err(error))) => {
+                self.ended = true;
+                Poll::Ready(Some(Err(error.into())))
+            }
+            Poll::Ready(None) => {
+                self.ended = true;
+                Poll::Ready(None)
+            }
+            Poll::Pending => {
+                std::task::ready!(self.drained.as_mut().poll(cx));
+                self.ended = true;
+                let error = ControlError::new(ErrorKind::Unavailable, "the daemon is shutting down");
+                Poll::Ready(Some(Err(error.into())))
+            }
+        }
+    }
+}

@@ -1,0 +1,82 @@
+//! Which process of a run is its main process, when it is not the one that was spawned.
+
+use std::path::{Path, PathBuf};
+
+use model::RunId;
+use sys::tree;
+
+use super::Driver;
+use super::pidfile::Reading;
+use crate::containment::NotAdopted;
+use crate::machine::Input;
+
+impl Driver {
+    /// Looks for the daemon that a forking program left behind: now, or whenever its pidfile changes.
+    pub(super) fn find_main(&mut self, run: RunId, pidfile: Option<PathBuf>) {
+        let Some(pidfile) = pidfile else {
+            let found = self.runs.find_main(run, &self.poller);
+            return self.answer(run, found);
+        };
+        let since = self.runs.since(run).unwrap_or_default();
+        if let Err(error) = self.pidfiles.watch(run, pidfile.clone(), since) {
+            self.answer(run, Err(unwatchable(&pidfile, &error.to_string())));
+        }
+    }
+
+    /// Its pidfile was read. What makes no sense yet may do so later: the file of an earlier run stands there until it is
+    /// written anew, and one that is being written holds half a number.
+    pub(super) fn pidfile_read(&mut self, run: RunId, reading: &Reading) {
+        let Some(path) = self.pidfiles.path(run).map(Path::to_owned) else { return };
+        let (pid, fresh) = match reading {
+            Reading::Pid { pid, fresh } => (*pid, *fresh),
+            Reading::Unwatchable(problem) => return self.answer(run, Err(unwatchable(&path, problem))),
+        };
+        let mut adopted = self.runs.adopt_main(run, pid, &self.poller);
+        if adopted == Err(NotAdopted::Stranger) && fresh && self.runs.claim(run, pid) {
+            adopted = self.runs.adopt_main(run, pid, &self.poller);
+        }
+        match adopted {
+            Ok(()) => self.answer(run, Ok(pid)),
+            Err(NotAdopted::Stranger) if fresh => self.answer(run, Err(stranger(&path, pid))),
+            Err(problem @ NotAdopted::Unwatchable(_)) => {
+                self.answer(run, Err(format!("{} names pid {pid}: {problem}", path.display())));
+            }
+            Err(NotAdopted::Stranger | NotAdopted::Ended | NotAdopted::TooLate) => {}
+        }
+    }
+
+    /// `MAINPID=` of a process of the run. Whether that is its main process now.
+    pub(super) fn name_main(&mut self, run: RunId, pid: u32) -> bool {
+        if self.pidfiles.path(run).is_some() {
+            // It is being looked for, and this is as good an answer as the file's.
+            let adopted = self.runs.adopt_main(run, pid, &self.poller).is_ok();
+            if adopted {
+                self.answer(run, Ok(pid));
+            }
+            return adopted;
+        }
+        // Once its main process has ended the run is on its way out, and nobody would hear of the end of a new one.
+        self.runs.has_main(run) && self.runs.adopt_main(run, pid, &self.poller).is_ok()
+    }
+
+    fn answer(&mut self, run: RunId, found: Result<u32, String>) {
+        self.pidfiles.forget(run);
+        self.turn.inputs.push_back(match found {
+            Ok(pid) => Input::MainFound { run, pid },
+            Err(problem) => Input::MainNotFound { run, problem },
+        });
+    }
+}
+
+fn stranger(path: &Path, pid: u32) -> String {
+    let name = tree::stat(pid).map_or_else(|| "gone by now".to_owned(), |stat| format!("{:?}", stat.comm));
+    format!(
+        "{} names pid {pid} ({name}), which is no process of this run: set `pidfile` to the file that this program \
+         writes",
+        path.display()
+    )
+}
+
+fn unwatchable(path: &Path, problem: &str) -> String {
+    format!("{} can't be watched: {problem}", path.display())
+}

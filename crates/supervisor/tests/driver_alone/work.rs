@@ -1,0 +1,46 @@
+//! What many ends at once cost the whole supervisor.
+
+use std::fs::File;
+
+use crate::Test;
+use crate::support::{Rig, impatient, line, name, sh};
+use model::{Command, EventKind};
+use nix::sys::stat::Mode;
+
+pub(crate) const TESTS: &[Test] = &[("a_thousand_ends_at_once", a_thousand_ends_at_once)];
+
+const MANY: u64 = 1000;
+
+/// All end in the same moment, and each leaves a process behind, which is killed. A look at every process for each that
+/// ends would be a million.
+fn a_thousand_ends_at_once() {
+    let dir = tempfile::tempdir().unwrap();
+    let fifo = dir.path().join("fifo");
+    nix::unistd::mkfifo(&fifo, Mode::S_IRWXU).unwrap();
+    // Held open for reading, so that opening it for writing waits for nobody.
+    let open = |write: bool| File::options().read(!write).write(write).open(&fifo).unwrap();
+    let _reader = std::thread::scope(|scope| {
+        let reader = scope.spawn(|| open(false));
+        drop(open(true));
+        reader.join().unwrap()
+    });
+    let gate = open(true);
+    let rig = Rig::new();
+    let names: Vec<String> = (0..MANY).map(|n| format!("p{n}")).collect();
+    for who in &names {
+        rig.up(impatient(sh(who, &format!("sleep 1000 & exec <{}; echo up; read x", fifo.display()))));
+        assert_eq!(line(&mut rig.output(who, 1)), "up");
+    }
+    let before = rig.handle.turns();
+    drop(gate);
+    for who in &names {
+        rig.event(who, |e| matches!(e.kind, EventKind::LeftoversKilled { .. }).then_some(()));
+    }
+    for who in &names {
+        rig.ask(Command::Stop(name(who))).unwrap();
+    }
+    let after = rig.handle.turns();
+    let (looks, turns) = (after.looks - before.looks, after.count - before.count);
+    println!("{looks} {turns} {:?}", after.longest);
+    assert!(looks <= 40 * MANY, "{looks} looks at processes in {turns} turns for {MANY} ends");
+}
