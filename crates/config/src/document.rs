@@ -135,7 +135,7 @@ fn flaw_problems(source: &Source, node: &Node, prefix: &[Step]) -> Vec<Problem> 
     let mut problems: Vec<Problem> = flaws.iter().take(MOST_FAULTS).cloned().map(problem).collect();
     if let Some(more) = flaws.len().checked_sub(MOST_FAULTS).filter(|more| *more > 0) {
         let message = format!("{more} more keys that are not right are not listed");
-        problems.push(Problem::at(source, node.at, message, "").key(path_text(prefix)));
+        problems.push(Problem::at(source, node.at, message, "remove one of each").key(path_text(prefix)));
     }
     problems
 }

@@ -90,7 +90,8 @@ impl Faults {
     pub(crate) fn finish(mut self) -> Vec<Fault> {
         if self.dropped > 0 {
             let message = format!("{} more mistakes in this definition are not listed", self.dropped);
-            self.found.push(Fault { path: Vec::new(), on_key: false, message, hint: None });
+            let hint = Some("correct those that are listed, then check again".to_owned());
+            self.found.push(Fault { path: Vec::new(), on_key: false, message, hint });
         }
         self.found
     }

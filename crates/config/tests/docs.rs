@@ -33,8 +33,8 @@ fn the_reference_is_up_to_date() {
 
 /// The errors of a file of this text; warnings are about names that an example does not define.
 fn errors(text: &str) -> Vec<String> {
-    let dir = tempfile::tempdir().unwrap();
-    std::fs::write(dir.path().join("input.yaml"), text).unwrap();
+    let dir = tempfile::tempdir().expect("a temporary directory");
+    std::fs::write(dir.path().join("input.yaml"), text).expect("writing");
     match load(&layout(dir.path()), &|_| ProcessId::from_digest([0; 6]), Main::Required) {
         Ok(loaded) => {
             loaded.problems.iter().filter(|problem| problem.is_error()).map(Problem::to_string).collect()
@@ -56,7 +56,8 @@ fn every_example_is_a_good_one() {
         };
         // A whole file, processes, or keys of one.
         let own = "processes:\n  web:\n    command: x\n    auto_start: true\n";
-        let tries = [below("", ""), below("processes:\n", "  "), below(own, "    ")].map(|text| errors(&text));
+        let tries =
+            [below("", ""), below("processes:\n", "  "), below(own, "    ")].map(|text| errors(&text));
         assert!(tries.iter().any(Vec::is_empty), "{example}\n{tries:#?}");
     }
 }

@@ -169,7 +169,7 @@ impl Runs {
             (Target::All, _) => {
                 // Looked up before the first signal: a main process that dies of it at once gives its children away,
                 // and the list of orphans that was read earlier in this turn does not have them.
-                let members = self.members(run);
+                let members = self.audience(run);
                 let Some(entry) = self.runs.get(&run) else { return };
                 // The main process first: it may want to tell its workers itself.
                 if let Body::Main(main) = &entry.body {

@@ -53,26 +53,31 @@ pub(crate) fn unknown_names(
     faults.finish()
 }
 
-/// Processes of which one needs the other and the other conflicts with it. Both are at fault.
+/// Processes of which one needs the other and the other conflicts with it. Both are at fault, each once.
 pub(crate) fn rivals(specs: &[ProcessSpec]) -> Vec<(ProcessName, Fault)> {
-    let mut rivals: HashMap<(&ProcessName, &ProcessName), usize> = HashMap::new();
+    let mut refused: HashMap<(&ProcessName, &ProcessName), usize> = HashMap::new();
     for spec in specs {
         for (index, other) in spec.needs.conflicts.iter().enumerate() {
-            rivals.entry((&spec.name, other)).or_insert(index);
+            refused.entry((&spec.name, other)).or_insert(index);
         }
     }
-    let mut found = Vec::new();
+    let (mut found, mut told) = (Vec::new(), HashSet::new());
+    let mut tell = |name: &ProcessName, fault: Fault| {
+        if told.insert(name.clone()) {
+            found.push((name.clone(), fault));
+        }
+    };
     for spec in specs {
         for (key, index, dependency) in all_needs(spec) {
             let (name, other) = (&spec.name, &dependency.name);
-            if let Some(&at) = rivals.get(&(other, name)) {
+            if let Some(&at) = refused.get(&(other, name)) {
                 let message =
                     format!("{other} can't be up together with {name}: it has {name} in `conflicts`");
                 let hint = format!("remove {other} here, or {name} there");
-                found.push((name.clone(), fault(item(key, index), message, hint)));
+                tell(name, fault(item(key, index), message, hint));
                 let message = format!("{name} can't be up without {other}: it has {other} in `{key}`");
                 let hint = format!("remove {name} here, or {other} there");
-                found.push((other.clone(), fault(item("conflicts", at), message, hint)));
+                tell(other, fault(item("conflicts", at), message, hint));
             }
         }
     }

@@ -86,7 +86,7 @@ impl Runs {
             }
         }
         if over {
-            // Not even a zombie is left when the end is told. (A cgroup does not list them.)
+            // Not even a zombie is left when the end is told.
             self.census.forget_list();
             self.census.refresh();
         }

@@ -19,14 +19,15 @@ const WATCHED: usize = 256;
 
 /// What came of one survey.
 pub(super) struct Survey {
-    /// Nothing is left of what was there before.
+    /// Nothing is left, as far as a cgroup can tell: it lists no zombies.
     pub(super) over: bool,
     /// False when all that was found died meanwhile, so that it has to be looked again.
     pub(super) settled: bool,
 }
 
 impl Runs {
-    /// Everything of this run that is alive, but for the main process: that one has a pidfd already.
+    /// Everything of this run that is alive, but for the main process: that one has a pidfd already. The list of orphans
+    /// is read again until that is certain.
     pub(super) fn members(&mut self, run: RunId) -> Vec<Member> {
         loop {
             let look = self.look(run);
@@ -35,6 +36,13 @@ impl Runs {
             }
             self.census.forget_list();
         }
+    }
+
+    /// Whom to signal. When all of them died in this turn, their children may be missing: each of the dead is watched,
+    /// and the survey that follows finds them. Reading the list again for each of many runs that are signalled in one
+    /// turn would cost the square of their number.
+    pub(super) fn audience(&mut self, run: RunId) -> Vec<Member> {
+        self.look(run).members
     }
 
     fn look(&mut self, run: RunId) -> Look {
@@ -60,7 +68,7 @@ impl Runs {
             return;
         }
         // Looked up before anything dies: what its parent gives away is not in the list that was read already.
-        let members = self.members(run);
+        let members = self.audience(run);
         let Some(entry) = self.runs.get(&run) else { return };
         let (leader, uid) = (entry.leader, entry.uid);
         let mut grouped = entry.former.is_some() || members.iter().any(|m| m.group == leader);
@@ -89,7 +97,7 @@ impl Runs {
         if !certain {
             return Survey { over: false, settled: false };
         }
-        let over = members.is_empty() && !told.is_empty();
+        let over = members.is_empty() && entry.leaf.is_some();
         *told = members.iter().map(|m| m.id.pid).collect();
         told.sort_unstable();
         let settled = watch(run, watched, &members, poller);

@@ -167,12 +167,16 @@ impl Machine {
                 self.set_phase(key, Phase::Down(Rest::Stopped));
             }
             Phase::Down(Rest::Failed(_)) if auto_start => {
-                process.record.forget();
-                self.set_goal(t, key, Goal::Up, Reason::Wanted, "reload");
-                self.set_phase(key, Phase::Down(Rest::Stopped));
+                self.try_again(t, key);
             }
             _ => {}
         }
+    }
+
+    /// What had given up deserves a clean slate with its new definition, and what it needs with it.
+    fn try_again(&mut self, t: &mut Turn<'_>, key: Key) {
+        self.want_up(t, key, Reason::Wanted, "reload");
+        self.pull_up(t, key, false);
     }
 
     /// What waits for its time or for a condition is judged by the new definition.
@@ -190,8 +194,7 @@ impl Machine {
             Phase::Down(Rest::Skipped(_))
                 if old.start.conditions != spec.start.conditions && spec.auto_start =>
             {
-                self.set_goal(t, key, Goal::Up, Reason::Wanted, "reload");
-                self.set_phase(key, Phase::Down(Rest::Stopped));
+                self.try_again(t, key);
             }
             _ => {}
         }

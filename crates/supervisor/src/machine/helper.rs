@@ -57,6 +57,7 @@ impl Machine {
         let Some(process) = self.processes.get_mut(&key) else { return };
         let Some(of) = process.phase.context() else { return };
         let env = environment(process, role);
+        let command = with_main_pid(command, process.phase.pid());
         let until = limit.map(|limit| t.now.mono.after(limit));
         process.helpers.push(HelperRun { run, role, until, limit, cut: None, outcome: None });
         self.runs.insert(run, key);
@@ -133,7 +134,8 @@ impl Machine {
         failure: &SpawnFailure,
     ) {
         let Some(helper) = self.helper(key, run) else { return };
-        helper.outcome = Some(Err(format!("could not start: {failure}")));
+        let hint = if failure.hint.is_empty() { String::new() } else { format!(" ({})", failure.hint) };
+        helper.outcome = Some(Err(format!("could not start: {failure}{hint}")));
         self.helper_gone(t, key, run, false);
     }
 
@@ -228,6 +230,17 @@ impl Machine {
         };
         self.after_hook(t, key, kind, result);
     }
+}
+
+/// `kill -HUP $MAINPID` is how half of all unit files reload: no shell runs, so that it is put in here. Everything else
+/// that looks like a variable is an argument like any other.
+fn with_main_pid(mut command: CommandLine, pid: Option<u32>) -> CommandLine {
+    if let Some(pid) = pid {
+        for arg in command.args.iter_mut().filter(|arg| matches!(arg.as_str(), "$MAINPID" | "${MAINPID}")) {
+            *arg = pid.to_string();
+        }
+    }
+    command
 }
 
 /// What a hook is told of the process, with systemd's names (systemd.exec(5)).

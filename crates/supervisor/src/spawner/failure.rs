@@ -137,15 +137,11 @@ pub(super) fn stdio(error: StdioError) -> SpawnFailure {
     SpawnFailure { stage: SpawnStage::Stdio, errno, subject: error.subject, message, hint: error.hint }
 }
 
-/// The socket that the process reports to could not be created in `dir`. The error may begin with the path.
+/// The socket that the process reports to could not be created in `dir`.
 pub(super) fn notify(dir: &Path, error: &io::Error) -> SpawnFailure {
-    let (errno, text) = words(error);
-    let dir = dir.display().to_string();
-    let (subject, message) = match text.split_once(": ") {
-        Some((path, rest)) if path.starts_with(&dir) => (path.to_owned(), rest.to_owned()),
-        _ => (dir, text),
-    };
-    SpawnFailure { stage: SpawnStage::Notify, errno, subject, message, hint: hint::socket(errno) }
+    let (errno, message) = words(error);
+    let (subject, hint) = (dir.display().to_string(), hint::socket(errno));
+    SpawnFailure { stage: SpawnStage::Notify, errno, subject, message, hint }
 }
 
 /// The run's cgroup could not be created.
@@ -171,16 +167,11 @@ pub(super) fn panicked(name: &ProcessName, stage: SpawnStage) -> SpawnFailure {
     }
 }
 
-/// Number and words of an error, without the "(os error 2)" that `io::Error` appends: also where it was put into the
-/// words of another one.
+/// Number and words of an error, without the "(os error 2)" that `io::Error` appends.
 fn words(error: &io::Error) -> (i32, String) {
-    if let Some(errno) = error.raw_os_error() {
-        return (errno, Errno::from_raw(errno).desc().to_owned());
-    }
-    let text = error.to_string();
-    match text.strip_suffix(')').and_then(|text| text.rsplit_once(" (os error ")) {
-        Some((words, number)) => (number.parse().unwrap_or(0), words.to_owned()),
-        None => (0, text),
+    match error.raw_os_error() {
+        Some(errno) => (errno, Errno::from_raw(errno).desc().to_owned()),
+        None => (0, error.to_string()),
     }
 }
 
@@ -344,7 +335,10 @@ mod tests {
         let run = Path::new("/run/pm");
         for (failure, way_out) in [
             (notify(run, &error(Errno::EACCES)), "must be able to write there"),
-            (notify(run, &error(Errno::ENOTDIR)), "restart the daemon"),
+            (notify(run, &error(Errno::ENOENT)), "restart the daemon"),
+            (notify(run, &error(Errno::ENOTDIR)), "something else is there"),
+            (notify(run, &error(Errno::EPERM)), "another user"),
+            (notify(run, &error(Errno::ENAMETOOLONG)), "107 bytes"),
             (notify(run, &error(Errno::EMFILE)), "LimitNOFILE="),
             (cgroup("web.1", &error(Errno::EAGAIN)), "cgroup.max.descendants"),
             (cgroup("web.1", &error(Errno::ENOMEM)), "out of memory"),
@@ -354,13 +348,8 @@ mod tests {
         ] {
             assert!(failure.hint.contains(way_out), "{failure:?}");
         }
-        let placed = io::Error::other(format!("/run/pm/0123: {}", error(Errno::EACCES)));
-        for (error, path) in [(error(Errno::EACCES), "/run/pm"), (placed, "/run/pm/0123")] {
-            let failure = notify(run, &error);
-            let expected = format!("creating the notification socket {path:?}: Permission denied");
-            assert_eq!((failure.to_string(), failure.errno), (expected, 13));
-            assert!(failure.hint.contains("must be able to write there"), "{failure:?}");
-        }
+        let failure = notify(run, &error(Errno::EACCES));
+        assert_eq!(failure.to_string(), "creating the notification socket \"/run/pm\": Permission denied");
         let services = CredentialsErrorKind::Io(Errno::EMFILE);
         let failure = account(&exec("x"), CredentialsError { subject: "app".into(), kind: services });
         assert!(failure.hint.contains("LimitNOFILE="), "{failure:?}");

@@ -374,6 +374,18 @@ fn a_reload_is_a_signal_or_hooks_and_keeps_the_pid() {
 }
 
 #[test]
+fn a_hook_can_name_the_main_process_as_in_a_unit_file() {
+    let mut s = spec("web");
+    let args = ["-HUP", "$MAINPID", "${MAINPID}", "$HOME", "x$MAINPID"].map(str::to_owned);
+    let command = CommandLine { program: "/bin/kill".into(), args: args.to_vec() };
+    s.hooks.reload = vec![Hook { command, ..hook("") }];
+    let mut w = World::running(s);
+    let pid = w.view("web").run.as_ref().unwrap().pid.unwrap();
+    w.ask(Command::Reload(name("web")));
+    assert_eq!(w.helped("web", 0), format!("/bin/kill -HUP {pid} {pid} $HOME x$MAINPID"));
+}
+
+#[test]
 fn a_failed_reload_leaves_it_running_and_says_so() {
     let mut s = spec("web");
     s.hooks.reload = vec![hook("/check")];

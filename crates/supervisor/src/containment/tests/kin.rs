@@ -100,7 +100,8 @@ fn one_that_was_seen_below_its_run_is_known_for_ever() {
 fn an_orphan_without_any_trace_is_claimed_by_name() {
     let mut world = World::new();
     let exact = std::env::var_os("SUPERVISOR_TEST_CGROUP").is_some();
-    let mut kid = world.start("exec 3<&0; env -i setsid sh -c 'echo $$; read x <&3; exit 1' & read x; exit 0");
+    let mut kid =
+        world.start("exec 3<&0; env -i setsid sh -c 'echo $$; read x <&3; exit 1' & read x; exit 0");
     let other = world.start("read x");
     let daemon = kid.line_pid();
     assert!(!world.runs.claim(kid.run, daemon), "it has a parent");

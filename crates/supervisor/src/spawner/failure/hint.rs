@@ -169,13 +169,18 @@ pub(super) fn unreadable(error: &io::Error) -> String {
     }
 }
 
-/// The socket that a process reports to.
+/// The socket that a process reports to, and the directory that it is made in.
 pub(super) fn socket(errno: i32) -> String {
     match Errno::from_raw(errno) {
-        Errno::EACCES | Errno::EPERM | Errno::EROFS => {
+        Errno::EACCES | Errno::EROFS => {
             format!("the daemon, which runs as uid {}, must be able to write there", geteuid())
         }
-        Errno::ENOENT | Errno::ENOTDIR => "the daemon's runtime directory is gone: restart the daemon".into(),
+        Errno::EPERM => "it belongs to another user, who could put something else there: remove it".into(),
+        Errno::ENAMETOOLONG => {
+            "the path of a socket has at most 107 bytes: give the daemon a shorter runtime directory".into()
+        }
+        Errno::ENOENT => "the daemon's runtime directory is gone: restart the daemon".into(),
+        Errno::ENOTDIR => "something else is there in place of the directory: remove it".into(),
         other => resources(other),
     }
 }
