@@ -61,3 +61,23 @@ fn every_example_is_a_good_one() {
         assert!(tries.iter().any(Vec::is_empty), "{example}\n{tries:#?}");
     }
 }
+
+#[test]
+fn the_tour_shows_every_key() {
+    let tour = include_str!("../../../examples/tour.yaml");
+    let lines: Vec<&str> = tour.lines().map(|line| line.trim_start_matches([' ', '#'])).collect();
+    let reference = config::markdown();
+    let rows =
+        reference.lines().filter(|l| l.ends_with("is applied at once |") || l.ends_with("restarts it |"));
+    let keys: Vec<&str> =
+        rows.filter_map(|line| Some(line.strip_prefix("| `")?.split_once('`')?.0)).collect();
+    assert!(keys.len() > 50, "the keys are not found in the reference: {keys:?}");
+    for key in keys {
+        let last = key.rsplit('.').next().unwrap_or(key);
+        assert!(
+            lines.iter().any(|line| line.starts_with(&format!("{last}:"))),
+            "examples/tour.yaml does not show `{key}`"
+        );
+    }
+    assert_eq!(errors(tour), Vec::<String>::new());
+}
