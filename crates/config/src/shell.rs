@@ -8,7 +8,6 @@ use crate::words::{ForShell, command_line, for_shell};
 
 const WITH_ARGS: &str = "for a shell write `command: sh` and `args: [\"-c\", \"...\"]`";
 const IN_ONE_LINE: &str = "for a shell write `sh -c '...'`";
-const A_SIGNAL: &str = "for a shell write `sh -c '...'`; for a reload by a signal there is `reload_signal`";
 
 /// A warning for each command line of a definition that holds what only a shell obeys. Whether a hook or a check was
 /// written as a line, or with words of its own (`args`), is for the caller to see: a definition keeps the words alone.
@@ -23,10 +22,16 @@ pub(crate) fn shell_warnings(definition: &Definition) -> Vec<Fault> {
     let hooks = hooks(definition).into_iter().flat_map(|(key, hooks)| {
         hooks.iter().flatten().enumerate().filter_map(move |(index, hook)| {
             let place = [Step::Key(key.to_owned()), Step::Index(index), Step::Key("command".to_owned())];
-            warning(place.into(), &hook.command, if key == "exec_reload" { A_SIGNAL } else { IN_ONE_LINE })
+            warning(place.into(), &without_main_pid(&hook.command), IN_ONE_LINE)
         })
     });
     command.into_iter().chain(hooks).chain(check).collect()
+}
+
+/// The one variable that is put into the arguments of a hook.
+fn without_main_pid(line: &CommandLine) -> CommandLine {
+    let other = |arg: &&String| !matches!(arg.as_str(), "$MAINPID" | "${MAINPID}");
+    CommandLine { program: line.program.clone(), args: line.args.iter().filter(other).cloned().collect() }
 }
 
 fn warning(path: Vec<Step>, line: &CommandLine, hint: &str) -> Option<Fault> {

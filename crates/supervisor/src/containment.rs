@@ -270,4 +270,4 @@ impl Runs {
 }
 
 #[cfg(test)]
-mod tests;
+pub(crate) mod tests;

@@ -112,6 +112,26 @@ pub fn start(
     prober: Arc<dyn Prober>,
     observer: Box<dyn Observer>,
 ) -> Result<(Handle, JoinHandle<()>), StartError> {
+    let driver = build(config, stdio, prober, observer)?;
+    let shared = Arc::clone(&driver.shared);
+    let guard = CloseOnExit(Arc::clone(&shared));
+    let body = move || {
+        let _guard = guard;
+        // A blocked signal is what makes the kernel keep it for the signalfd.
+        let _can_not_fail = sigchld().thread_block();
+        driver.run();
+    };
+    let thread = Builder::new().name("supervisor".into()).spawn(body).map_err(failed("its thread"))?;
+    Ok((Handle { shared }, thread))
+}
+
+/// Everything but the thread.
+pub(crate) fn build(
+    config: Config,
+    stdio: Arc<dyn StdioProvider>,
+    prober: Arc<dyn Prober>,
+    observer: Box<dyn Observer>,
+) -> Result<Driver, StartError> {
     let Config { spawners, containment, base_env, notify_dir } = config;
     // With cgroups, too: whoever is told that a process is stopped should not find its zombies at init's.
     sys::tree::become_subreaper().map_err(failed("becoming a subreaper"))?;
@@ -122,10 +142,8 @@ pub fn start(
             None
         }
     };
-    let mut sigchld = SigSet::empty();
-    sigchld.add(Signal::SIGCHLD);
     let flags = SfdFlags::SFD_CLOEXEC | SfdFlags::SFD_NONBLOCK;
-    let children = SignalFd::with_flags(&sigchld, flags).map_err(failed("a signalfd"))?;
+    let children = SignalFd::with_flags(&sigchld(), flags).map_err(failed("a signalfd"))?;
     let inbox = Inbox::new().map_err(failed("an eventfd"))?;
     let poller = Poller::new().map_err(failed("an epoll instance"))?;
     poller.add(&inbox, Token::Inbox).map_err(failed("watching the inbox"))?;
@@ -146,7 +164,7 @@ pub fn start(
         own_account: OnceLock::new(),
     };
     let spawners = Spawners::start(spawners, pool).map_err(failed("the spawner threads"))?;
-    let driver = Driver {
+    Ok(Driver {
         machine: Machine::new(sys::random_u64()),
         runs: Runs::default(),
         poller,
@@ -157,18 +175,15 @@ pub fn start(
         observer,
         pidfiles: Pidfiles::new(Arc::clone(&shared)),
         closer: Closer::default(),
-        shared: Arc::clone(&shared),
+        shared,
         turn: Turn::default(),
-    };
-    let guard = CloseOnExit(Arc::clone(&shared));
-    let body = move || {
-        let _guard = guard;
-        // A blocked signal is what makes the kernel keep it for the signalfd.
-        let _can_not_fail = sigchld.thread_block();
-        driver.run();
-    };
-    let thread = Builder::new().name("supervisor".into()).spawn(body).map_err(failed("its thread"))?;
-    Ok((Handle { shared }, thread))
+    })
+}
+
+fn sigchld() -> SigSet {
+    let mut set = SigSet::empty();
+    set.add(Signal::SIGCHLD);
+    set
 }
 
 /// Should the supervisor's thread ever panic, callers are refused instead of waiting for ever.

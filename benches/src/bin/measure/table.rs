@@ -4,34 +4,64 @@
 use std::time::Duration;
 
 /// Prints a line as soon as it is known.
-#[derive(Debug)]
-pub(crate) struct Table;
+#[derive(Debug, Default)]
+pub(crate) struct Table {
+    /// Whether the heading of the comparisons is there.
+    headed: bool,
+}
 
 impl Table {
-    pub(crate) fn new() -> Self {
-        println!("{:<52} {:>12} {:>12} {:>8}", "what", "daemon", "bare", "ratio");
-        Self
-    }
-
     /// Two times for the same work; a ratio below 1 means that the daemon is faster.
     pub(crate) fn times(&mut self, what: &str, daemon: Duration, bare: Duration) {
         let ratio = daemon.as_secs_f64() / bare.as_secs_f64();
-        println!("{what:<52} {:>12} {:>12} {ratio:>8.2}", text(daemon), text(bare));
+        self.compared(what, &text(daemon), &text(bare), &format!("{ratio:.2}"));
     }
 
     /// Two rates in bytes per second; a ratio above 1 means that the daemon is faster.
     pub(crate) fn rates(&mut self, what: &str, daemon: f64, bare: f64) {
         let text = |rate: f64| format!("{:.0} MB/s", rate / 1e6);
-        println!("{what:<52} {:>12} {:>12} {:>8.2}", text(daemon), text(bare), daemon / bare);
+        self.compared(what, &text(daemon), &text(bare), &format!("{:.2}", daemon / bare));
     }
 
     /// A number that has no bare counterpart.
     pub(crate) fn number(&mut self, what: &str, value: &str) {
-        println!("{what:<52} {value:>12}");
+        self.compared(what, value, "", "");
+    }
+
+    fn compared(&mut self, what: &str, daemon: &str, bare: &str, ratio: &str) {
+        if !self.headed {
+            self.headed = true;
+            println!("{:<52} {:>12} {:>12} {:>8}", "what", "daemon", "bare", "ratio");
+        }
+        let line = format!("{what:<52} {daemon:>12} {bare:>12} {ratio:>8}");
+        println!("{}", line.trim_end());
+    }
+
+    /// What the rows that follow are about.
+    pub(crate) fn title(&mut self, text: &str) {
+        self.headed = false;
+        println!("\n{text}\n");
+    }
+
+    /// The heading of a table of its own, in Markdown.
+    pub(crate) fn head(&mut self, names: &[&str]) {
+        println!("| {} |", names.join(" | "));
+        println!("|{}", "---|".repeat(names.len()));
+    }
+
+    /// One row of it.
+    pub(crate) fn row(&mut self, cells: &[String]) {
+        println!("| {} |", cells.join(" | "));
+    }
+
+    /// Something said beside it.
+    pub(crate) fn line(&mut self, text: &str) {
+        println!("{text}");
     }
 }
 
-fn text(time: Duration) -> String {
+/// `0.123 ms`, `1234 ms`
+pub(crate) fn text(time: Duration) -> String {
     let ms = time.as_secs_f64() * 1e3;
     if ms < 100.0 { format!("{ms:.3} ms") } else { format!("{ms:.0} ms") }
 }

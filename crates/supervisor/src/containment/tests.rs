@@ -6,4 +6,4 @@ mod kin;
 mod nursery;
 mod work;
 
-pub(crate) use nursery::{Kid, Special, World, is_gone, kill, wait_end};
+pub(crate) use nursery::{Kid, Special, World, alone, delegated, is_gone, kill, line, wait_end, wait_for};

@@ -5,6 +5,7 @@ use std::collections::HashMap;
 use model::RunId;
 
 use super::Driver;
+use super::main_process::Named;
 use crate::containment::Standing;
 use crate::machine::{Input, Notice};
 use crate::notify::{Heard, Said, count};
@@ -43,9 +44,10 @@ impl Driver {
         let Said { mut notice, main_pid } = said;
         if let Some(claimed) = main_pid {
             let believed = claimed.filter(|_| standing == Standing::Member);
-            match believed.filter(|pid| self.name_main(run, *pid)) {
-                Some(pid) => notice.main_pid = Some(pid),
-                None => count(&self.shared.notices.main_pids),
+            match believed.map(|pid| (pid, self.name_main(run, pid))) {
+                Some((pid, Named::Main)) => notice.main_pid = Some(pid),
+                Some((_, Named::Found)) => {}
+                Some((_, Named::Nobody)) | None => count(&self.shared.notices.main_pids),
             }
         }
         if notice != Notice::default() {

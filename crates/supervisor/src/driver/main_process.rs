@@ -10,6 +10,16 @@ use super::pidfile::Reading;
 use crate::containment::NotAdopted;
 use crate::machine::Input;
 
+/// What came of `MAINPID=`.
+pub(super) enum Named {
+    /// It is the main process now, in place of another one.
+    Main,
+    /// It is the main process now, and the answer to who that is.
+    Found,
+    /// It is not.
+    Nobody,
+}
+
 impl Driver {
     /// Looks for the daemon that a forking program left behind: now, or whenever its pidfile changes.
     pub(super) fn find_main(&mut self, run: RunId, pidfile: Option<PathBuf>) {
@@ -45,18 +55,20 @@ impl Driver {
         }
     }
 
-    /// `MAINPID=` of a process of the run. Whether that is its main process now.
-    pub(super) fn name_main(&mut self, run: RunId, pid: u32) -> bool {
-        if self.pidfiles.path(run).is_some() {
-            // It is being looked for, and this is as good an answer as the file's.
-            let adopted = self.runs.adopt_main(run, pid, &self.poller).is_ok();
-            if adopted {
-                self.answer(run, Ok(pid));
-            }
-            return adopted;
+    /// `MAINPID=` of a process of the run.
+    pub(super) fn name_main(&mut self, run: RunId, pid: u32) -> Named {
+        // Once its main process has ended a run is on its way out, and nobody would hear of the end of a new one; unless
+        // it is being looked for, and then this is as good an answer as the file's.
+        let searching = self.pidfiles.path(run).is_some();
+        let possible = searching || self.runs.has_main(run);
+        if !possible || self.runs.adopt_main(run, pid, &self.poller).is_err() {
+            return Named::Nobody;
         }
-        // Once its main process has ended the run is on its way out, and nobody would hear of the end of a new one.
-        self.runs.has_main(run) && self.runs.adopt_main(run, pid, &self.poller).is_ok()
+        if searching {
+            self.answer(run, Ok(pid));
+            return Named::Found;
+        }
+        Named::Main
     }
 
     fn answer(&mut self, run: RunId, found: Result<u32, String>) {

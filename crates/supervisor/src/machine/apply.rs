@@ -6,6 +6,7 @@ use std::sync::Arc;
 use model::{Change, Desired, EventKind, Impact, ProcessName, ProcessSpec, Reason, Reply, plan_one};
 
 use super::graph::Graph;
+use super::needs::Pull;
 use super::process::{Goal, Key, Phase, Rest, Verdict};
 use super::restart;
 use super::{Effect, Machine, Ticket, Turn};
@@ -112,7 +113,7 @@ impl Machine {
         }
         self.set_goal(t, key, goal, cause, "reload");
         if goal == Goal::Up {
-            self.pull_up(t, key, false);
+            self.pull_up(t, key, Pull::Definition);
         }
     }
 
@@ -176,7 +177,7 @@ impl Machine {
     /// What had given up deserves a clean slate with its new definition, and what it needs with it.
     fn try_again(&mut self, t: &mut Turn<'_>, key: Key) {
         self.want_up(t, key, Reason::Wanted, "reload");
-        self.pull_up(t, key, false);
+        self.pull_up(t, key, Pull::Definition);
     }
 
     /// What waits for its time or for a condition is judged by the new definition.

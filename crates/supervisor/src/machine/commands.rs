@@ -6,6 +6,7 @@ use model::{
     Command, Counters, EventKind, ProcessName, ProcessSpec, Reason, Refusal, Reply, RunNumber, Signal, State,
 };
 
+use super::needs::Pull;
 use super::process::{Goal, Key, Phase, Process, Rest, Verdict, Want};
 use super::restart::StartRecord;
 use super::{Effect, Machine, Target, Ticket, Turn};
@@ -125,8 +126,9 @@ impl Machine {
             t.reply(ticket, Err(Refusal::BeingRemoved(process.spec.name.clone())));
             return;
         }
+        let up = process.goal == Goal::Up && matches!(process.phase, Phase::Up(_) | Phase::Remaining { .. });
         self.want_up(t, key, Reason::Wanted, "start");
-        self.pull_up(t, key, true);
+        self.pull_up(t, key, if up { Pull::NewRun } else { Pull::Start });
         self.wait(key, ticket, Want::Up);
     }
 
@@ -176,7 +178,7 @@ impl Machine {
             return;
         }
         self.want_up(t, key, Reason::Wanted, "restart");
-        self.pull_up(t, key, true);
+        self.pull_up(t, key, Pull::NewRun);
         self.renew(key, Reason::RestartRequested, false);
         self.wait(key, ticket, Want::Up);
     }

@@ -102,6 +102,10 @@ impl Machine {
     fn conclude(&mut self, t: &mut Turn<'_>, key: Key, run: Run, verdict: Verdict, remain: bool) {
         let Some(process) = self.processes.get_mut(&key) else { return };
         process.renew = None;
+        if verdict == Verdict::Asked {
+            // What it said of itself may explain why it failed; of one that was stopped it is just out of date.
+            process.status.clear();
+        }
         match (process.goal, verdict) {
             (Goal::Up, Verdict::Ended(Ended::Exit { status, .. })) if remain => {
                 let since = t.now.mono;
@@ -210,8 +214,15 @@ impl Machine {
         process.goal = Goal::Down;
         let critical = process.spec.critical;
         let refusal = Refusal::NotStarted(process.spec.name.clone(), reason.to_string());
+        let failed = matches!(rest, Rest::Failed(_));
         self.set_phase(key, Phase::Down(rest));
-        self.refuse_starters(t, key, &refusal);
+        if failed {
+            self.refuse_starters(t, key, &refusal);
+        } else {
+            // Those that need it may go on: a job that is done, or that does not apply here, keeps nobody down. Who
+            // can't is told so when it is held.
+            self.refuse(t, key, Want::Up, |_| refusal.clone());
+        }
         if critical {
             self.emit(t, key, EventKind::CriticalEnded { code });
         }

@@ -1,5 +1,7 @@
 //! What a process needs of others: who holds it back, who goes down with it, whom it pulls up.
 
+use std::collections::BTreeSet;
+
 use model::{EventKind, HealthState, Lack, ProcessName, ProcessType, Readiness, Reason, Refusal};
 
 use super::graph::Strength;
@@ -25,7 +27,28 @@ pub(super) enum Blocker {
     Conflicts(ProcessName),
 }
 
+/// Whom a process pulls up together with itself.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(super) enum Pull {
+    /// Its definition says that it is wanted up: those that it needs, but for what an operator had stopped and for jobs
+    /// that are done.
+    Definition,
+    /// Somebody asked for it, and it is up or gets a new run: also what had been stopped.
+    NewRun,
+    /// Somebody asked for it while it was down: also jobs, which are done again.
+    Start,
+}
+
 impl Process {
+    /// Whether it is wanted up and is down, or about to be.
+    fn is_held_down(&self) -> bool {
+        let down = !matches!(
+            self.phase,
+            Phase::Preparing { .. } | Phase::Starting { .. } | Phase::Up(_) | Phase::Remaining { .. }
+        );
+        self.goal == Goal::Up && (down || self.renew.is_some())
+    }
+
     /// How far it is on the way to `until`; `None` = healthy where it has a health check, else ready.
     fn standing(&self, until: Option<Readiness>) -> Standing {
         let wanted = self.goal == Goal::Up;
@@ -189,9 +212,9 @@ impl Machine {
         }
     }
 
-    /// A process is wanted up, and so is all that it needs; what it can't stand goes down. `asked` = by somebody, not
-    /// by a definition: then also those that an operator had stopped, and jobs are done again.
-    pub(super) fn pull_up(&mut self, t: &mut Turn<'_>, key: Key, asked: bool) {
+    /// A process is wanted up, and so is all that it needs; what it can't stand goes down.
+    pub(super) fn pull_up(&mut self, t: &mut Turn<'_>, key: Key, pull: Pull) {
+        let mut seen = BTreeSet::from([key]);
         let mut queue = vec![key];
         while let Some(key) = queue.pop() {
             self.put_down_conflicting(t, key);
@@ -202,8 +225,16 @@ impl Machine {
                 let stopped = process.cause == Reason::StoppedByOperator;
                 let done = matches!(process.phase, Phase::Down(Rest::Exited(_) | Rest::Skipped(_)));
                 let broken = matches!(process.phase, Phase::Down(Rest::Invalid(_)));
-                if process.goal == Goal::Down && !broken && (asked || !stopped && !done) {
+                let wake = match pull {
+                    Pull::Definition => !stopped && !done,
+                    Pull::NewRun => !done,
+                    Pull::Start => true,
+                };
+                if process.goal == Goal::Down && !broken && wake {
                     self.want_up(t, key, Reason::WantedBy(name.clone()), "start");
+                    queue.push(key);
+                } else if pull != Pull::Definition && process.is_held_down() && seen.insert(key) {
+                    // What it waits for may be what an operator had stopped.
                     queue.push(key);
                 }
             }

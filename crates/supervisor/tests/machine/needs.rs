@@ -92,6 +92,89 @@ fn a_start_retries_a_dependency_that_failed() {
 }
 
 #[test]
+fn a_start_reaches_through_those_that_wait() {
+    let mut web = spec("web");
+    web.needs.requires = on("app", None);
+    let mut w = up([pair(), vec![web]].concat());
+    w.spawned("web");
+    w.ask(Command::Stop(name("db")));
+    for who in ["web", "app", "db"] {
+        w.exited(who, 0);
+    }
+    assert_eq!(["web", "app", "db"].map(|n| w.state(n)), [State::Waiting, State::Waiting, State::Stopped]);
+    let t = w.ask(Command::Start(name("web")));
+    for who in ["db", "app", "web"] {
+        assert_eq!(w.state(who), State::Starting, "{who}");
+        w.spawned(who);
+    }
+    assert!(w.replies[&t].is_ok());
+}
+
+/// `app` requires that `migrate`, a job, is done.
+fn with_a_job() -> Vec<ProcessSpec> {
+    let mut app = spec("app");
+    app.needs.requires = on("migrate", Some(Readiness::Completed));
+    let mut migrate = spec("migrate");
+    migrate.start.kind = ProcessType::Oneshot;
+    vec![app, migrate]
+}
+
+#[test]
+fn who_waits_for_a_start_hears_nothing_of_the_good_end_of_a_job_that_it_needs() {
+    let mut w = World::new();
+    w.apply(with_a_job());
+    let t = w.ask(Command::Start(name("app")));
+    w.spawned("migrate");
+    w.exited("migrate", 0);
+    assert!(!w.replies.contains_key(&t), "{:?}", w.replies.get(&t));
+    w.spawned("app");
+    assert!(w.replies[&t].is_ok());
+    // Nor that it does not apply here.
+    w.ask(Command::Stop(name("app")));
+    w.exited("app", 0);
+    let t = w.ask(Command::Start(name("app")));
+    w.skipped("migrate", "/missing");
+    assert!(!w.replies.contains_key(&t), "{:?}", w.replies.get(&t));
+    w.spawned("app");
+    assert!(w.replies[&t].is_ok());
+}
+
+#[test]
+fn who_waits_for_a_start_is_refused_when_what_it_needs_ends_for_good() {
+    let mut specs = pair();
+    specs[1].start.kind = ProcessType::Notify;
+    specs[1].restart.policy = RestartPolicy::Never;
+    specs[0].needs.requires = on("db", Some(Readiness::Ready));
+    let mut web = spec("web");
+    web.needs.requires = on("app", None);
+    let mut w = World::new();
+    w.apply([specs, vec![web]].concat());
+    let t = w.ask(Command::Start(name("web")));
+    w.spawned("db");
+    w.exited("db", 0);
+    assert!(matches!(&w.replies[&t], Err(Refusal::NotStarted(n, why)) if n.as_str() == "web" && why.contains("app")));
+}
+
+#[test]
+fn a_job_is_done_again_by_a_start_and_not_by_a_restart() {
+    let mut w = World::new();
+    w.apply(with_a_job());
+    w.spawned("migrate");
+    w.exited("migrate", 0);
+    w.spawned("app");
+    w.ask(Command::Start(name("app")));
+    assert_eq!(w.state("migrate"), State::Exited, "it is up: there is nothing to start");
+    w.ask(Command::Restart(name("app")));
+    assert_eq!(w.state("migrate"), State::Exited);
+    w.exited("app", 0);
+    w.spawned("app");
+    w.ask(Command::Stop(name("app")));
+    w.exited("app", 0);
+    w.ask(Command::Start(name("app")));
+    assert_eq!((w.state("migrate"), w.state("app")), (State::Starting, State::Waiting));
+}
+
+#[test]
 fn nobody_of_that_name_is_said_at_once() {
     let mut app = spec("app");
     app.needs.requires = on("nobody", None);

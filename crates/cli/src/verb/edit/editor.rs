@@ -86,14 +86,20 @@ pub(super) async fn run(context: &Context, path: &Path, signals: &mut Signals) -
 fn open(context: &Context, path: &Path) -> Result<(String, Child), Failure> {
     for variable in ["VISUAL", "EDITOR"] {
         let Some(line) = context.var(variable) else { continue };
-        // As most programs do it: words, no quotes. `code --wait` works, and a path with spaces doesn't.
-        let mut words = line.split_whitespace();
-        let Some(program) = words.next() else { continue };
-        let child = Command::new(program).args(words).arg(path).spawn().map_err(|e| {
+        if line.trim().is_empty() {
+            continue;
+        }
+        // Split as a shell splits words, so that `code --wait` and `sed -i '1a x'` both work.
+        let words = shlex::split(line).filter(|words| !words.is_empty()).ok_or_else(|| {
+            Failure::new(FAILED, format!("{variable} is {line:?}, which can't be split into words"))
+                .with_hint("close its quotes")
+        })?;
+        let program = words[0].clone();
+        let child = Command::new(&program).args(&words[1..]).arg(path).spawn().map_err(|e| {
             Failure::new(FAILED, format!("can't run the editor {line:?} (from {variable}): {e}"))
                 .with_hint(HINT)
         })?;
-        return Ok((program.to_owned(), child));
+        return Ok((program, child));
     }
     for program in USUAL {
         match Command::new(program).arg(path).spawn() {

@@ -3,7 +3,7 @@
 use std::collections::BTreeSet;
 use std::ffi::CString;
 use std::fs::File;
-use std::io::{Read, Write, pipe};
+use std::io::{Read, pipe};
 use std::os::fd::{AsFd, OwnedFd};
 use std::sync::{Mutex, MutexGuard, PoisonError};
 
@@ -22,6 +22,17 @@ use crate::spawner::Born;
 
 /// Orphans belong to the whole process, and whoever looks at them reaps all that are dead.
 static ALONE: Mutex<()> = Mutex::new(());
+
+/// To be held by a test that makes orphans.
+pub(crate) fn alone() -> MutexGuard<'static, ()> {
+    ALONE.lock().unwrap_or_else(PoisonError::into_inner)
+}
+
+/// `SUPERVISOR_TEST_CGROUP=1` runs the tests with cgroups; that needs a delegated one.
+pub(crate) fn delegated() -> Option<Delegated> {
+    std::env::var_os("SUPERVISOR_TEST_CGROUP")
+        .map(|_| Delegated::detect(false).unwrap().expect("no cgroup is delegated to the test"))
+}
 
 /// Longer than anything in here takes on a machine under load; reached only by a test that fails.
 const PATIENCE: u64 = 30_000_000_000;
@@ -63,11 +74,9 @@ pub(crate) struct Special<'a> {
 
 impl Nursery {
     fn new() -> Self {
-        let alone = ALONE.lock().unwrap_or_else(PoisonError::into_inner);
+        let alone = alone();
         tree::become_subreaper().unwrap();
-        let delegated = std::env::var_os("SUPERVISOR_TEST_CGROUP")
-            .map(|_| Delegated::detect(false).unwrap().expect("no cgroup is delegated to the test"));
-        Self { spawner: Spawner::new().unwrap(), delegated, last: 0, _alone: alone }
+        Self { spawner: Spawner::new().unwrap(), delegated: delegated(), last: 0, _alone: alone }
     }
 
     /// Starts a shell that its run does not know of yet.
@@ -193,8 +202,10 @@ impl World {
 /// Nothing that a test started outlives it.
 impl Drop for World {
     fn drop(&mut self) {
-        if !std::thread::panicking() {
-            let runs: Vec<RunId> = self.runs.runs.keys().copied().collect();
+        let runs: Vec<RunId> = self.runs.runs.keys().copied().collect();
+        if std::thread::panicking() {
+            runs.into_iter().for_each(|run| self.runs.kill(run));
+        } else {
             runs.into_iter().for_each(|run| self.clear(run));
         }
     }
@@ -202,16 +213,7 @@ impl Drop for World {
 
 impl Kid {
     pub(crate) fn line(&mut self) -> String {
-        let mut line = Vec::new();
-        loop {
-            let mut fds = [PollFd::new(self.output.as_fd(), PollFlags::POLLIN)];
-            assert_eq!(poll(&mut fds, PollTimeout::from(30_000_u16)), Ok(1), "it prints nothing");
-            let mut byte = [0];
-            match self.output.read(&mut byte).unwrap() {
-                1 if byte != *b"\n" => line.push(byte[0]),
-                _ => return String::from_utf8(line).unwrap(),
-            }
-        }
+        line(&mut self.output)
     }
 
     /// The next line of output, a pid.
@@ -220,13 +222,23 @@ impl Kid {
         line.parse().unwrap_or_else(|_| panic!("{line:?} is no pid"))
     }
 
-    pub(crate) fn say(&mut self, line: &str) {
-        self.input.as_mut().unwrap().write_all(format!("{line}\n").as_bytes()).unwrap();
-    }
-
     /// Tells a script that waits for input to go on.
     pub(crate) fn go_on(&mut self) {
         self.input = None;
+    }
+}
+
+/// The next line of output, byte by byte: what follows it stays in the pipe.
+pub(crate) fn line(output: &mut File) -> String {
+    let mut line = Vec::new();
+    loop {
+        let mut fds = [PollFd::new(output.as_fd(), PollFlags::POLLIN)];
+        assert_eq!(poll(&mut fds, PollTimeout::from(30_000_u16)), Ok(1), "it prints nothing");
+        let mut byte = [0];
+        match output.read(&mut byte).unwrap() {
+            1 if byte != *b"\n" => line.push(byte[0]),
+            _ => return String::from_utf8(line).unwrap(),
+        }
     }
 }
 
