@@ -4,6 +4,7 @@
 mod install;
 mod logs;
 mod metrics;
+mod readiness;
 mod reload;
 mod restart;
 mod roles;
@@ -42,7 +43,7 @@ const fn essential(topic: &'static str, name: &'static str, run: fn(&Bed) -> Res
 }
 
 /// The table.
-pub(crate) static CHECKS: [Check; 28] = [
+pub(crate) static CHECKS: [Check; 32] = [
     check("testbed", "no unit failed at boot", testbed::no_unit_failed),
     check("testbed", "journald keeps a structured entry", testbed::journald_works),
     check("testbed", "cgroup.kill ends a leaf of a delegated unit", testbed::cgroup_kill_works),
@@ -61,6 +62,10 @@ pub(crate) static CHECKS: [Check; 28] = [
     check("restart", "kill -9 is seen by pm-cli, the journal and Prometheus", restart::kill),
     check("tree", "a double-forked process with a session of its own is stopped, too", tree::grandchild),
     check("users", "pm-cli create --user, as the guide types it", users::whoami),
+    check("readiness", "type notify, as another user, with systemd-notify", readiness::notify),
+    check("readiness", "a forking daemon is found by its pidfile and comes back", readiness::forking),
+    check("readiness", "a hook runs as the user, and what it leaves behind is killed", readiness::hooks),
+    check("readiness", "the lab report's afternoon", readiness::lab),
     check("reload", "systemctl reload applies what changed and nothing else", reload::only_what_changed),
     check("reload", "a broken file changes nothing", reload::broken_file),
     check("roles", "anybody may list, nobody else may stop", roles::viewer),

@@ -25,7 +25,10 @@ fn run_as_nobody(bed: &Bed) -> Result<()> {
     bed.wait("the runaway", || Ok((bed.try_sh("pgrep -xf 'sleep 5432'")?.code == 0).then_some(())))?;
     let leaf = bed.cgroup(pid)?;
     ensure!(leaf.starts_with(UNIT_CGROUP), "visitor is in {leaf}");
-    bed.sh("pm-cli stop visitor")?;
+    // Its socket has to be within reach of a user who is not the daemon's.
+    let report = "systemd-notify READY=1; exec sleep infinity";
+    bed.sh(&format!("pm-cli create reporter sh -c '{report}' --type notify --user nobody --auto-start"))?;
+    bed.sh("pm-cli stop reporter visitor")?;
     ensure!(!bed.is_alive(pid)?, "{pid} is alive");
     ensure!(bed.try_sh("pgrep -xf 'sleep 5432'")?.code == 1, "stopped, but the runaway lives");
     bed.sh("systemctl stop dd-procmgrd")?;
