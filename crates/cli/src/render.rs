@@ -41,7 +41,15 @@ pub(crate) fn uptime(process: &v1::Process, now: Wall) -> Option<Duration> {
 
 /// `exit code 3`, `SIGSEGV (core dumped)`, `could not start`.
 pub(crate) fn ending(last: &v1::LastExit) -> String {
-    let Some(status) = &last.status else { return "could not start".to_owned() };
+    let Some(status) = &last.status else {
+        // No status tells of these: nothing was executed, or it ended well and left no daemon behind.
+        let text = match last.reason() {
+            v1::ExitReason::HookFailed => "hook failed",
+            v1::ExitReason::NotReady => "not ready",
+            _ => "could not start",
+        };
+        return text.to_owned();
+    };
     let core = if status.core_dumped { " (core dumped)" } else { "" };
     match &status.how {
         Some(v1::exit_status::How::Code(code)) => format!("exit code {code}"),
@@ -50,11 +58,21 @@ pub(crate) fn ending(last: &v1::LastExit) -> String {
     }
 }
 
+/// `8 automatic, 9 starts in all`
+pub(crate) fn starts(counters: &v1::Counters) -> String {
+    let plural = if counters.starts == 1 { "" } else { "s" };
+    format!("{} automatic, {} start{plural} in all", counters.restarts, counters.starts)
+}
+
 /// What a process is now, after a verb changed it: `running (pid 4242)`.
 pub(crate) fn standing(process: &v1::Process, paint: Paint) -> String {
     let state = state_word(process.state());
     let detail = match process.run.as_ref().and_then(|run| run.pid) {
         Some(pid) => format!("pid {pid}"),
+        // Its first line says what is wrong; `why` shows where.
+        None if process.state() == State::Invalid => {
+            paint::one_line(process.reason.lines().next().unwrap_or_default()).into_owned()
+        }
         None => paint::one_line(&process.reason).into_owned(),
     };
     format!("{} ({detail})", paint.state(process.state(), &state))

@@ -7,8 +7,9 @@ mod lines;
 
 use std::path::PathBuf;
 use std::sync::Arc;
+use std::time::Duration;
 
-use model::{Definition, ProcessName, ProcessView};
+use model::{Definition, ProcessName, ProcessView, Refusal};
 use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Status};
 
@@ -21,6 +22,9 @@ use audit::Act;
 /// Open log streams in all; further ones are refused with RESOURCE_EXHAUSTED.
 pub(crate) const MAX_FOLLOWERS: usize = 256;
 
+/// How long a call waits for the daemon to know its processes; later it is refused.
+const UNTIL_READY: Duration = Duration::from_secs(10);
+
 /// The service. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -30,14 +34,14 @@ pub(crate) struct Service {
     pub(crate) mask: fn(&str, &str) -> String,
     pub(crate) log_dir: PathBuf,
     pub(crate) followers: Arc<Semaphore>,
-    /// Whether the daemon is ready, for GetStatus.
+    /// Whether the daemon is ready: it has read its definitions.
     pub(crate) ready: watch::Receiver<bool>,
     /// True once the server drains: ends the log streams.
     pub(crate) drain: watch::Receiver<bool>,
 }
 
 impl Service {
-    /// Who calls, if that is allowed to call this method. A refusal is audited.
+    /// Who calls, if that is allowed to call this method, once the daemon knows its processes. A refusal is audited.
     async fn admit<T>(&self, request: &Request<T>, method: Method) -> Result<Caller, Status> {
         let peer = request
             .extensions()
@@ -49,10 +53,32 @@ impl Service {
             self.policy.check(caller, method)?;
             Ok(caller)
         });
-        caller.map_err(|error| {
+        let caller = caller.map_err(|error| {
             tracing::warn!(target: "audit", %peer, method = method.as_str(), result = error.kind.reason(), "{error}");
-            error.into()
-        })
+            error
+        })?;
+        if method != Method::GetStatus {
+            self.until_ready().await?;
+        }
+        Ok(caller)
+    }
+
+    /// The socket is there before the definitions are read. Whoever asked meanwhile would hear that there is no such
+    /// process, or that there are none.
+    async fn until_ready(&self) -> Result<(), ControlError> {
+        let (mut ready, mut drain) = (self.ready.clone(), self.drain.clone());
+        let known = async {
+            tokio::select! {
+                known = ready.wait_for(|ready| *ready) => known.is_ok(),
+                _ = drain.wait_for(|draining| *draining) => false,
+            }
+        };
+        match tokio::time::timeout(UNTIL_READY, known).await {
+            Ok(true) => Ok(()),
+            Ok(false) => Err(Refusal::ShuttingDown.into()),
+            Err(_) => Err(ControlError::new(ErrorKind::Busy, "the daemon is still reading its definitions")
+                .with_hint("try again; pm-cli status shows whether it is ready")),
+        }
     }
 
     fn find(&self, text: &str) -> Result<Arc<ProcessView>, ControlError> {

@@ -36,6 +36,7 @@ use crate::poller::{Poller, Token};
 use crate::spawner::Born;
 pub(crate) use census::Trace;
 use census::{Census, Identity};
+pub(crate) use ends::Ended;
 pub(crate) use kin::Standing;
 pub(crate) use main_process::NotAdopted;
 

@@ -81,6 +81,8 @@ pub(crate) struct Turn {
     ended: BTreeSet<RunId>,
     /// Runs whose leftovers changed: looked at once a turn, however many of them died.
     survey: BTreeSet<RunId>,
+    /// Runs whose main process is only taken for it, and since when.
+    guessed: HashMap<RunId, Mono>,
     /// Runs whose socket epoll had no memory for: tried again each turn.
     unheard: BTreeSet<RunId>,
     outbox: Vec<News>,
@@ -115,7 +117,9 @@ impl Driver {
         }
         ready.iter().for_each(|token| self.collect(*token));
         self.ends();
+        self.settle();
         self.survey_leftovers();
+        self.settle();
         if ready.contains(&Token::Inbox) {
             self.mail();
         }
@@ -161,15 +165,17 @@ impl Driver {
             self.settle();
         }
         for end in self.runs.mains_ended(&runs, &self.poller) {
-            let (run, status, usage, leftovers) = (end.run, end.status, end.usage, end.leftovers);
-            self.feed(Input::Exited { run, status, usage, leftovers });
+            if !self.forked_again(&end) {
+                let (run, status, usage, leftovers) = (end.run, end.status, end.usage, end.leftovers);
+                self.turn.inputs.push_back(Input::Exited { run, status, usage, leftovers });
+            }
         }
     }
 
     fn survey_leftovers(&mut self) {
         let runs = std::mem::take(&mut self.turn.survey);
         for (run, pids) in self.runs.leftovers_changed(runs, &self.poller) {
-            self.feed(Input::Leftovers { run, pids });
+            self.turn.inputs.push_back(Input::Leftovers { run, pids });
         }
     }
 
@@ -253,6 +259,7 @@ impl Driver {
             Effect::Kill { run } => self.runs.kill(run),
             Effect::Release { run } => {
                 self.pidfiles.forget(run);
+                self.turn.guessed.remove(&run);
                 if self.runs.release(run, &self.poller, &mut self.closer) {
                     self.stdio.finished(run);
                 }

@@ -130,37 +130,60 @@ fn pids(list: &str) -> impl Iterator<Item = u32> {
 /// The value of a variable of the environment that a process was executed with. `None`, too, if we may not read it
 /// (another user's process, without CAP_SYS_PTRACE), or if it overwrote its environment.
 ///
-/// A process in the midst of execve(2) has no environment for some microseconds, or until it gets a processor again.
-/// Whoever asks wants to know whose it is, and would take it for a stranger: so this waits, up to 20 ms, for that alone.
+/// A process in the midst of execve(2) has no environment for some microseconds, or until it gets a processor again, and
+/// what is being read of the old one ends where it went away. Whoever asks wants to know whose it is, and would take it
+/// for a stranger: so this waits, up to 20 ms, for that alone.
 #[must_use]
 pub fn environ_value(pid: u32, key: &str) -> Option<Vec<u8>> {
-    for _attempt in 0..EXECUTING {
-        let mut environ = Vec::new();
-        File::open(format!("/proc/{pid}/environ")).ok()?.take(ENVIRON_MAX).read_to_end(&mut environ).ok()?;
-        if environ.is_empty() && is_executing(pid) {
-            thread::sleep(Duration::from_micros(100));
-            continue;
-        }
-        let value = |variable: &[u8]| {
-            let rest = variable.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?;
-            Some(rest.to_vec())
-        };
-        return environ.split(|b| *b == 0).find_map(value);
-    }
-    None
+    let value = |variable: &[u8]| {
+        let rest = variable.strip_prefix(key.as_bytes())?.strip_prefix(b"=")?;
+        Some(rest.to_vec())
+    };
+    environ(pid, EXECUTING)?.split(|b| *b == 0).find_map(value)
 }
 
 /// Tries of [`environ_value`], a tenth of a millisecond apart.
 const EXECUTING: u32 = 200;
 
-/// Whether the process has left its old program and its new one has no environment yet: proc(5), the third field is
-/// the state and the last but one is the end of the environment.
-fn is_executing(pid: u32) -> bool {
-    let stat = fs::read(format!("/proc/{pid}/stat")).unwrap_or_default();
+/// The environment, once all of it was read; what there is of it after so many tries.
+fn environ(pid: u32, tries: u32) -> Option<Vec<u8>> {
+    let mut environ = Vec::new();
+    for _ in 0..tries {
+        // Most are read in one go then, which leaves less time for an execve(2) in between.
+        environ = Vec::with_capacity(16 << 10);
+        File::open(format!("/proc/{pid}/environ")).ok()?.take(ENVIRON_MAX).read_to_end(&mut environ).ok()?;
+        match environ_size(pid) {
+            // Asked for afterwards, so that it is that of the new program if what was read is of the old one.
+            Some(Size::Known(size)) if size.min(ENVIRON_MAX) == environ.len() as u64 => break,
+            Some(Size::Known(_) | Size::Executing) => thread::sleep(Duration::from_micros(100)),
+            None => break,
+        }
+    }
+    Some(environ)
+}
+
+/// How long an environment is.
+enum Size {
+    Known(u64),
+    /// The process has left its old program, and its new one has no environment yet.
+    Executing,
+}
+
+/// proc(5): the third field is the state; 46 is the end of the data, which execve(2) notes right after it has built the
+/// environment, whose begin and end are 50 and 51 (equal while it is being built). `None` = the process is dead.
+fn environ_size(pid: u32) -> Option<Size> {
+    let stat = fs::read(format!("/proc/{pid}/stat")).ok()?;
     let text = String::from_utf8_lossy(&stat);
-    let Some((_, fields)) = text.rsplit_once(')') else { return false };
-    let dead = fields.trim_start().starts_with(['Z', 'X']);
-    !dead && fields.split_ascii_whitespace().nth_back(1) == Some("0")
+    let (_, fields) = text.rsplit_once(')')?;
+    let mut fields = fields.split_ascii_whitespace();
+    if fields.next()?.starts_with(['Z', 'X']) {
+        return None;
+    }
+    // Three fields are behind us.
+    let data = fields.nth(46 - 4)?;
+    let mut bound = fields.skip(50 - 47).map(str::parse::<u64>);
+    let (begin, end) = (bound.next()?.ok()?, bound.next()?.ok()?);
+    Some(if data == "0" || end == 0 { Size::Executing } else { Size::Known(end.saturating_sub(begin)) })
 }
 
 #[cfg(test)]
@@ -190,6 +213,36 @@ mod tests {
         assert_eq!(listed.len(), 3, "two shells' sleeps and the inner shell");
         assert_eq!(pids.iter().filter(|pid| listed.contains(pid)).count(), 2, "{pids:?} {listed:?}");
         assert_eq!(listed.into_iter().collect::<HashSet<_>>(), scanned.into_iter().collect());
+    }
+
+    #[test]
+    fn the_environment_of_a_process_that_executes_itself_again_and_again_is_always_whole() {
+        use std::process::Command;
+
+        let dir = tempfile::tempdir().unwrap();
+        let script = dir.path().join("again");
+        fs::write(&script, format!("exec /bin/sh {}\n", script.display())).unwrap();
+        let mut shell = Command::new("/bin/sh");
+        // Longer than a page, so that it takes more than one copy.
+        shell.arg(&script).env_clear().env("LONG", "x".repeat(20_000)).env("MARKER", "here");
+        let mut shell = shell.spawn().unwrap();
+        let whole = |environ: &[u8]| environ.split(|b| *b == 0).any(|variable| variable == b"MARKER=here");
+        // Far more patience than there is in production: a machine under load stops a process in mid-execve(2).
+        let torn = (0..5000).filter(|_| !environ(shell.id(), 50_000).is_some_and(|e| whole(&e))).count();
+        shell.kill().unwrap();
+        shell.wait().unwrap();
+        assert_eq!(torn, 0);
+    }
+
+    #[test]
+    fn an_empty_environment_is_whole() {
+        use std::process::Command;
+
+        let mut sleep = Command::new("/bin/sleep").arg("1000").env_clear().spawn().unwrap();
+        let (found, value) = (environ(sleep.id(), 50_000), environ_value(sleep.id(), "MARKER"));
+        sleep.kill().unwrap();
+        sleep.wait().unwrap();
+        assert_eq!((found, value), (Some(Vec::new()), None));
     }
 
     #[test]

@@ -79,7 +79,8 @@ fn endure(table: &mut Table, home: &Home, variant: &Variant, restarts: u64) -> R
     }
     let growth = verdict::growth(&samples, &rest);
     let rate = restarts as f64 / begin.elapsed().as_secs_f64();
-    let said = if growth.is_empty() { "nothing grows".to_owned() } else { format!("GROWS: {}", growth.join("; ")) };
+    let said =
+        if growth.is_empty() { "nothing grows".to_owned() } else { format!("GROWS: {}", growth.join("; ")) };
     table.line(&format!("\n{restarts} restarts, {rate:.0} per second. Verdict: {said}"));
     Ok(growth)
 }
@@ -106,7 +107,7 @@ fn at_rest(home: &Home, metrics: &Metrics) -> Result<Sample> {
     let quiet = || (daemon::children(home.pid()).is_empty() && home.leaves() == 0).then_some(());
     // What is left after that is seen in the sample.
     let _left = eventually_within(SETTLED, quiet);
-    // Idle connections and threads of the metrics server are closed by then.
+    // tokio keeps an idle thread of its blocking pool for 10 s.
     thread::sleep(Duration::from_secs(12));
     let counted = metrics.scrape()?.sum("ddprocmgr_process_restarts_total");
     Sample::median(home, format!("{counted:.0}").parse()?, Duration::ZERO)

@@ -63,7 +63,8 @@ mod tests {
 
     #[test]
     fn series_of_a_name_are_summed_and_longer_names_are_others() {
-        let text = "# TYPE a counter\na{process=\"x y\"} 2\na{process=\"z\"} 3\nab 100\na_b{c=\"d\"} 7\nb 1.5e3\n";
+        let text =
+            "# TYPE a counter\na{process=\"x y\"} 2\na{process=\"z\"} 3\nab 100\na_b{c=\"d\"} 7\nb 1.5e3\n";
         let exposition = Exposition(text.to_owned());
         assert_eq!((exposition.sum("a"), exposition.sum("b"), exposition.sum("none")), (5.0, 1500.0, 0.0));
     }

@@ -11,7 +11,7 @@ use super::definition::{
     matcher_text, output_text, policy_word,
 };
 use super::paint::one_line;
-use super::{Paint, ending, health_word, state_word, uptime};
+use super::{Paint, ending, health_word, starts, state_word, uptime};
 use crate::units::{bytes, duration, moment, setting, shortly, span, wall};
 
 /// Width of the labels.
@@ -56,7 +56,7 @@ pub(crate) fn process(p: &v1::Process, now: Wall, own: bool, paint: Paint) -> St
     let before: Vec<String> = p.exits.iter().skip(1).map(|exit| exit_line(exit, now)).collect();
     sheet.line("before that", before.join("\n"));
     if let Some(counters) = &p.counters {
-        sheet.line("restarts", format!("{} automatic, {} starts in all", counters.restarts, counters.starts));
+        sheet.line("restarts", starts(counters));
     }
     sheet.line("groups", p.groups.join(", "));
     sheet.line("command", &p.command_line);
@@ -109,8 +109,7 @@ fn last_exit(last: &v1::LastExit, now: Wall) -> String {
     if let Some(at) = last.end_time.as_ref().map(wall) {
         let _infallible = write!(text, ", {} ago ({})", span(now.since(at)), moment(at)).is_ok();
     }
-    let cause = last.cause.as_deref().map(|cause| one_line(cause).into_owned());
-    for part in [cause, used(last)].into_iter().flatten() {
+    for part in [cause(last), used(last)].into_iter().flatten() {
         text.push('\n');
         text.push_str(&part);
     }
@@ -126,10 +125,17 @@ pub(super) fn exit_line(last: &v1::LastExit, now: Wall) -> String {
     if let Some(used) = used(last) {
         let _infallible = write!(text, ", {used}").is_ok();
     }
-    if let Some(cause) = &last.cause {
-        let _infallible = write!(text, "; {}", one_line(cause)).is_ok();
+    if let Some(cause) = cause(last) {
+        let _infallible = write!(text, "; {cause}").is_ok();
     }
     text
+}
+
+/// Why, without the words that stand before it.
+fn cause(last: &v1::LastExit) -> Option<String> {
+    let cause = last.cause.as_deref()?;
+    let known = format!("{}: ", ending(last));
+    Some(one_line(cause.strip_prefix(&known).unwrap_or(cause)).into_owned())
 }
 
 /// `ran 1.5s, used 33ms CPU, 5.0 MiB at most`, of a run that began.

@@ -12,7 +12,7 @@ use serde_json::{Value, json};
 
 use super::describe::{exit_line, health};
 use super::paint::one_line;
-use super::{Paint, json};
+use super::{Paint, json, starts};
 use crate::units::{moment, span, wall};
 pub(crate) use chain::{Link, chain};
 
@@ -69,9 +69,11 @@ fn write(text: &mut String, link: &Link, facts: &Facts<'_>, paint: Paint, depth:
             line(&format!("  {label}: {value}"));
         }
     };
-    item("why", &one_line(&process.reason));
+    let broken = process.state() == State::Invalid;
+    item("why", &if broken { quoted(&process.reason, &indent) } else { one_line(&process.reason).into() });
     if let Some(problem) = &process.problem {
-        item("problem", &paint.red(&format!("a newer definition is not in force: {}", one_line(problem))));
+        let problem = quoted(problem, &indent);
+        item("problem", &paint.red(&format!("a newer definition is not in force: {problem}")));
     }
     item("next", &sentence::next(process, facts.now));
     if let Some(h) = &process.health {
@@ -79,7 +81,7 @@ fn write(text: &mut String, link: &Link, facts: &Facts<'_>, paint: Paint, depth:
     }
     item("status", &one_line(&process.status_text));
     if let Some(counters) = process.counters.as_ref().filter(|c| c.starts > 0 || c.restarts > 0) {
-        item("restarts", &format!("{} automatic, {} starts in all", counters.restarts, counters.starts));
+        item("restarts", &starts(counters));
     }
     if !process.exits.is_empty() {
         line("  last exits:");
@@ -106,6 +108,13 @@ fn write(text: &mut String, link: &Link, facts: &Facts<'_>, paint: Paint, depth:
     for cause in &link.causes {
         write(text, cause, facts, paint, depth + 1);
     }
+}
+
+/// What the daemon says of a definition: with the line that it is about, below its first line. Other texts stay on one
+/// line, as they may come from a process.
+fn quoted(text: &str, indent: &str) -> String {
+    let lines: Vec<_> = text.trim_end().lines().map(one_line).collect();
+    lines.join(&format!("\n{indent}       "))
 }
 
 /// The same for programs.

@@ -1,5 +1,7 @@
 //! `why`, and what `describe` and `list` tell of health, dependencies and hooks.
 
+use model::{Reason, State};
+
 use crate::fake::Daemon;
 use crate::tables;
 use crate::transcript::{Transcript, run};
@@ -29,6 +31,31 @@ fn a_viewer_is_told_that_the_output_is_not_for_them() {
     let (code, out, err) = run("pm-cli why api", &env, None, false);
     assert_eq!((code, err.as_str()), (0, ""));
     assert!(out.contains("last output: not shown: your role may not read logs"), "{out}");
+}
+
+#[test]
+fn a_broken_definition_is_shown_with_its_line() {
+    let told =
+        "error: processes.web.restart: `allways` is none\n --> p.yaml:3:5\n  |\n3 | restart: allways\n";
+    let mut web = tables::view("web", "aaaa00000001", State::Invalid, Reason::Invalid(told.into()));
+    let mut api = tables::view("api", "aaaa00000002", State::Stopped, Reason::NotStarted);
+    (web.wanted_up, api.wanted_up) = (false, false);
+    api.problem = Some(told.into());
+    let daemon = Daemon::start(vec![web, api], &[]);
+    let socket = daemon.socket();
+    let pm = |line: &str| run(line, &[("PM_SOCKET", &socket)], None, false).1;
+    let lines = "\n        --> p.yaml:3:5\n         |\n       3 | restart: allways\n";
+    let first = "error: processes.web.restart: `allways` is none";
+    let out = pm("pm-cli why web");
+    assert!(out.contains(&format!("  why: {first}{lines}  next: nothing until")), "{out}");
+    let out = pm("pm-cli why api");
+    assert!(
+        out.contains(&format!("  problem: a newer definition is not in force: {first}{lines}  next: ")),
+        "{out}"
+    );
+    // What a verb prints of a process is one line.
+    let out = pm("pm-cli reset web");
+    assert_eq!(out, format!("web: invalid ({first})\n"));
 }
 
 #[test]

@@ -166,7 +166,7 @@ fn history() -> Arc<[LastExit]> {
             500,
             0,
         ),
-        exit(5, None, None, ExitReason::SpawnFailed, 600, 0),
+        exit(5, None, Some(Reason::SpawnFailed(spawn_failure())), ExitReason::SpawnFailed, 600, 0),
     ])
 }
 

@@ -1,5 +1,6 @@
 //! The set of definitions in force, as the supervisor was told it last.
 
+use std::path::PathBuf;
 use std::sync::Arc;
 
 use model::{Definition, Desired, ProcessName, ProcessSpec};
@@ -14,6 +15,8 @@ pub(super) struct Known {
     pub(super) defaults: Definition,
     /// Whether the main file was there at the last good load: only then can it vanish.
     pub(super) has_main: bool,
+    /// The directories that had files at the last good load, and the one that the API writes to: at most five.
+    pub(super) dirs: Vec<PathBuf>,
 }
 
 impl Known {

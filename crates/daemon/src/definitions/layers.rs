@@ -5,6 +5,7 @@
 //! directory of its own instead of the runtime layer. So the answer is what the next reload will say, places and hints
 //! included, and nothing has to be written into the real layer before it is known to be good.
 
+use std::collections::BTreeSet;
 use std::error::Error;
 use std::io;
 use std::path::{Path, PathBuf};
@@ -59,6 +60,13 @@ impl Layers {
     /// All layers.
     pub(super) fn load(&self, main: Main) -> Result<Loaded, LoadError> {
         self.load_from(&self.layout, main)
+    }
+
+    /// The directories that `loaded` came from, and the one that the API writes to, where it is there.
+    pub(super) fn sources(&self, loaded: &Loaded) -> Vec<PathBuf> {
+        let parents = loaded.files.iter().filter_map(|file| file.parent().map(Path::to_path_buf));
+        let own = Some(self.layout.runtime_dir.clone()).filter(|dir| dir.is_dir());
+        parents.chain(own).collect::<BTreeSet<_>>().into_iter().collect()
     }
 
     fn load_from(&self, layout: &Layout, main: Main) -> Result<Loaded, LoadError> {
@@ -153,6 +161,16 @@ impl Layers {
         }
         .map_err(not_stored(name))
     }
+}
+
+/// Refuses to go on without a directory that defined something: a package that is being replaced, or a file system that
+/// is not mounted, must not stop what it defines. To be asked after the files were read, as it may vanish meanwhile.
+pub(super) fn must_be_there(dirs: &[PathBuf]) -> Result<(), ControlError> {
+    let gone = |dir: &&PathBuf| std::fs::metadata(dir).is_err_and(|e| e.kind() == io::ErrorKind::NotFound);
+    let Some(dir) = dirs.iter().find(gone) else { return Ok(()) };
+    let text = format!("{} is gone, and with it all that it defines", dir.display());
+    let error = ControlError::new(ErrorKind::FailedPrecondition, text);
+    Err(error.with_hint("put it back, or an empty directory in its place; nothing was changed"))
 }
 
 /// The scratch directory, empty before and after.

@@ -1,9 +1,10 @@
 //! The whole set from all layers: at the start, on a reload, and what a reload would do.
 
-use config::{Main, Problem};
+use config::{Loaded, Main, Problem};
 use model::Command;
 use rpc::{ControlError, ErrorKind, ReloadReport, ReloadResult};
 
+use super::layers::{Layers, must_be_there};
 use super::{Definitions, known::Known, locked, main_file};
 use crate::clock;
 
@@ -13,7 +14,7 @@ impl Definitions {
     pub(crate) async fn reload(&self, dry_run: bool) -> Result<ReloadReport, ControlError> {
         let mut known = self.known.lock().await;
         let main = main_file(&known);
-        if dry_run { self.preview(main).await } else { self.take_over(&mut known, main).await }
+        if dry_run { self.preview(&known, main).await } else { self.take_over(&mut known, main).await }
     }
 
     /// Reads every layer and applies what changed. An error changes nothing.
@@ -22,14 +23,26 @@ impl Definitions {
     }
 
     /// Neither the outcome of the last load nor the log shows it: nothing happened.
-    async fn preview(&self, main: Main) -> Result<ReloadReport, ControlError> {
-        let loaded = self.with_files(move |layers| layers.load(main)).await?.map_err(|e| unusable(&e))?;
+    async fn preview(&self, known: &Known, main: Main) -> Result<ReloadReport, ControlError> {
+        let loaded = self.read(known, main).await?;
         let changes = self.changes(Command::Plan(loaded.desired)).await?;
         Ok(ReloadReport { changes, problems: texts(&loaded.problems) })
     }
 
+    /// All layers, or why they can't be used.
+    async fn read(&self, known: &Known, main: Main) -> Result<Loaded, ControlError> {
+        let dirs = known.dirs.clone();
+        let read = move |layers: &Layers| {
+            // One that is gone is told as such, and not as the file in it that is missing.
+            let loaded = layers.load(main);
+            must_be_there(&dirs)?;
+            loaded.map_err(|e| unusable(&e))
+        };
+        self.with_files(read).await?
+    }
+
     async fn take_over(&self, known: &mut Known, main: Main) -> Result<ReloadReport, ControlError> {
-        let result = match self.with_files(move |layers| layers.load(main)).await? {
+        let result = match self.read(known, main).await {
             Ok(loaded) => {
                 for problem in &loaded.problems {
                     if problem.is_error() {
@@ -46,6 +59,7 @@ impl Definitions {
                 }
                 let changes = self.changes(Command::Apply(loaded.desired.clone())).await;
                 changes.map(|changes| {
+                    known.dirs = self.layers.sources(&loaded);
                     known.has_main = loaded.files.contains(self.layers.main_file());
                     known.defaults = loaded.defaults;
                     known.desired = loaded.desired;
@@ -53,8 +67,8 @@ impl Definitions {
                 })
             }
             Err(error) => {
-                self.note(&[error.to_string()], false);
-                Err(unusable(&error))
+                self.note(std::slice::from_ref(&error.message), false);
+                Err(error)
             }
         };
         match &result {

@@ -7,7 +7,7 @@ use rpc::{ControlError, ErrorKind, Fragment, OverrideText, SetOverride, Updated,
 use std::sync::Arc;
 
 use super::Definitions;
-use super::layers::Layers;
+use super::layers::{Layers, must_be_there};
 use super::load::unusable;
 
 impl Definitions {
@@ -36,11 +36,12 @@ impl Definitions {
         let mut known = self.known.lock().await;
         let SetOverride { name, text, dry_run } = set;
         self.must_be_defined(&known, &name)?;
-        let (of, others) = (name.clone(), self.others(&name));
+        let (of, others, dirs) = (name.clone(), self.others(&name), known.dirs.clone());
         let write = move |layers: &Layers| {
             let layout = layers.layout();
             let earlier = config::read_override(layout, &of).map_err(not_edited(&of))?;
             let spec = config::check_override(layout, &|name| layers.id_of(name), &of, &text);
+            must_be_there(&dirs)?;
             let mut spec = Arc::new(spec.map_err(|problems| refusal(&problems))?);
             layers.adapt(&mut spec);
             layers.check_fit(&spec, &others)?;

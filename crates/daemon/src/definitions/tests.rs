@@ -369,6 +369,47 @@ async fn an_override_is_checked_before_it_is_saved() {
 }
 
 #[tokio::test]
+async fn a_directory_that_vanished_takes_nothing_with_it() {
+    let bed = Bed::new("  a: {command: a}\n").await;
+    let part = |dir: &PathBuf, text: &str| {
+        fs::create_dir_all(dir).unwrap();
+        fs::write(dir.join("b.yaml"), text).unwrap();
+    };
+    let define = "processes: {b: {command: b, auto_start: false}}\n";
+    part(&bed.layout.package_dir, define);
+    part(&bed.layout.admin_dir, "processes: {b: {description: admin}}\n");
+    part(&bed.layout.overrides_dir, "restart: never\n");
+    bed.create("c", Definition { auto_start: Some(false), ..command("c") }).await.unwrap();
+    bed.definitions.reload(false).await.unwrap();
+    let before = bed.view("b").spec.clone();
+    let Layout { package_dir, admin_dir, overrides_dir, runtime_dir, .. } = bed.layout.clone();
+    for dir in [package_dir, admin_dir.clone(), overrides_dir, runtime_dir] {
+        let away = bed.root.path().join("away");
+        fs::rename(&dir, &away).unwrap();
+        let told = format!("{} is gone", dir.display());
+        for error in [
+            bed.definitions.reload(true).await.unwrap_err(),
+            bed.definitions.reload(false).await.unwrap_err(),
+            bed.update("a", described("new"), &[]).await.unwrap_err(),
+            bed.set_override("a", "restart: never", false).await.unwrap_err(),
+        ] {
+            assert!(error.message.contains(&told), "{error}");
+        }
+        assert!(!bed.definitions.outcomes().good);
+        assert_eq!((&bed.view("b").spec, bed.view("c").state), (&before, State::Stopped));
+        fs::rename(&away, &dir).unwrap();
+        bed.assert_settled().await;
+    }
+    // An empty one is an answer.
+    fs::remove_file(admin_dir.join("b.yaml")).unwrap();
+    bed.definitions.reload(false).await.unwrap();
+    assert_eq!(bed.view("b").spec.description, "");
+    fs::remove_dir(&admin_dir).unwrap();
+    bed.assert_settled().await;
+    bed.shut_down().await;
+}
+
+#[tokio::test]
 async fn broken_files_keep_nobody_from_creating_and_deleting() {
     let bed = Bed::new("  a: {command: a}\n").await;
     fs::write(&bed.layout.main, "processes: [").unwrap();

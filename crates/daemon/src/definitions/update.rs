@@ -6,7 +6,7 @@ use config::Main;
 use model::{Definition, ProcessName, ProcessSpec};
 use rpc::{ControlError, ErrorKind, Update, Updated};
 
-use super::layers::{Layers, Made};
+use super::layers::{Layers, Made, must_be_there};
 use super::load::unusable;
 use super::{Definitions, invalid, main_file};
 
@@ -24,8 +24,11 @@ impl Definitions {
         let Update { name, definition, unset, dry_run } = update;
         self.must_be_defined(&known, &name)?;
         let (of, others, main) = (name.clone(), self.others(&name), main_file(&known));
+        let dirs = known.dirs.clone();
         let prepare = move |layers: &Layers| {
-            let prepared = prepare(layers, &of, &definition, &unset, main)?;
+            let prepared = prepare(layers, &of, &definition, &unset, main);
+            must_be_there(&dirs)?;
+            let prepared = prepared?;
             layers.check_fit(&prepared.spec, &others).map(|()| prepared)
         };
         let Prepared { earlier, later, spec } = self.with_files(prepare).await??;

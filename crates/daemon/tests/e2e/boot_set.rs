@@ -84,7 +84,10 @@ fn scripts_get_their_answer_as_an_exit_code() {
         assert_eq!(ask(&daemon, args), (code, told.to_owned()), "{args:?}");
     }
     let json = daemon.pm(&["is-active", "up", "-o", "json"]).json();
-    assert_eq!((&json["processes"][0]["active"], &json["processes"][0]["state"]), (&true.into(), &"running".into()));
+    assert_eq!(
+        (&json["processes"][0]["active"], &json["processes"][0]["state"]),
+        (&true.into(), &"running".into())
+    );
 }
 
 #[test]

@@ -18,14 +18,14 @@ fn files_of_variables_are_read_again_at_each_start() {
     scene.write("one", "A=first\n# comment\nexport B=\"two \\\"words\\\"\"\nC=file\n");
     scene.pm(&["start", "web"]).success();
     let first = "A=first\nB=two \"words\"\nC=definition\n";
-    testkit::eventually("its lines", || (scene.printed("web") == first).then_some(()));
+    scene.until_prints("web", first);
 
     scene.write("two", "A=second\n");
     scene.write("one", "A=first\n");
     assert_eq!(scene.pm(&["plan"]).success(), "nothing would change\n", "the definition is as it was");
     scene.pm(&["restart", "web"]).success();
     let both = format!("{first}A=second\nB is not set\nC=definition\n");
-    testkit::eventually("its lines", || (scene.printed("web") == both).then_some(()));
+    scene.until_prints("web", &both);
 
     scene.write("one", "A=\"unfinished\n");
     let error = scene.pm(&["restart", "web"]).failure(1);
@@ -41,7 +41,7 @@ fn the_environment_is_clean() {
 ",
     );
     scene.wait_for_state("clean", "exited");
-    let printed = scene.printed("clean");
+    let printed = scene.until_printed("clean", |printed| printed.lines().count() == 19);
     let (own, hook): (Vec<&str>, Vec<&str>) = {
         let names: Vec<&str> = printed.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
         let second = names.iter().rposition(|name| *name == "PATH").expect("everything has a PATH");
@@ -50,7 +50,17 @@ fn the_environment_is_clean() {
         let half = names.len() / 2;
         (names[..half].to_vec(), names[half..].to_vec())
     };
-    let known = ["HOME", "LOGNAME", "PATH", "PROCESS_ID", "PROCESS_INVOCATION_ID", "PROCESS_NAME", "PROCESS_RUN", "SHELL", "USER"];
+    let known = [
+        "HOME",
+        "LOGNAME",
+        "PATH",
+        "PROCESS_ID",
+        "PROCESS_INVOCATION_ID",
+        "PROCESS_NAME",
+        "PROCESS_RUN",
+        "SHELL",
+        "USER",
+    ];
     let sorted = |mut names: Vec<&str>| {
         names.sort_unstable();
         names.join(" ")
@@ -58,5 +68,6 @@ fn the_environment_is_clean() {
     assert_eq!(sorted(own), known.join(" "), "{printed}");
     assert_eq!(sorted(hook).replace("PROCESS_HELPER_ID ", ""), known.join(" "), "{printed}");
     scene.wait_for_state("marked", "exited");
-    assert!(scene.printed("marked").starts_with("PM_TEST_MARKER="), "{}", scene.printed("marked"));
+    scene
+        .until_printed("marked", |printed| printed.starts_with("PM_TEST_MARKER=") && printed.ends_with('\n'));
 }

@@ -54,7 +54,9 @@ fn a_restart_of_a_group_waits_for_nobody() {
     };
     let daemon = TempDaemon::start(&format!("processes:\n{}{}", member("a", "b"), member("b", "a")));
     let before = ["a", "b"].map(|name| daemon.wait_for_state(name, "running"));
-    ["a.up", "b.up"].iter().for_each(|file| std::fs::remove_file(files.path().join(file)).expect("it is there"));
+    ["a.up", "b.up"]
+        .iter()
+        .for_each(|file| std::fs::remove_file(files.path().join(file)).expect("it is there"));
     daemon.pm(&["restart", "@pair"]).success();
     for old in &before {
         let name = old["name"].as_str().expect("a text");
@@ -77,7 +79,9 @@ fn what_fails_keeps_nothing_else_from_being_done() {
     let answer = daemon.pm(&["start", "nobody", "@nothing", "@web"]);
     assert_eq!(answer.code, 4, "the code of the first failure: {answer}");
     let lines: Vec<&str> = answer.stdout.lines().collect();
-    assert!(lines.len() == 2 && lines[0].starts_with("good: running") && lines[1].starts_with("last: running"));
+    assert!(
+        lines.len() == 2 && lines[0].starts_with("good: running") && lines[1].starts_with("last: running")
+    );
     for told in ["no process is called \"nobody\"", "the group \"nothing\"", "@web", "/no/such/program"] {
         assert!(answer.stderr.contains(told), "{told}: {answer}");
     }
@@ -85,7 +89,8 @@ fn what_fails_keeps_nothing_else_from_being_done() {
     let json = daemon.pm(&["restart", "@web", "--output", "json"]);
     assert_eq!(json.code, 1, "{json}");
     let document: serde_json::Value = serde_json::from_str(&json.stdout).expect("JSON");
-    let names: Vec<_> = document["processes"].as_array().expect("a list").iter().map(|p| &p["name"]).collect();
+    let names: Vec<_> =
+        document["processes"].as_array().expect("a list").iter().map(|p| &p["name"]).collect();
     assert_eq!(names, ["good", "last"]);
     // Every verb that takes several: the whole group, one line each.
     assert_eq!(daemon.pm(&["disable", "@web"]).success().lines().count(), 3);
@@ -97,7 +102,9 @@ fn what_fails_keeps_nothing_else_from_being_done() {
     assert_eq!(daemon.pm(&["cat", "@web"]).success().matches("## ").count(), 3);
     daemon.pm(&["stop", "@all"]).success();
     eventually("all of them to be down", || {
-        let up = ["good", "gone", "last"].iter().any(|n| process(&daemon, n).is_some_and(|p| p["state"] != "stopped"));
+        let up = ["good", "gone", "last"]
+            .iter()
+            .any(|n| process(&daemon, n).is_some_and(|p| p["state"] != "stopped"));
         (!up).then_some(())
     });
 }

@@ -1,6 +1,6 @@
 //! Health checks of every type against real servers, and what follows from them.
 
-use testkit::{TempDaemon, eventually};
+use testkit::TempDaemon;
 
 use crate::scene::{Scene, Stranger};
 use crate::support::{address, is_alive};
@@ -82,7 +82,7 @@ fn exec_is_healthy_as_its_exit_code_says_and_its_complaints_are_kept() {
     );
     let ill = until(&scene, "web", "unhealthy");
     assert!(ill["health"]["message"].as_str().is_some_and(|m| m.contains("exit code 3")), "{ill:#}");
-    assert!(scene.printed("web").contains("web is ill\n"));
+    scene.until_printed("web", |printed| printed.contains("web is ill\n"));
     scene.write("answer", "it works");
     let web = until(&scene, "web", "healthy");
     assert_eq!(web["pid"], ill["pid"]);
@@ -146,8 +146,11 @@ fn what_stays_unhealthy_is_restarted_when_it_says_so() {
     );
     let web = scene.wait_for_state("web", "failed");
     assert_eq!((&web["starts"], &web["restarts"]), (&2.into(), &1.into()), "as after a crash: {web:#}");
-    assert_eq!((&web["last_exit"]["reason"], &web["last_exit"]["signal"]), (&"unhealthy".into(), &"SIGTERM".into()));
+    assert_eq!(
+        (&web["last_exit"]["reason"], &web["last_exit"]["signal"]),
+        (&"unhealthy".into(), &"SIGTERM".into())
+    );
     assert!(web["last_exit"]["cause"].as_str().is_some_and(|c| c.contains("exit code 1")), "{web:#}");
     assert_eq!(web["health"], serde_json::Value::Null, "what does not run has no health");
-    eventually("the log", || (scene.printed("web").matches("asked").count() == 2).then_some(()));
+    scene.until_printed("web", |printed| printed.matches("asked").count() == 2);
 }

@@ -160,7 +160,7 @@ fn what_falls_silent_is_aborted_and_restarted() {
     assert!(exit["ran_seconds"].as_f64() > Some(1.0), "signs of life gave it no time: {exit:#}");
     let plain = scene.wait_for_state("plain", "failed");
     assert_eq!(plain["last_exit"]["reason"], "watchdog", "{plain:#}");
-    assert_eq!(scene.printed("plain"), "WATCHDOG_USEC=800000\n");
+    scene.until_prints("plain", "WATCHDOG_USEC=800000\n");
 }
 
 #[test]
@@ -170,11 +170,11 @@ fn more_time_can_be_asked_for() {
     command: PROBE
     args: ['notify=EXTEND_TIMEOUT_USEC=60000000\\nSTATUS=migrating', wait-file=DIR/go, notify=READY=1, sleep]
     type: notify
-    start_timeout: 2
+    start_timeout: 1
   clock:
     command: sleep 1000
     type: notify
-    start_timeout: 2
+    start_timeout: 1
     restart: never
     auto_start: false
 ",
@@ -206,7 +206,10 @@ fn a_strangers_word_counts_for_nothing() {
     let _alive = Stranger::new(&steps, &[("NOTIFY_SOCKET", &socket)]);
     // What was sent later was heard, so what was sent before it was heard, too.
     let web = scene.wait_for("web", "say something", |p| p["status_text"].is_string());
-    assert_eq!((web["status_text"].as_str(), web["state"].as_str()), (Some("still loading"), Some("starting")));
+    assert_eq!(
+        (web["status_text"].as_str(), web["state"].as_str()),
+        (Some("still loading"), Some("starting"))
+    );
     scene.touch("go");
     scene.running("web");
     scene.pm(&["stop", "web"]).success();
@@ -238,7 +241,7 @@ fn a_job_is_done_when_it_ends_well() {
         scene.touch("go");
         start.join().expect("no panic").success();
     });
-    assert_eq!(scene.printed("job"), "done\n");
+    scene.until_prints("job", "done\n");
     assert_eq!(scene.shown("job")["state"], "exited");
     scene.pm(&["is-active", "job"]).failure(3);
     scene.write("code", "4");
@@ -248,7 +251,7 @@ fn a_job_is_done_when_it_ends_well() {
     scene.wait_for_state("setup", "exited");
     scene.pm(&["is-active", "setup"]).success();
     scene.pm(&["stop", "setup"]).success();
-    assert_eq!(scene.printed("setup"), "up\nundone\n");
+    scene.until_prints("setup", "up\nundone\n");
     scene.pm(&["is-active", "setup"]).failure(3);
 }
 
@@ -321,13 +324,14 @@ fn a_daemon_that_forks_away_is_found_without_a_pidfile_or_its_start_fails() {
     let web = scene.running("web");
     assert_eq!(web, scene.pid_in("web.pid"));
     scene.pm(&["kill", "web", "-s", "USR1"]).success();
-    eventually("the signal", || scene.printed("web").contains("got SIGUSR1").then_some(()));
+    scene.until_prints("web", "got SIGUSR1\n");
     let error = scene.pm(&["start", "nothing"]).failure(1);
     assert!(error.contains("its daemon can't be found"), "{error}");
     let error = scene.pm(&["start", "broken"]).failure(1);
     assert!(error.contains("ended with exit code 3 before it was up"), "{error}");
     scene.wait_for_state("broken", "failed");
-    let orphan = scene.printed("broken").trim().parse().expect("a pid");
+    let orphan =
+        scene.until_printed("broken", |printed| printed.ends_with('\n')).trim().parse().expect("a pid");
     assert!(!is_alive(orphan), "failed, but what it left behind lives");
 }
 
@@ -350,5 +354,5 @@ fn what_lacks_its_condition_is_skipped_until_somebody_asks_again() {
     assert_eq!(scene.printed("web"), "", "not even its hooks have run");
     std::fs::remove_file(scene.path("maintenance")).expect("it is there");
     scene.pm(&["start", "web"]).success();
-    assert_eq!(scene.printed("web"), "prepared\n");
+    scene.until_prints("web", "prepared\n");
 }

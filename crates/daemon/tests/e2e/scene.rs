@@ -8,7 +8,7 @@ use std::process::{Child, Command, ExitStatus, Stdio};
 
 use serde_json::Value;
 use tempfile::TempDir;
-use testkit::{TempDaemon, eventually};
+use testkit::{TempDaemon, eventually, eventually_within, patience};
 
 use crate::support::{pid, probe};
 
@@ -62,6 +62,25 @@ impl Scene {
     #[track_caller]
     pub(crate) fn pid_in(&self, file: &str) -> i32 {
         self.line(file).parse().expect("a pid")
+    }
+
+    /// Waits until all that a process has printed is as asked, and returns it. What was printed before an end was told
+    /// may come to the file a moment after that.
+    #[track_caller]
+    pub(crate) fn until_printed(&self, process: &str, is: impl Fn(&str) -> bool) -> String {
+        let mut printed = String::new();
+        let found = eventually_within(patience(), || {
+            printed = self.printed(process);
+            is(&printed).then_some(())
+        });
+        assert!(found.is_some(), "this is not what {process} should have printed:\n{printed}");
+        printed
+    }
+
+    /// Waits until a process has printed exactly this.
+    #[track_caller]
+    pub(crate) fn until_prints(&self, process: &str, text: &str) {
+        self.until_printed(process, |printed| printed == text);
     }
 
     /// What a process has printed so far.

@@ -3,7 +3,6 @@
 use std::fs;
 
 use tempfile::TempDir;
-use testkit::eventually;
 
 /// Writes `up`, and `term` and `end` around a stop that takes `$2` seconds.
 const ACTOR: &str = r#"
@@ -63,14 +62,6 @@ impl Story {
         let lines = self.lines();
         let found = lines.iter().find(|(_, line)| line == what);
         found.unwrap_or_else(|| panic!("{what} in {lines:?}")).0
-    }
-
-    /// Waits until this was written so many times.
-    #[track_caller]
-    pub(crate) fn until(&self, what: &str, times: usize) {
-        eventually(&format!("{times} times {what:?}"), || {
-            (self.lines().iter().filter(|(_, line)| line == what).count() >= times).then_some(())
-        });
     }
 
     /// Forgets what was written.

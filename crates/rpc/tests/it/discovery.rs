@@ -44,6 +44,28 @@ async fn health_follows_readiness() {
 }
 
 #[tokio::test]
+async fn who_asks_before_the_processes_are_known_waits_for_them() {
+    let mut daemon = Daemon::start().await;
+    daemon.ready.send_replace(false);
+    let mut early = daemon.unix().await;
+    let start = tokio::spawn(async move { early.start("web").await });
+    // Its call is on the way before this one, which needs no processes.
+    let mut client = daemon.unix().await;
+    assert!(!client.status().await.unwrap().ready);
+    assert!(!start.is_finished());
+    daemon.ready.send_replace(true);
+    assert_eq!(start.await.unwrap().unwrap().name, "web");
+
+    // A daemon that ends without ever having been ready lets nobody wait.
+    daemon.ready.send_replace(false);
+    let list = tokio::spawn(async move { client.list(rpc::v1::ProcessView::Basic).await });
+    let mut other = daemon.unix().await;
+    assert!(!other.status().await.unwrap().ready);
+    daemon.begin_stop();
+    assert!(list.await.unwrap().is_err());
+}
+
+#[tokio::test]
 async fn health_says_not_serving_while_draining() {
     let mut daemon = Daemon::start().await;
     let mut health = HealthClient::new(channel(&daemon).await);

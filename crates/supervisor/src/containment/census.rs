@@ -215,24 +215,38 @@ impl Census {
         let member = match known {
             Some(orphan) if self.kept.contains(&pid) || !self.reap(pid) => orphan.member,
             Some(_) => return None,
-            None => match Member::alive(pid) {
-                Some(member) => member,
-                None => {
-                    if !self.kept.contains(&pid) {
-                        self.reap(pid);
-                    }
-                    return None;
-                }
-            },
+            None => self.alive(pid)?,
         };
         let owner = match known {
             Some(Orphan { owner: Some(owner), .. }) if self.runs.contains_key(&owner) => Some(owner),
             // What its environment says is known already, and its session was not any run's.
             Some(Orphan { owner: None, .. }) => self.by_relatives(member),
             // New, or its run was released, which a run that it carries the trace of as well was not.
-            Some(_) | None => self.owner(member),
+            Some(_) | None => self.owner(member).or_else(|| self.by_offspring(member)),
         };
+        if owner.is_none() {
+            // If it gave its children away meanwhile, they are not on the list that was read.
+            self.alive(pid)?;
+        }
         Some(Orphan { member, owner })
+    }
+
+    /// A process that ends loses its environment before it gives its children away: for some microseconds, or until it
+    /// gets a processor again, only they tell where it came from. (The one between the two forks of a daemon.)
+    fn by_offspring(&mut self, member: Member) -> Option<RunId> {
+        let mut below = Vec::new();
+        self.looks += 1;
+        tree::descendants(member.id.pid, &mut below);
+        below.into_iter().filter_map(Member::alive).find_map(|child| self.owner(child))
+    }
+
+    /// The orphan of this pid, if it is alive. Else it is reaped, unless that is somebody else's to do.
+    fn alive(&mut self, pid: u32) -> Option<Member> {
+        let alive = Member::alive(pid);
+        if alive.is_none() && !self.kept.contains(&pid) {
+            self.reap(pid);
+        }
+        alive
     }
 
     fn reap(&mut self, pid: u32) -> bool {

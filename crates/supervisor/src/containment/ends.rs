@@ -92,7 +92,8 @@ impl Runs {
         }
     }
 
-    pub(super) fn told(&self, run: RunId) -> Option<&Vec<u32>> {
+    /// What the machine knows to be left of a run whose main process is gone.
+    pub(crate) fn told(&self, run: RunId) -> Option<&Vec<u32>> {
         match &self.runs.get(&run)?.body {
             Body::Remains { told, .. } => Some(told),
             Body::Unborn | Body::Main(_) => None,

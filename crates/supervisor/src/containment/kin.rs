@@ -53,8 +53,13 @@ impl Runs {
                 return Some(true);
             }
             if child.ppid == own {
-                // A main process, or an orphan that was given to us.
-                return Some(self.census.owner(Member::of(&child)) == Some(run));
+                // A main process, or an orphan that was given to us. One that is on its way out may have lost what it is
+                // recognized by, but not yet its children.
+                let mut owner = self.census.owner(Member::of(&child));
+                if owner.is_none() && child.pid != pid {
+                    owner = self.census.owner(Member::of(&tree::stat(pid)?));
+                }
+                return Some(owner == Some(run));
             }
             if child.ppid <= 1 {
                 return Some(false);

@@ -107,21 +107,22 @@ impl Runs {
     pub(crate) fn find_main(&mut self, run: RunId, poller: &Poller) -> Result<u32, String> {
         for _ in 0..LOOKS {
             let members = self.members(run);
-            let main = match members.as_slice() {
-                [] => {
+            let given_away = |m: &&Member| m.parent == std::process::id() || m.parent == 1;
+            let top: Vec<&Member> = members.iter().filter(given_away).collect();
+            let main = match (members.as_slice(), top.as_slice()) {
+                ([], _) => {
                     return Err(
                         "nothing is left of it; does it end instead of going into the background?".into()
                     );
                 }
-                [only] => only,
-                several => {
-                    let given_away = |m: &&Member| m.parent == std::process::id() || m.parent == 1;
-                    let mut top = several.iter().filter(given_away);
-                    match (top.next(), top.next()) {
-                        (Some(only), None) => only,
-                        _ => return Err(too_many(several)),
-                    }
+                ([only], _) => only,
+                (_, [only]) => *only,
+                // One that ended after it was looked at gave its child away before that was.
+                _ if members.iter().any(|m| Member::alive(m.id.pid).is_none()) => {
+                    self.census.forget_list();
+                    continue;
                 }
+                _ => return Err(too_many(&members)),
             };
             match self.adopt_main(run, main.id.pid, poller) {
                 Ok(()) => return Ok(main.id.pid),

@@ -98,9 +98,11 @@ impl Runs {
             return Survey { over: false, settled: false };
         }
         let over = members.is_empty() && entry.leaf.is_some();
-        *told = members.iter().map(|m| m.id.pid).collect();
+        let dead = watch(run, watched, &members, poller);
+        // All of them died before they could be watched: what they forked meanwhile is found by looking again.
+        let settled = dead.is_empty() || !watched.is_empty();
+        *told = members.iter().map(|m| m.id.pid).filter(|pid| !dead.contains(pid)).collect();
         told.sort_unstable();
-        let settled = watch(run, watched, &members, poller);
         if killing {
             self.strike(run);
         }
@@ -108,9 +110,13 @@ impl Runs {
     }
 }
 
-/// Watches `members`, and no more what is not among them. False when there are members but none could be watched
-/// because they died meanwhile: what they forked meanwhile is found by looking again.
-fn watch(run: RunId, watched: &mut BTreeMap<Identity, OwnedFd>, members: &[Member], poller: &Poller) -> bool {
+/// Watches `members`, and no more what is not among them. Returns those that died meanwhile.
+fn watch(
+    run: RunId,
+    watched: &mut BTreeMap<Identity, OwnedFd>,
+    members: &[Member],
+    poller: &Poller,
+) -> BTreeSet<u32> {
     let alive: BTreeSet<Identity> = members.iter().map(|m| m.id).collect();
     watched.retain(|id, fd| {
         let stays = alive.contains(id);
@@ -119,7 +125,7 @@ fn watch(run: RunId, watched: &mut BTreeMap<Identity, OwnedFd>, members: &[Membe
         }
         stays
     });
-    let mut died = false;
+    let mut dead = BTreeSet::new();
     for member in members {
         if watched.len() >= WATCHED {
             break;
@@ -133,12 +139,14 @@ fn watch(run: RunId, watched: &mut BTreeMap<Identity, OwnedFd>, members: &[Membe
                     watched.insert(member.id, fd);
                 }
             }
-            Err(Errno::ESRCH) => died = true,
+            Err(Errno::ESRCH) => {
+                dead.insert(member.id.pid);
+            }
             // Out of descriptors: SIGCHLD tells of the death of those that were adopted.
             Err(_) => {}
         }
     }
-    !died || !watched.is_empty()
+    dead
 }
 
 /// Signals a process that may be gone, and never another one that got its pid.

@@ -1,14 +1,19 @@
 //! Which process of a run is its main process, when it is not the one that was spawned.
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
-use model::RunId;
+use model::{ExitStatus, RunId};
 use sys::tree;
 
 use super::Driver;
 use super::pidfile::Reading;
-use crate::containment::NotAdopted;
-use crate::machine::Input;
+use crate::containment::{Ended, NotAdopted};
+use crate::machine::{Input, Notice};
+
+/// For so long after it was taken for the main process, the end of a process may still be the next step of its going into
+/// the background: daemons fork twice. Milliseconds are enough, on a machine that has nothing else to do.
+const FORKS_ON: Duration = Duration::from_secs(5);
 
 /// What came of `MAINPID=`.
 pub(super) enum Named {
@@ -25,12 +30,30 @@ impl Driver {
     pub(super) fn find_main(&mut self, run: RunId, pidfile: Option<PathBuf>) {
         let Some(pidfile) = pidfile else {
             let found = self.runs.find_main(run, &self.poller);
+            if found.is_ok() {
+                self.turn.guessed.insert(run, self.turn.now.mono);
+            }
             return self.answer(run, found);
         };
         let since = self.runs.since(run).unwrap_or_default();
         if let Err(error) = self.pidfiles.watch(run, pidfile.clone(), since) {
             self.answer(run, Err(unwatchable(&pidfile, &error.to_string())));
         }
+    }
+
+    /// Whether this was no end of a daemon but one more fork on its way: what was taken for it ended well and soon, and left
+    /// another one, which is the main process from now on.
+    pub(super) fn forked_again(&mut self, end: &Ended) -> bool {
+        let Some(since) = self.turn.guessed.get(&end.run) else { return false };
+        let soon = self.turn.now.mono.since(*since) < FORKS_ON;
+        if !soon || end.status != ExitStatus::Code(0) || end.leftovers.is_empty() {
+            self.turn.guessed.remove(&end.run);
+            return false;
+        }
+        let Ok(pid) = self.runs.find_main(end.run, &self.poller) else { return false };
+        let notice = Notice { main_pid: Some(pid), ..Notice::default() };
+        self.turn.inputs.push_back(Input::Notified { run: end.run, notice });
+        true
     }
 
     /// Its pidfile was read. What makes no sense yet may do so later: the file of an earlier run stands there until it is

@@ -1,6 +1,6 @@
 //! A new set of definitions: each process gets exactly what `model::plan` says, and nothing more.
 
-use std::collections::{BTreeMap, HashSet};
+use std::collections::{BTreeMap, HashMap, HashSet};
 use std::sync::Arc;
 
 use model::{Change, Desired, EventKind, Impact, ProcessName, ProcessSpec, Reason, Reply, plan_one};
@@ -10,6 +10,14 @@ use super::needs::Pull;
 use super::process::{Goal, Key, Phase, Rest, Verdict};
 use super::restart;
 use super::{Effect, Machine, Ticket, Turn};
+
+/// A process whose definition was exchanged.
+struct Redefined {
+    key: Key,
+    old: Arc<ProcessSpec>,
+    impact: Impact,
+    keys: Vec<&'static str>,
+}
 
 impl Machine {
     pub(super) fn on_plan(&self, t: &mut Turn<'_>, ticket: Ticket, desired: &Desired) {
@@ -38,15 +46,31 @@ impl Machine {
             note(&process.spec.name, Impact::Stop, Vec::new());
             down.push((key, false));
         }
-        // Those that go down with them, unless they have a reason of their own.
+        // Those that go down with them, unless they have a reason of their own. What would be applied to a live run comes
+        // with the new one. Who needs whom is what the new definitions say.
+        let graph = self.graph_with(desired);
         for (key, bound_only) in down {
-            for (follower, because) in self.followers(key, bound_only) {
-                if let Some(process) = self.get(follower) {
-                    note(&process.spec.name, Impact::Restart, vec![because]);
+            for (follower, because) in self.followers(&graph, key, bound_only) {
+                let Some(name) = self.get(follower).map(|p| p.spec.name.clone()) else { continue };
+                let none = Change { name: name.clone(), impact: Impact::Hot, keys: Vec::new() };
+                let change = changes.entry(name).or_insert(none);
+                if change.impact == Impact::Hot {
+                    change.impact = Impact::Restart;
+                    if !change.keys.contains(&because) {
+                        change.keys.push(because);
+                    }
                 }
             }
         }
         changes.into_values().collect()
+    }
+
+    /// Who needs whom once this set is in force. What is new is not up, and says nothing of those that are.
+    fn graph_with(&self, desired: &Desired) -> Graph {
+        let new: HashMap<Key, &ProcessSpec> =
+            desired.specs.iter().filter_map(|s| Some((*self.names.get(&s.name)?, s.as_ref()))).collect();
+        let specs = self.processes.iter().map(|(key, p)| (*key, new.get(key).copied().unwrap_or(&p.spec)));
+        Graph::build(specs, |name| self.names.get(name).copied())
     }
 
     /// What a definition does to a process that is in the table.
@@ -70,10 +94,10 @@ impl Machine {
     pub(super) fn on_apply(&mut self, t: &mut Turn<'_>, ticket: Ticket, desired: Desired) {
         let changes = self.plan(&desired);
         let gone = self.undefined(&desired);
-        let mut fresh = Vec::new();
+        let (mut fresh, mut redefined) = (Vec::new(), Vec::new());
         for spec in desired.specs {
             match self.names.get(&spec.name).copied() {
-                Some(key) => fresh.extend(self.redefine(t, key, spec).then_some(key)),
+                Some(key) => redefined.extend(self.redefine(key, spec)),
                 None => fresh.push(self.insert(t, spec, Rest::Stopped)),
             }
         }
@@ -85,13 +109,19 @@ impl Machine {
                 }
             }
         }
+        // Before anything follows from it: who goes up or down with whom is what all the new definitions say.
+        self.rebuild_graph();
+        for new in redefined {
+            if new.impact == Impact::Start {
+                fresh.push(new.key);
+            }
+            self.apply_new(t, new);
+        }
         for key in gone {
             if self.get(key).is_some_and(|p| p.goal != Goal::Gone) {
                 self.set_goal(t, key, Goal::Gone, Reason::Removed, "reload");
             }
         }
-        // Before anything settles: a new process must see the edges that hold it back.
-        self.rebuild_graph();
         for key in fresh {
             self.start_by_definition(t, key);
         }
@@ -117,21 +147,28 @@ impl Machine {
         }
     }
 
-    /// A definition of a process that is in the table. What a reload does not name stays as it is: a process that
-    /// an operator stopped stays stopped. Returns whether the process counts as a new one.
-    fn redefine(&mut self, t: &mut Turn<'_>, key: Key, spec: Arc<ProcessSpec>) -> bool {
+    /// Exchanges the definition of a process that is in the table. `None` = it is the same.
+    fn redefine(&mut self, key: Key, spec: Arc<ProcessSpec>) -> Option<Redefined> {
         let (impact, keys) = self.impact(key, &spec);
-        let Some(process) = self.processes.get_mut(&key) else { return false };
+        let process = self.processes.get_mut(&key)?;
         let had_problem = process.problem.take().is_some();
+        // Also of one that is the same: the place of the definition may have moved.
+        let old = std::mem::replace(&mut process.spec, spec);
         if impact == Impact::None {
-            // The place of the definition may have moved.
-            process.spec = spec;
             if had_problem {
                 self.touch(key);
             }
-            return false;
+            return None;
         }
-        let old = std::mem::replace(&mut process.spec, Arc::clone(&spec));
+        Some(Redefined { key, old, impact, keys })
+    }
+
+    /// What follows from a new definition. What a reload does not name stays as it is: a process that an operator stopped
+    /// stays stopped.
+    fn apply_new(&mut self, t: &mut Turn<'_>, new: Redefined) {
+        let Redefined { key, old, impact, keys } = new;
+        let Some(process) = self.get(key) else { return };
+        let spec = Arc::clone(&process.spec);
         if process.is_invalid() {
             self.set_phase(key, Phase::Down(Rest::Stopped));
             self.emit(t, key, EventKind::Created);
@@ -147,7 +184,6 @@ impl Machine {
         self.rejudge(t, key, &old);
         t.out.push(Effect::Configure { spec });
         self.touch(key);
-        impact == Impact::Start
     }
 
     fn on_exec_changed(&mut self, t: &mut Turn<'_>, key: Key, auto_start: bool) {

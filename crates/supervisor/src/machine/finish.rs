@@ -107,10 +107,9 @@ impl Machine {
             process.status.clear();
         }
         match (process.goal, verdict) {
-            (Goal::Up, Verdict::Ended(Ended::Exit { status, .. })) if remain => {
-                let since = t.now.mono;
+            (Goal::Up, Verdict::Ended(Ended::Exit { status, ran })) if remain => {
                 self.set_phase(key, Phase::Remaining { run, status });
-                self.emit(t, key, EventKind::Ready { took: t.now.mono.since(since) });
+                self.emit(t, key, EventKind::Ready { took: ran });
             }
             (Goal::Up, Verdict::Ended(ended)) => {
                 self.set_phase(key, Phase::Down(Rest::Stopped));
@@ -173,7 +172,7 @@ impl Machine {
             Some(delay) => self.back_off(t, key, delay, ended, true),
             None => {
                 let reason = Reason::StartLimit { burst, interval, last: Box::new(ended.reason()) };
-                self.rest(t, key, Rest::Failed(reason.clone()), &reason, ended.code());
+                self.rest(t, key, Rest::Failed(reason.clone()), &reason, Some(ended.code()));
             }
         }
     }
@@ -205,11 +204,12 @@ impl Machine {
             self.set_phase(key, Phase::Down(rest.clone()));
             self.answer(t, key, Want::Up);
         }
-        self.rest(t, key, rest, &reason, ended.code());
+        self.rest(t, key, rest, &reason, Some(ended.code()));
     }
 
-    /// Brings a process to rest by itself. `code` is what the daemon ends with when it is a critical one.
-    pub(super) fn rest(&mut self, t: &mut Turn<'_>, key: Key, rest: Rest, reason: &Reason, code: u8) {
+    /// Brings a process to rest by itself. `code` is what the daemon ends with when it is a critical one; `None` = it
+    /// has not ended, as it never began.
+    pub(super) fn rest(&mut self, t: &mut Turn<'_>, key: Key, rest: Rest, reason: &Reason, code: Option<u8>) {
         let Some(process) = self.processes.get_mut(&key) else { return };
         process.goal = Goal::Down;
         let critical = process.spec.critical;
@@ -223,7 +223,7 @@ impl Machine {
             // can't is told so when it is held.
             self.refuse(t, key, Want::Up, |_| refusal.clone());
         }
-        if critical {
+        if let (true, Some(code)) = (critical, code) {
             self.emit(t, key, EventKind::CriticalEnded { code });
         }
     }

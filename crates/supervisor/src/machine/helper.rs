@@ -7,7 +7,9 @@
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{CommandLine, ExitStatus, Hook, HookKind, InvocationId, Mono, RunId, SpawnFailure};
+use model::{
+    CommandLine, ExitReason, ExitStatus, Hook, HookKind, InvocationId, LastExit, Mono, RunId, SpawnFailure,
+};
 
 use super::io::{Helper, Role};
 use super::process::{Key, Level, Phase, Process};
@@ -243,6 +245,15 @@ fn with_main_pid(mut command: CommandLine, pid: Option<u32>) -> CommandLine {
     command
 }
 
+/// The word for the end of a run: systemd's where it has one, so that scripts can be taken over.
+fn service_result(last: &LastExit) -> String {
+    match (last.reason, last.status) {
+        (ExitReason::Stopped, _) => "success".to_owned(),
+        (ExitReason::Signal, Some(ExitStatus::Signal { core: true, .. })) => "core-dump".to_owned(),
+        (reason, _) => reason.as_str().replace('_', "-"),
+    }
+}
+
 /// What a hook is told of the process, with systemd's names (systemd.exec(5)).
 fn environment(process: &Process, role: Role) -> Vec<(&'static str, String)> {
     let mut env = Vec::new();
@@ -250,10 +261,12 @@ fn environment(process: &Process, role: Role) -> Vec<(&'static str, String)> {
         env.push(("MAINPID", pid.to_string()));
     }
     if matches!(role, Role::Hook(HookKind::StopPost | HookKind::Stop))
-        && let (Some(last), Phase::Finishing { .. }) = (process.exits.first(), &process.phase)
+        && let Phase::Finishing { run, .. } = &process.phase
     {
-        env.push(("SERVICE_RESULT", last.reason.as_str().replace('_', "-")));
-        match last.status {
+        // One that was stopped before it began has no end of its own, and an earlier run's is not to be taken for it.
+        let last = process.exits.first().filter(|exit| exit.run == run.number);
+        env.push(("SERVICE_RESULT", last.map_or("success".to_owned(), service_result)));
+        match last.and_then(|last| last.status) {
             Some(ExitStatus::Code(code)) => {
                 env.push(("EXIT_CODE", "exited".to_owned()));
                 env.push(("EXIT_STATUS", code.to_string()));

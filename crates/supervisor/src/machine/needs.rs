@@ -4,7 +4,7 @@ use std::collections::BTreeSet;
 
 use model::{EventKind, HealthState, Lack, ProcessName, ProcessType, Readiness, Reason, Refusal};
 
-use super::graph::Strength;
+use super::graph::{Graph, Strength};
 use super::process::{Goal, Key, Level, Phase, Process, Rest, Stage, Want};
 use super::{Machine, Turn};
 
@@ -171,11 +171,11 @@ impl Machine {
 
     /// Those that go down when `key` is stopped or restarted on purpose (or, with `bound_only`, when it goes down at
     /// all), each with the key of its definition that says so.
-    pub(super) fn followers(&self, key: Key, bound_only: bool) -> Vec<(Key, &'static str)> {
+    pub(super) fn followers(&self, graph: &Graph, key: Key, bound_only: bool) -> Vec<(Key, &'static str)> {
         let mut found: Vec<(Key, &'static str)> = Vec::new();
         let mut queue = vec![(key, bound_only)];
         while let Some((key, bound_only)) = queue.pop() {
-            for (by, strength) in self.graph.needed_by(key) {
+            for (by, strength) in graph.needed_by(key) {
                 let follows = match strength {
                     Strength::Wants => false,
                     Strength::Requires => !bound_only,
@@ -204,7 +204,7 @@ impl Machine {
     /// Those that need `key` have to go down with it. They stay wanted, and come back when it does.
     pub(super) fn pull_down(&mut self, key: Key, bound_only: bool) {
         let Some(name) = self.get(key).map(|p| p.spec.name.clone()) else { return };
-        for (follower, _) in self.followers(key, bound_only) {
+        for (follower, _) in self.followers(&self.graph, key, bound_only) {
             if let Some(process) = self.processes.get_mut(&follower) {
                 process.renew.get_or_insert_with(|| Reason::StoppedWith(name.clone()));
             }

@@ -186,7 +186,7 @@ impl Machine {
         }
         self.emit(t, key, EventKind::Skipped { condition: condition.clone() });
         let reason = Reason::ConditionFailed(condition.clone());
-        self.rest(t, key, Rest::Skipped(condition), &reason, 0);
+        self.rest(t, key, Rest::Skipped(condition), &reason, None);
     }
 
     /// It is up as its type says; what is left are the hooks.
@@ -271,7 +271,10 @@ impl Machine {
     /// `start_timeout` is over: the one that held when it was executed, and what it asked for since.
     pub(super) fn start_timed_out(&mut self, t: &mut Turn<'_>, key: Key) {
         let Some(live) = self.get(key).and_then(|p| p.live()) else { return };
-        let timeout = t.now.mono.since(live.started.mono);
+        let Stage::Activating { until: Some(until) } = live.stage else { return };
+        // What it was given, and not when that was noticed: a user knows the number again.
+        let given = until.since(live.started.mono);
+        let timeout = Duration::new(given.as_secs(), given.subsec_millis() * 1_000_000);
         self.emit(t, key, EventKind::StartTimedOut { timeout });
         self.fail(t, key, ExitReason::NotReady, Reason::StartTimedOut(timeout));
     }

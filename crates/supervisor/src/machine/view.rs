@@ -124,10 +124,11 @@ impl Machine {
                 }
             }
             Phase::Preparing { next, .. } => hook(HookKind::StartPre, *next),
-            Phase::Up(live) => match live.stage {
-                Stage::Activating { .. } => Reason::NotReadyYet(process.spec.start.kind),
-                Stage::Post { next } => hook(HookKind::StartPost, next),
-                Stage::Ready => process.cause.clone(),
+            Phase::Up(live) => match (live.stage, live.reload) {
+                (Stage::Activating { .. }, _) => Reason::NotReadyYet(process.spec.start.kind),
+                (Stage::Post { next }, _) => hook(HookKind::StartPost, next),
+                (Stage::Ready, Reload::Hook { next }) => hook(HookKind::Reload, next),
+                (Stage::Ready, Reload::No | Reload::Announced) => process.cause.clone(),
             },
             Phase::Remaining { status, .. } => Reason::Exited(*status),
             Phase::Stopping { level: Level::Hook { next }, .. } => hook(HookKind::Stop, *next),
@@ -137,20 +138,27 @@ impl Machine {
             Phase::Stopping { level: Level::Killed { .. } | Level::Surviving, .. } => {
                 Reason::StopTimedOut(Signal::KILL)
             }
-            Phase::Stopping { verdict, .. } | Phase::Finishing { verdict, .. } if !going_down => {
-                match verdict {
-                    Verdict::Ended(ended) => ended.reason(),
-                    Verdict::Announced => Reason::StopAnnounced,
-                    Verdict::Asked => why(),
+            Phase::Stopping { verdict, .. } if !going_down => match verdict {
+                Verdict::Ended(ended) => ended.reason(),
+                Verdict::Announced => Reason::StopAnnounced,
+                Verdict::Asked => why(),
+            },
+            Phase::Finishing { hooks, .. } => match hooks.front() {
+                Some((kind, _)) => {
+                    let left = hooks.iter().filter(|(other, _)| other == kind).count();
+                    // The definition may have fewer of them by now.
+                    let of = process.spec.hooks.of(*kind).len().max(left);
+                    Reason::RunsHook(*kind, of - left + 1, of)
                 }
-            }
+                None => why(),
+            },
             Phase::Backoff { ended, crash_loop: false, .. } => ended.reason(),
             Phase::Backoff { ended, crash_loop: true, .. } => Reason::StartLimit {
                 burst: process.spec.restart.limit_burst,
                 interval: process.spec.restart.limit_interval,
                 last: Box::new(ended.reason()),
             },
-            Phase::Starting { .. } | Phase::Stopping { .. } | Phase::Finishing { .. } => why(),
+            Phase::Starting { .. } | Phase::Stopping { .. } => why(),
         }
     }
 

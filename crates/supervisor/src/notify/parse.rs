@@ -64,7 +64,8 @@ fn micros(value: &[u8]) -> Option<Duration> {
 /// Cut at a character, without anything that a terminal would obey.
 fn status(value: &[u8]) -> String {
     let mut text = String::from_utf8_lossy(value).replace(|c: char| hidden(c), "\u{fffd}");
-    text.truncate(text.floor_char_boundary(STATUS_MAX));
+    let end = (0..=STATUS_MAX.min(text.len())).rev().find(|at| text.is_char_boundary(*at)).unwrap_or(0);
+    text.truncate(end);
     text
 }
 

@@ -8,5 +8,7 @@ mod conditions;
 mod environment;
 mod execution;
 mod failures;
+mod helpers;
 mod lifecycle;
+mod notify;
 mod support;

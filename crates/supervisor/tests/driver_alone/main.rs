@@ -7,6 +7,7 @@
 #![expect(clippy::print_stdout, reason = "a test program without the harness reports by itself")]
 
 mod idle;
+mod main_process;
 mod orphans;
 #[path = "../driver/support.rs"]
 #[expect(dead_code, reason = "written for the other test program; this one needs a part")]
@@ -28,8 +29,12 @@ fn main() -> ExitCode {
     let filters: Vec<String> = std::env::args().skip(1).filter(|arg| !arg.starts_with('-')).collect();
     let wanted = |name: &str| filters.is_empty() || filters.iter().any(|f| name.contains(f.as_str()));
     let mut failed = 0;
-    for (name, test) in
-        orphans::TESTS.iter().chain(idle::TESTS).chain(work::TESTS).filter(|(name, _)| wanted(name))
+    for (name, test) in orphans::TESTS
+        .iter()
+        .chain(idle::TESTS)
+        .chain(main_process::TESTS)
+        .chain(work::TESTS)
+        .filter(|(name, _)| wanted(name))
     {
         let passed = std::thread::spawn(test).join().is_ok();
         println!("test {name} ... {}", if passed { "ok" } else { "FAILED" });

@@ -90,6 +90,19 @@ fn the_end_of_a_critical_process_is_told_with_its_code() {
 }
 
 #[test]
+fn a_critical_process_that_is_skipped_has_not_ended() {
+    let mut s = spec("web");
+    (s.critical, s.auto_start) = (true, false);
+    let mut w = World::new();
+    w.apply(vec![s]);
+    let t = w.ask(Command::Start(name("web")));
+    w.skipped("web", "/licence");
+    assert_eq!(w.state("web"), State::Skipped);
+    assert!(w.replies[&t].is_err());
+    assert_eq!(w.last_events(1), ["skipped"], "whoever tries to start it takes nothing down");
+}
+
+#[test]
 fn the_last_five_exits_are_remembered_newest_first() {
     let mut s = spec("web");
     s.restart.delay = Duration::ZERO;

@@ -23,6 +23,10 @@ fn bound() -> Vec<ProcessSpec> {
     vec![app, spec("db")]
 }
 
+fn desired(specs: &[ProcessSpec]) -> Desired {
+    Desired { specs: specs.iter().cloned().map(Arc::new).collect(), invalid: vec![] }
+}
+
 fn up(specs: Vec<ProcessSpec>) -> World {
     let mut w = World::new();
     w.apply(specs);
@@ -152,7 +156,9 @@ fn who_waits_for_a_start_is_refused_when_what_it_needs_ends_for_good() {
     let t = w.ask(Command::Start(name("web")));
     w.spawned("db");
     w.exited("db", 0);
-    assert!(matches!(&w.replies[&t], Err(Refusal::NotStarted(n, why)) if n.as_str() == "web" && why.contains("app")));
+    assert!(
+        matches!(&w.replies[&t], Err(Refusal::NotStarted(n, why)) if n.as_str() == "web" && why.contains("app"))
+    );
 }
 
 #[test]
@@ -372,14 +378,58 @@ fn a_plan_names_those_that_go_down_with_a_restart() {
     let mut specs = bound();
     let mut w = up(specs.clone());
     specs[1].exec.args = vec!["-v".into()];
-    let desired = Desired { specs: specs.into_iter().map(Arc::new).collect(), invalid: vec![] };
-    let t = w.ask(Command::Plan(desired.clone()));
-    let Ok(Reply::Applied(changes)) = &w.replies[&t] else { panic!("no plan") };
-    let told: Vec<_> = changes.iter().map(|c| (c.name.as_str(), c.impact, c.keys.clone())).collect();
-    assert_eq!(told, [("app", Impact::Restart, vec!["binds_to"]), ("db", Impact::Restart, vec!["args"])]);
+    let mut told = |specs: &[ProcessSpec]| -> Vec<_> {
+        let t = w.ask(Command::Plan(desired(specs)));
+        let Ok(Reply::Applied(changes)) = &w.replies[&t] else { panic!("no plan") };
+        changes.iter().map(|c| (c.name.to_string(), c.impact, c.keys.clone())).collect()
+    };
+    let db = ("db".to_owned(), Impact::Restart, vec!["args"]);
+    assert_eq!(told(&specs), [("app".to_owned(), Impact::Restart, vec!["binds_to"]), db.clone()]);
+    // What is changed beside it keeps no pid.
+    specs[0].description = "new".into();
+    assert_eq!(told(&specs), [("app".to_owned(), Impact::Restart, vec!["description", "binds_to"]), db]);
     assert_eq!((w.state("db"), w.state("app")), (State::Running, State::Running));
-    w.ask(Command::Apply(desired));
+    w.ask(Command::Apply(desired(&specs)));
     assert_eq!((w.state("db"), w.state("app")), (State::Stopping, State::Stopping));
+}
+
+/// Who, what, and because of which keys.
+type Told = Vec<(String, Impact, Vec<&'static str>)>;
+
+/// The plan, what the reload says, and what then happens to `app`.
+fn plan_and_apply(w: &mut World, specs: &[ProcessSpec]) -> (Told, State) {
+    let mut told = |command: Command| {
+        let t = w.ask(command);
+        let Ok(Reply::Applied(changes)) = &w.replies[&t] else { panic!("{:?}", w.replies[&t]) };
+        changes.iter().map(|c| (c.name.to_string(), c.impact, c.keys.clone())).collect::<Vec<_>>()
+    };
+    let plan = told(Command::Plan(desired(specs)));
+    assert_eq!(plan, told(Command::Apply(desired(specs))));
+    (plan, w.state("app"))
+}
+
+#[test]
+fn who_goes_down_with_whom_is_what_the_new_definitions_say() {
+    let other_args = |specs: &mut [ProcessSpec]| specs[1].exec.args = vec!["-v".into()];
+    let db = || ("db".to_owned(), Impact::Restart, vec!["args"]);
+    let app = |impact, keys: &[&'static str]| ("app".to_owned(), impact, keys.to_vec());
+    // No longer bound to what gets a new run,
+    let mut w = up(bound());
+    let mut specs = vec![spec("app"), spec("db")];
+    other_args(&mut specs);
+    let done = plan_and_apply(&mut w, &specs);
+    assert_eq!(done, (vec![app(Impact::Hot, &["binds_to"]), db()], State::Running));
+    // and bound to it from now on.
+    let mut w = up(vec![spec("app"), spec("db")]);
+    let mut specs = bound();
+    other_args(&mut specs);
+    let done = plan_and_apply(&mut w, &specs);
+    assert_eq!(done, (vec![app(Impact::Restart, &["binds_to"]), db()], State::Stopping));
+    // No longer in need of what is removed.
+    let mut w = up(pair());
+    let done = plan_and_apply(&mut w, &[spec("app")]);
+    let gone = ("db".to_owned(), Impact::Stop, vec![]);
+    assert_eq!(done, (vec![app(Impact::Hot, &["requires"]), gone], State::Running));
 }
 
 #[test]

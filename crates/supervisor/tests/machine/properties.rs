@@ -241,7 +241,7 @@ fn speak(w: &mut World, which: usize, how: u8) {
 }
 
 proptest! {
-    #![proptest_config(ProptestConfig { cases: 600, max_shrink_iters: 3000, ..ProptestConfig::default() })]
+    #![proptest_config(ProptestConfig { cases: 4000, max_shrink_iters: 3000, ..ProptestConfig::default() })]
 
     /// Any story ends, after a shutdown and a world that lets go, with nothing alive, no timer and every caller
     /// answered once.

@@ -22,7 +22,7 @@ fn hook(program: &str) -> Hook {
 }
 
 fn last_reason(w: &World) -> ExitReason {
-    w.view("web").last_exit().unwrap().reason
+    w.view("web").last_exit().expect("no exit").reason
 }
 
 #[test]
@@ -55,6 +55,18 @@ fn notify_that_stays_silent_is_stopped_and_the_policy_decides() {
         w.view("web").last_exit().unwrap().cause,
         Some(Reason::StartTimedOut(Duration::from_secs(90)))
     );
+}
+
+#[test]
+fn a_start_that_times_out_is_told_the_time_that_it_had_however_late_it_is_noticed() {
+    let mut w = World::running(typed(ProcessType::Notify));
+    w.seconds(45.0);
+    let more = Duration::from_nanos(60_000_700_800);
+    w.notified("web", Notice { extend: Some(more), ..Notice::default() });
+    let late = Duration::from_nanos(61_234_567_890);
+    w.now = Stamp { mono: w.now.mono.after(late), wall: w.now.wall.after(late) };
+    w.feed(Input::Deadline);
+    assert_eq!(w.view("web").reason, Reason::StartTimedOut(Duration::from_secs(105)));
 }
 
 #[test]
@@ -109,17 +121,23 @@ fn a_oneshot_that_remains_counts_as_up_until_it_is_stopped() {
     let mut s = typed(ProcessType::Oneshot);
     s.start.remain_after_exit = true;
     s.hooks.stop = vec![hook("/undo")];
-    s.hooks.stop_post = vec![hook("/last")];
+    s.hooks.stop_post = vec![hook("/last"), hook("/last2")];
     let mut w = World::running(s);
+    w.seconds(3.0);
     w.exited("web", 0);
     assert_eq!(w.state("web"), State::Exited);
+    assert_eq!(w.events.last().unwrap().kind, EventKind::Ready { took: Duration::from_secs(3) });
     assert!(w.view("web").wanted_up);
     let t = w.ask(Command::Start(name("web")));
     assert!(w.replies[&t].is_ok(), "it is up already");
     let t = w.ask(Command::Stop(name("web")));
     assert_eq!(w.state("web"), State::Stopping);
+    assert_eq!(w.view("web").reason, Reason::RunsHook(HookKind::Stop, 1, 1));
     assert_eq!(w.helped("web", 0), "/undo");
+    assert_eq!(w.view("web").reason, Reason::RunsHook(HookKind::StopPost, 1, 2), "what it waits for is told");
     assert_eq!(w.helped("web", 0), "/last");
+    assert_eq!(w.view("web").reason, Reason::RunsHook(HookKind::StopPost, 2, 2));
+    assert_eq!(w.helped("web", 0), "/last2");
     assert_eq!(w.state("web"), State::Stopped);
     assert!(w.replies[&t].is_ok());
 }
@@ -309,13 +327,46 @@ fn exec_stop_post_hears_how_it_ended() {
     assert_eq!(
         env,
         [
-            ("SERVICE_RESULT", "signal".to_owned()),
+            ("SERVICE_RESULT", "core-dump".to_owned()),
             ("EXIT_CODE", "dumped".to_owned()),
             ("EXIT_STATUS", "SEGV".to_owned())
         ]
     );
     w.helped("web", 0);
     assert_eq!(w.state("web"), State::Backoff);
+}
+
+#[test]
+fn exec_stop_post_hears_of_a_stop_as_of_a_success_and_never_of_an_earlier_run() {
+    let mut s = spec("web");
+    s.hooks.start_pre = vec![hook("/pre")];
+    s.hooks.stop_post = vec![hook("/last")];
+    let mut w = World::new();
+    w.apply(vec![s]);
+    w.helped("web", 0);
+    w.spawned("web");
+    w.exited("web", 7);
+    let told = |w: &World| w.helpers[&w.helper_of("web")].what.env.clone();
+    let ended = |result: &str, code: &str, status: &str| {
+        let env = [("SERVICE_RESULT", result), ("EXIT_CODE", code), ("EXIT_STATUS", status)];
+        env.map(|(name, value)| (name, value.to_owned())).to_vec()
+    };
+    assert_eq!(told(&w), ended("exit-code", "exited", "7"));
+    w.helped("web", 0);
+    w.seconds(2.0);
+    let pre = w.helper_of("web");
+    w.helper_spawned(pre);
+    w.ask(Command::Stop(name("web")));
+    w.helper_exited(pre, ExitStatus::Signal { signal: Signal::KILL, core: false }, vec![]);
+    assert_eq!(told(&w), [("SERVICE_RESULT", "success".to_owned())], "the program was not even executed");
+    w.helped("web", 0);
+    assert_eq!(w.state("web"), State::Stopped);
+    w.ask(Command::Start(name("web")));
+    w.helped("web", 0);
+    w.spawned("web");
+    w.ask(Command::Stop(name("web")));
+    w.exited_leaving("web", ExitStatus::Signal { signal: Signal::TERM, core: false }, vec![]);
+    assert_eq!(told(&w), ended("success", "killed", "TERM"));
 }
 
 #[test]
@@ -367,7 +418,9 @@ fn a_reload_is_a_signal_or_hooks_and_keeps_the_pid() {
     let second = w.ask(Command::Reload(name("web")));
     w.helped("web", 0);
     assert!(!w.replies.contains_key(&t));
+    assert_eq!(w.view("web").reason, Reason::RunsHook(HookKind::Reload, 2, 2));
     w.helped("web", 0);
+    assert_eq!(w.view("web").reason, Reason::Wanted);
     assert!(w.replies[&t].is_ok() && w.replies[&second].is_ok());
     assert_eq!((w.state("web"), w.view("web").run.as_ref().unwrap().pid), (State::Running, pid));
     assert_eq!(w.last_events(2), ["reloading", "reloaded"]);

@@ -17,7 +17,7 @@ const APART: Duration = Duration::from_millis(20);
 #[derive(Clone, Copy, Debug, Default)]
 pub(super) struct Sample {
     pub(super) restarts: u64,
-    at: Duration,
+    pub(super) at: Duration,
     /// Resident set size, proportional set size, and what of it is not from files; KiB.
     pub(super) rss: u64,
     pub(super) pss: u64,
@@ -36,8 +36,18 @@ pub(super) struct Sample {
 impl Sample {
     /// Of [`Sample::cells`].
     pub(super) const HEAD: [&str; 12] = [
-        "step", "restarts", "s", "RSS KiB", "PSS KiB", "anonymous KiB", "descriptors", "threads", "children",
-        "cgroup leaves", "notify files", "log files",
+        "step",
+        "restarts",
+        "s",
+        "RSS KiB",
+        "PSS KiB",
+        "anonymous KiB",
+        "descriptors",
+        "threads",
+        "children",
+        "cgroup leaves",
+        "notify files",
+        "log files",
     ];
 
     /// Every number is the median of some looks.

@@ -18,8 +18,10 @@ impl Variant {
     pub(super) fn all() -> Result<Vec<Self>> {
         let crasher = binary("crasher")?.display().to_string();
         // Rotated often, so that files come and go as well.
-        let restart = "restart: always, restart_sec: 0, start_limit_burst: 0, log: {max_size: 64K, max_files: 2}";
-        let variant = |name, what, keys: &str| Self { name, what, definition: format!("{{{keys}, {restart}}}") };
+        let restart =
+            "restart: always, restart_sec: 0, start_limit_burst: 0, log: {max_size: 64K, max_files: 2}";
+        let variant =
+            |name, what, keys: &str| Self { name, what, definition: format!("{{{keys}, {restart}}}") };
         Ok(vec![
             variant("simple", "exits with 1 and prints nothing", "command: /bin/false"),
             variant("output", "prints a line and exits with 3", &format!("command: {crasher}")),

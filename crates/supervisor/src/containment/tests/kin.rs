@@ -51,7 +51,8 @@ fn an_orphan_of_the_run_however_far_it_went() {
     let main = standing(&mut world, kid.run, kid.pid, own);
     assert_eq!(main, Standing::Member, "a zombie until its end is told");
     assert_eq!(standing(&mut world, kid.run, orphan, own), Standing::Member);
-    assert_eq!(world.end(kid.run).1, [orphan]);
+    world.end(kid.run);
+    world.settles(kid.run, &[orphan]);
     assert_eq!(standing(&mut world, kid.run, orphan, own), Standing::Member);
     let main = standing(&mut world, kid.run, kid.pid, OTHER);
     assert_eq!(main, Standing::Stranger, "gone, and not its user");
@@ -93,6 +94,24 @@ fn one_that_was_seen_below_its_run_is_known_for_ever() {
     world.wait_for(Token::Main(kid.run));
     assert_eq!(standing(&mut world, kid.run, child, own), Standing::Member);
     assert_eq!(world.end(kid.run).1, [child]);
+}
+
+/// As between the two forks of a daemon: a process on its way out has no environment any more, but its child has one.
+#[test]
+fn one_that_lost_its_trace_is_known_by_its_children() {
+    let mut world = World::new();
+    let own = geteuid().as_raw();
+    let child = "PROCESS_INVOCATION_ID=$ID sh -c \"echo \\$\\$; exec sleep 1000\"";
+    let inner = format!("echo $$; {child} & read x <&3");
+    let script =
+        format!("exec 3<&0; env -i ID=$PROCESS_INVOCATION_ID PATH=$PATH setsid sh -c '{inner}' & read x");
+    let mut kid = world.start(&script);
+    let mut pids = [kid.line_pid(), kid.line_pid()];
+    kill(kid.pid);
+    world.wait_for(Token::Main(kid.run));
+    assert_eq!(standing(&mut world, kid.run, pids[1], own), Standing::Member);
+    pids.sort_unstable();
+    assert_eq!(world.end(kid.run).1, pids);
 }
 
 /// What overwrote its environment, as servers do that show a title, is left alone; but its pidfile may name it.

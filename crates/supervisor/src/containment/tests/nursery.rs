@@ -181,6 +181,13 @@ impl World {
         }
     }
 
+    /// Waits until nothing but these is left: what is on its way out may still be there.
+    pub(crate) fn settles(&mut self, run: RunId, pids: &[u32]) {
+        while self.runs.told(run).is_some_and(|told| told != pids) {
+            self.left(run);
+        }
+    }
+
     pub(crate) fn release(&mut self, run: RunId) {
         assert!(self.runs.release(run, &self.poller, &mut Closer::default()));
     }
@@ -192,9 +199,7 @@ impl World {
         if self.runs.has_main(run) {
             self.end(run);
         }
-        while self.runs.told(run).is_some_and(|pids| !pids.is_empty()) {
-            self.left(run);
-        }
+        self.settles(run, &[]);
         self.release(run);
     }
 }

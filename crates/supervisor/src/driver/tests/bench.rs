@@ -182,8 +182,11 @@ impl Bench {
         let (number, invocation, spec) = info.clone();
         self.driver.turn.now = clock();
         self.driver.apply(Effect::Spawn { run, number, invocation, spec, helper, first: true });
-        self.wait(Token::Inbox);
-        let mut outcomes = self.driver.shared.inbox.take().outcomes;
+        let mut outcomes = Vec::new();
+        while outcomes.is_empty() {
+            self.wait(Token::Inbox);
+            outcomes = self.driver.shared.inbox.take().outcomes;
+        }
         let Some(Outcome { run: whose, result: Spawned::Born(born) }) = outcomes.pop() else {
             panic!("it was not spawned: {outcomes:?}");
         };
@@ -217,6 +220,14 @@ impl Bench {
         self.inputs()
     }
 
+    /// Waits for a main process's end as a turn does; what would be fed of it.
+    pub(super) fn ends(&mut self, run: RunId) -> Vec<Input> {
+        self.wait(Token::Main(run));
+        self.driver.collect(Token::Main(run));
+        self.driver.ends();
+        self.inputs()
+    }
+
     /// Waits for a main process's end; what it still said, how it ended, and what it left.
     pub(super) fn end(&mut self, run: RunId) -> (Vec<Input>, ExitStatus, Vec<u32>) {
         self.wait(Token::Main(run));
@@ -247,15 +258,21 @@ impl Bench {
         self.prober.0.lock().unwrap().remove(0)
     }
 
+    /// Waits until nothing but these is left of a run: what is on its way out may still be there.
+    pub(super) fn settles(&mut self, run: RunId, pids: &[u32]) {
+        while self.driver.runs.told(run).is_some_and(|told| told != pids) {
+            self.wait(Token::Leftover(run));
+            self.driver.runs.leftovers_changed([run].into(), &self.driver.poller);
+        }
+    }
+
     /// Kills all of a run, waits until nothing of it is left, and lets go.
     pub(super) fn clear(&mut self, run: RunId) {
         self.driver.apply(Effect::Kill { run });
-        let mut left = if self.driver.runs.has_main(run) { self.end(run).2 } else { vec![0] };
-        while !left.is_empty() {
-            self.wait(Token::Leftover(run));
-            let changed = self.driver.runs.leftovers_changed([run].into(), &self.driver.poller);
-            left = changed.into_iter().next().map_or(left, |(_, pids)| pids);
+        if self.driver.runs.has_main(run) {
+            self.end(run);
         }
+        self.settles(run, &[]);
         self.driver.apply(Effect::Release { run });
     }
 }

@@ -4,8 +4,6 @@ use model::ExitStatus;
 
 use super::bench::{Bench, speaker};
 use crate::containment::tests::is_gone;
-use crate::machine::Effect;
-use crate::poller::Token;
 
 /// Two forks away, in a session of its own.
 const ESCAPE: &str = "(setsid sh -c '(setsid sh -c \"echo \\$\\$; exec sleep 1000\" &)' &)";
@@ -33,13 +31,9 @@ fn a_helper_that_ends_by_itself_leaves_what_it_started_to_be_killed() {
     let mut helper = bench.help(&kid, "sh", &["-c", &format!("{ESCAPE}; read x; exit 4")]);
     let escaped = helper.line_pid();
     helper.go_on();
-    let (_, status, leftovers) = bench.end(helper.run);
-    assert_eq!((status, leftovers), (ExitStatus::Code(4), vec![escaped]));
-    bench.driver.apply(Effect::Kill { run: helper.run });
-    bench.wait(Token::Leftover(helper.run));
-    let changed = bench.driver.runs.leftovers_changed([helper.run].into(), &bench.driver.poller);
-    assert_eq!(changed, [(helper.run, vec![])]);
-    bench.driver.apply(Effect::Release { run: helper.run });
+    assert_eq!(bench.end(helper.run).1, ExitStatus::Code(4));
+    bench.settles(helper.run, &[escaped]);
+    bench.clear(helper.run);
     assert!(is_gone(escaped) && !is_gone(kid.pid));
     bench.clear(kid.run);
 }

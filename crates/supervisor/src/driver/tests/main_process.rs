@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, SystemTime};
 
-use model::{ExitStatus, RunId};
+use model::{ExitStatus, Mono, RunId};
 
 use super::bench::{Bench, Kid, speaker};
-use crate::machine::{Effect, Input};
+use crate::machine::{Effect, Input, Notice};
 use crate::notify::PER_TURN;
 use crate::poller::Token;
 
@@ -17,8 +17,8 @@ fn forked(bench: &mut Bench, steps: &[&str]) -> (Kid, u32) {
     let steps = [&["daemon", "pid", "read"], steps, &["read", "exit:9"]].concat();
     let mut kid = bench.start(speaker(&steps));
     let daemon = kid.line_pid();
-    let (_, status, leftovers) = bench.end(kid.run);
-    assert_eq!((status, leftovers), (ExitStatus::Code(0), vec![daemon]));
+    assert_eq!(bench.end(kid.run).1, ExitStatus::Code(0));
+    bench.settles(kid.run, &[daemon]);
     (kid, daemon)
 }
 
@@ -34,8 +34,8 @@ fn found(run: RunId, pid: u32) -> Vec<Input> {
     vec![Input::MainFound { run, pid }]
 }
 
-fn problem(inputs: Vec<Input>) -> String {
-    match inputs.as_slice() {
+fn problem(inputs: &[Input]) -> String {
+    match inputs {
         [Input::MainNotFound { problem, .. }] => problem.clone(),
         other => panic!("{other:?}"),
     }
@@ -67,17 +67,64 @@ fn without_a_pidfile_it_is_what_is_left() {
     ends_as_main(&mut bench, kid);
 }
 
+/// A shell that runs this script.
+fn shell(bench: &mut Bench, script: &str) -> Kid {
+    let mut spec = speaker(&[]);
+    spec.exec.program = "sh".into();
+    spec.exec.args = vec!["-c".into(), script.into()];
+    bench.start(spec)
+}
+
+/// Between the two forks of a daemon there is one process that is neither the first nor the last.
+#[test]
+fn a_second_fork_is_not_the_end() {
+    let mut bench = Bench::new();
+    let mut kid =
+        shell(&mut bench, "exec 3<&0; sh -c 'sleep 1000 & echo $$ $!; read x <&3; exit 0' & read x; exit 0");
+    let line = kid.line();
+    let (between, daemon) = line.split_once(' ').unwrap();
+    let (between, daemon) = (between.parse().unwrap(), daemon.parse().unwrap());
+    crate::containment::tests::kill(kid.pid);
+    assert!(matches!(bench.ends(kid.run).as_slice(), [Input::Exited { .. }]));
+    find(&mut bench, kid.run, None);
+    assert_eq!(bench.inputs(), found(kid.run, between));
+    kid.go_on();
+    let notice = Notice { main_pid: Some(daemon), ..Notice::default() };
+    assert_eq!(bench.ends(kid.run), [Input::Notified { run: kid.run, notice }]);
+    // What ends otherwise has ended.
+    crate::containment::tests::kill(daemon);
+    let [Input::Exited { leftovers, .. }] = &bench.ends(kid.run)[..] else { panic!("no end") };
+    assert_eq!(*leftovers, []);
+    bench.driver.apply(Effect::Release { run: kid.run });
+}
+
+#[test]
+fn a_daemon_that_ends_later_and_leaves_something_has_ended() {
+    let mut bench = Bench::new();
+    let mut kid =
+        shell(&mut bench, "exec 3<&0; sh -c 'sleep 1000 & echo $!; read x <&3; exit 0' & read x; exit 0");
+    let left = kid.line_pid();
+    crate::containment::tests::kill(kid.pid);
+    bench.ends(kid.run);
+    find(&mut bench, kid.run, None);
+    assert_eq!(bench.inputs().len(), 1);
+    // As if it were long ago.
+    bench.driver.turn.guessed.insert(kid.run, Mono(0));
+    kid.go_on();
+    let [Input::Exited { status, leftovers, .. }] = &bench.ends(kid.run)[..] else { panic!("no end") };
+    assert_eq!((*status, leftovers.as_slice()), (ExitStatus::Code(0), &[left][..]));
+    bench.clear(kid.run);
+    assert!(bench.driver.turn.guessed.is_empty());
+}
+
 #[test]
 fn without_a_pidfile_several_are_too_many() {
     let mut bench = Bench::new();
-    let mut spec = speaker(&[]);
-    spec.exec.program = "sh".into();
-    spec.exec.args = vec!["-c".into(), "sleep 1000 & sleep 1000 & echo forked".into()];
-    let mut kid = bench.start(spec);
+    let mut kid = shell(&mut bench, "sleep 1000 & sleep 1000 & echo forked");
     assert_eq!(kid.line(), "forked");
     assert_eq!(bench.end(kid.run).2.len(), 2);
     find(&mut bench, kid.run, None);
-    let problem = problem(bench.inputs());
+    let problem = problem(&bench.inputs());
     assert!(
         problem.starts_with("several processes are left (pid ") && problem.contains("`pidfile`"),
         "{problem}"
@@ -146,7 +193,7 @@ fn a_fresh_pidfile_of_a_stranger_is_a_mistake_that_is_explained() {
     let (kid, _) = forked(&mut bench, &[]);
     fs::write(&path, stranger.id().to_string()).unwrap();
     find(&mut bench, kid.run, Some(&path));
-    let problem = problem(bench.pidfile());
+    let problem = problem(&bench.pidfile());
     let expected = format!(
         "{} names pid {} (\"sleep\"), which is no process of this run: set `pidfile` to the file that this program \
          writes",
@@ -165,7 +212,7 @@ fn a_path_that_is_none_is_explained() {
     let mut bench = Bench::new();
     let (kid, _) = forked(&mut bench, &[]);
     find(&mut bench, kid.run, Some(Path::new("/")));
-    assert_eq!(problem(bench.pidfile()), "/ can't be watched: it is not the path of a file");
+    assert_eq!(problem(&bench.pidfile()), "/ can't be watched: it is not the path of a file");
     bench.clear(kid.run);
 }
 
