@@ -74,8 +74,9 @@ pub(crate) struct Turn {
     now: Stamp,
     replies: HashMap<Ticket, ReplyFn>,
     tickets: u64,
-    /// What waits to be fed; empty between turns. An effect that is answered at once puts its answer here, so that it
-    /// is fed after the effects beside it were carried out.
+    /// What waits to be fed; empty between turns, and never more than what one socket says in one go
+    /// ([`notify::LAST_WORDS`]) or the ends of one turn. An effect that is answered at once puts its answer here, so
+    /// that it is fed after the effects beside it were carried out.
     inputs: VecDeque<Input>,
     /// Runs whose main process ended: looked at together, once a turn.
     ended: BTreeSet<RunId>,
@@ -255,7 +256,11 @@ impl Driver {
             }
             Effect::FindMain { run, pidfile } => self.find_main(run, pidfile),
             Effect::Probe { run, probe, timeout } => self.probe(run, &probe, timeout),
-            Effect::Signal { run, signal, target } => self.runs.signal(run, signal, target),
+            Effect::Signal { run, signal, target } => {
+                // Whoever ends now was asked to.
+                self.turn.guessed.remove(&run);
+                self.runs.signal(run, signal, target);
+            }
             Effect::Kill { run } => self.runs.kill(run),
             Effect::Release { run } => {
                 self.pidfiles.forget(run);

@@ -2,10 +2,12 @@
 //!
 //! ```text
 //!  Handle::submit ─► queue of 64 ─┐                            ┌─► spawner threads: NSS, PATH, stdio, vfork+exec
-//!  spawners' results ─────────────┤  eventfd                   ├─► containment: signals, SIGKILL until nothing is left
+//!  results of spawns, checks, ────┤  eventfd                   ├─► containment: signals, SIGKILL until nothing is left
+//!    pidfiles                     │                            ├─► Prober; the thread that watches pidfiles
 //!  pidfd of each run ─────────────┼─► epoll ─► machine::step ──┼─► StdioProvider: drain, reconfigure, forget
-//!  SIGCHLD (adopted orphans) ─────┤            (now, input)    ├─► board: Arc of each changed view ─► Handle::snapshot
-//!  the one deadline ──────────────┘                            └─► Observer (events) and replies, after the board
+//!  notification socket of a run ──┤            (now, input)    ├─► board: Arc of each changed view ─► Handle::snapshot
+//!  SIGCHLD (adopted orphans) ─────┤                            └─► Observer (events) and replies, after the board
+//!  the one deadline ──────────────┘
 //! ```
 //!
 //! # Who does what
@@ -16,7 +18,8 @@
 //! * `spawner` does what may take long before a program runs (name services, a log file on a slow disk) on its own
 //!   threads, so that a start that hangs delays no stop.
 //! * `containment` answers "what did this run ever spawn": exactly where there is a delegated cgroup, else by adopting
-//!   orphans (see there for what that can't see).
+//!   orphans (see there for what that can't see). Which of a run's processes is its main process may change.
+//! * `notify` is what processes say of themselves (sd_notify(3)): bounded, and with the kernel's word on who speaks.
 //! * `board` is what everybody else reads: the lock is held for the copy of pointers, never across I/O.
 //!
 //! # What the caller owes

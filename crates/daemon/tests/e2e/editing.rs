@@ -84,7 +84,7 @@ fn an_update_concerns_its_process_and_outlives_the_daemon() {
 #[test]
 fn an_update_that_is_refused_changes_nothing() {
     let daemon = TempDaemon::start(
-        "processes:\n  web: {command: sleep 1000, stdout: /tmp/web.out}\n  db: {command: sleep 1000, after: [web]}\n",
+        "processes:\n  web: {command: sleep 1000}\n  db: {command: sleep 1000, after: [web]}\n",
     );
     let web = daemon.wait_for_state("web", "running");
     for (args, code, told) in [

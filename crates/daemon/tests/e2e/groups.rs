@@ -25,7 +25,7 @@ fn two_that_take_their_time_stop_at_the_same_time() {
     let rest = story.told().iter().any(|line| line == "three term");
     assert!(!rest, "it is no member: {:?}", story.lines());
 
-    daemon.pm(&["start", "@slow"]).success();
+    daemon.pm(&["start", "two"]).success();
     story.clear();
     // By name, by id, and by a group that has one of them already.
     let two = process(&daemon, "two").expect("defined")["process_id"].as_str().expect("a text").to_owned();

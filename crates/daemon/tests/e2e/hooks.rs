@@ -143,11 +143,7 @@ fn a_hook_that_fails_fails_what_it_is_part_of_unless_it_may() {
     scene.pm(&["reload", "may"]).success();
     scene.pm(&["stop", "may"]).success();
     assert_eq!(scene.shown("may")["last_exit"]["reason"], "stopped");
-    assert!(daemon_says(&scene, "may failed in exec_stop_post"), "a failure of the last hook is told");
-}
-
-fn daemon_says(scene: &Scene, text: &str) -> bool {
-    scene.log().contains(text)
+    scene.until_told("may failed in exec_stop_post");
 }
 
 #[test]

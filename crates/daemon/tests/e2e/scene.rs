@@ -40,6 +40,14 @@ impl Scene {
         self.files.path().join(file)
     }
 
+    /// Waits until the daemon has logged this: a thread of its own writes that, a moment later.
+    #[track_caller]
+    pub(crate) fn until_told(&self, text: &str) {
+        eventually(&format!("{text:?} in the daemon's log"), || {
+            self.daemon.log().contains(text).then_some(())
+        });
+    }
+
     /// Makes an empty file: what a process waits for with the step `wait-file`.
     pub(crate) fn touch(&self, file: &str) {
         self.write(file, "");

@@ -53,7 +53,7 @@ fn what_ignores_its_signal_is_killed_after_its_timeout_with_all_that_forked_away
         (&web["last_exit"]["signal"], &web["last_exit"]["reason"]),
         (&"SIGKILL".into(), &"stopped".into())
     );
-    assert!(scene.log().contains("web did not stop within 300.0 ms"), "{}", scene.log());
+    scene.until_told("web did not stop within 300.0 ms");
 }
 
 #[test]

@@ -41,8 +41,8 @@ impl Driver {
         }
     }
 
-    /// Whether this was no end of a daemon but one more fork on its way: what was taken for it ended well and soon, and left
-    /// another one, which is the main process from now on.
+    /// Whether this was no end of a daemon but one more fork on its way: what was taken for it ended well and soon, without
+    /// being signalled, and left another one, which is the main process from now on.
     pub(super) fn forked_again(&mut self, end: &Ended) -> bool {
         let Some(since) = self.turn.guessed.get(&end.run) else { return false };
         let soon = self.turn.now.mono.since(*since) < FORKS_ON;
@@ -91,6 +91,7 @@ impl Driver {
             self.answer(run, Ok(pid));
             return Named::Found;
         }
+        self.turn.guessed.remove(&run);
         Named::Main
     }
 

@@ -4,6 +4,8 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, pipe};
 use std::os::fd::OwnedFd;
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
@@ -29,6 +31,7 @@ pub(crate) struct Rig {
     pub(crate) stdio: Arc<Pipes>,
     events: Receiver<Event>,
     thread: Option<JoinHandle<()>>,
+    notify_dir: PathBuf,
 }
 
 /// Standard output of each run is a pipe that the test reads; nothing else is captured.
@@ -94,11 +97,12 @@ impl Rig {
         let stdio = Arc::new(Pipes { gate, outputs: Mutex::default(), calls: Arc::default() });
         let (sender, events) = channel();
         let base_env = [("LANG".into(), "C".into()), ("SECRET".into(), "42".into())].into();
-        let notify_dir = std::env::temp_dir().join(format!("supervisor-notify-{}", std::process::id()));
-        let config = Config { spawners, containment: containment(), base_env, notify_dir };
+        let notify_dir = notify_dir();
+        let config =
+            Config { spawners, containment: containment(), base_env, notify_dir: notify_dir.clone() };
         let (handle, thread) =
             start(config, Arc::clone(&stdio) as _, Arc::new(NoProber), Box::new(Log(sender))).unwrap();
-        Self { handle, stdio, events, thread: Some(thread) }
+        Self { handle, stdio, events, thread: Some(thread), notify_dir }
     }
 
     /// Submits and waits for the answer.
@@ -170,8 +174,16 @@ impl Drop for Rig {
             let _refused = self.handle.submit(Command::Shutdown, Box::new(|_| ()));
             let ended = thread.join();
             assert!(ended.is_ok() || std::thread::panicking(), "the supervisor panicked");
+            let _never_made = std::fs::remove_dir(&self.notify_dir);
         }
     }
+}
+
+/// Within reach of every user, as in /run.
+fn notify_dir() -> PathBuf {
+    static RIGS: AtomicU32 = AtomicU32::new(0);
+    let rig = RIGS.fetch_add(1, Ordering::Relaxed);
+    std::env::temp_dir().join(format!("supervisor-notify-{}-{rig}", std::process::id()))
 }
 
 /// `SUPERVISOR_TEST_CGROUP=1` runs the same tests with cgroups; that needs a delegated one (systemd: Delegate=yes).

@@ -5,10 +5,10 @@ use std::path::{Path, PathBuf};
 use std::process::{Child, Command};
 use std::time::{Duration, SystemTime};
 
-use model::{ExitStatus, Mono, RunId};
+use model::{ExitStatus, Mono, RunId, Signal};
 
 use super::bench::{Bench, Kid, speaker};
-use crate::machine::{Effect, Input, Notice};
+use crate::machine::{Effect, Input, Notice, Target};
 use crate::notify::PER_TURN;
 use crate::poller::Token;
 
@@ -99,22 +99,29 @@ fn a_second_fork_is_not_the_end() {
 }
 
 #[test]
-fn a_daemon_that_ends_later_and_leaves_something_has_ended() {
+fn a_daemon_that_ends_later_or_was_signalled_and_leaves_something_has_ended() {
     let mut bench = Bench::new();
-    let mut kid =
-        shell(&mut bench, "exec 3<&0; sh -c 'sleep 1000 & echo $!; read x <&3; exit 0' & read x; exit 0");
-    let left = kid.line_pid();
-    crate::containment::tests::kill(kid.pid);
-    bench.ends(kid.run);
-    find(&mut bench, kid.run, None);
-    assert_eq!(bench.inputs().len(), 1);
-    // As if it were long ago.
-    bench.driver.turn.guessed.insert(kid.run, Mono(0));
-    kid.go_on();
-    let [Input::Exited { status, leftovers, .. }] = &bench.ends(kid.run)[..] else { panic!("no end") };
-    assert_eq!((*status, leftovers.as_slice()), (ExitStatus::Code(0), &[left][..]));
-    bench.clear(kid.run);
-    assert!(bench.driver.turn.guessed.is_empty());
+    for later in [true, false] {
+        let script = "exec 3<&0; sh -c 'sleep 1000 & echo $!; read x <&3; exit 0' & read x; exit 0";
+        let mut kid = shell(&mut bench, script);
+        let left = kid.line_pid();
+        crate::containment::tests::kill(kid.pid);
+        bench.ends(kid.run);
+        find(&mut bench, kid.run, None);
+        assert_eq!(bench.inputs().len(), 1);
+        if later {
+            // As if it were long ago.
+            bench.driver.turn.guessed.insert(kid.run, Mono(0));
+        } else {
+            let (signal, target) = (Signal::CONT, Target::Main);
+            bench.driver.apply(Effect::Signal { run: kid.run, signal, target });
+        }
+        kid.go_on();
+        let [Input::Exited { status, leftovers, .. }] = &bench.ends(kid.run)[..] else { panic!("no end") };
+        assert_eq!((*status, leftovers.as_slice()), (ExitStatus::Code(0), &[left][..]));
+        bench.clear(kid.run);
+        assert!(bench.driver.turn.guessed.is_empty());
+    }
 }
 
 #[test]
