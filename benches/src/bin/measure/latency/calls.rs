@@ -98,7 +98,7 @@ impl Caller {
         let mut client = self.client.clone();
         let call = self.runtime.spawn(async move { client.stop(name).await });
         // The runtime has no thread of its own: nothing is sent when nobody waits for something.
-        self.runtime.block_on(tokio::time::sleep(SENT));
+        self.runtime.block_on(async { tokio::time::sleep(SENT).await });
         call
     }
 

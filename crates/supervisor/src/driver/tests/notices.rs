@@ -162,13 +162,12 @@ fn a_process_of_root_that_became_somebody_else_still_reports() {
 fn a_barrier_is_answered_and_descriptors_of_other_kinds_are_closed() {
     let mut bench = Bench::new();
     let mut kid = bench.start(speaker(&["say:READY=1", "barrier", "pass", "read"]));
-    let mut inputs = bench.heard(kid.run);
-    while bench.counts().heard < 2 {
+    // Once it is answered it goes on, maybe within the same reading.
+    let mut inputs = Vec::new();
+    while bench.counts().heard < 3 {
         inputs.extend(bench.heard(kid.run));
     }
-    assert_eq!(kid.line(), "answered");
-    inputs.extend(bench.heard(kid.run));
-    assert_eq!(kid.line(), "closed");
+    assert_eq!((kid.line(), kid.line()), ("answered".into(), "closed".into()));
     assert_eq!(inputs, [notified(kid.run, ready())]);
     bench.clear(kid.run);
 }
