@@ -91,6 +91,7 @@ pub(crate) fn placeholder(
                 max_size: merged.log.max_size.unwrap_or(log.max_size),
                 max_files: merged.log.max_files.unwrap_or(log.max_files),
                 max_line: merged.log.max_line.unwrap_or(log.max_line),
+                ..log.clone()
             },
         },
         ..default

@@ -80,6 +80,7 @@ fn pipeline(dir: &std::path::Path, megabytes: u64, max_mb: u64) -> Result<f64, B
         max_size: max_mb * 1_000_000,
         max_files: 5,
         max_line: 256 << 10,
+        ..LogSpec::default()
     };
     let output = OutputSpec { stdout: Output::Capture, stderr: Output::Null, pty: false, log };
     let ends = pipe.open(&process.name, &output)?;

@@ -215,14 +215,19 @@ mod tests {
         }
     }
 
-    /// Writes nothing before the test says so.
-    struct Stopped(std::sync::mpsc::Receiver<()>, Screen);
+    /// Says that it was called, and writes nothing before the test says so.
+    struct Stopped {
+        called: std::sync::mpsc::Sender<()>,
+        go: std::sync::mpsc::Receiver<()>,
+        screen: Screen,
+    }
 
     impl Write for Stopped {
         fn write(&mut self, bytes: &[u8]) -> std::io::Result<usize> {
-            // An error means that the test is over; then everything passes.
-            self.0.recv().unwrap_or_default();
-            self.1.write(bytes)
+            self.called.send(()).unwrap_or_default();
+            // An error means that everything may pass.
+            self.go.recv().unwrap_or_default();
+            self.screen.write(bytes)
         }
         fn flush(&mut self) -> std::io::Result<()> {
             Ok(())
@@ -231,20 +236,28 @@ mod tests {
 
     #[test]
     fn a_stopped_terminal_costs_lines_and_says_so() {
-        let (resume, stopped) = std::sync::mpsc::channel();
+        let (called, calls) = std::sync::mpsc::channel();
+        let (pass, go) = std::sync::mpsc::channel();
         let screen = Screen::default();
-        let console = ConsoleSink::start(false, Box::new(Stopped(stopped, screen.clone()))).unwrap();
+        let out = Stopped { called, go, screen: screen.clone() };
+        let console = ConsoleSink::start(false, Box::new(out)).unwrap();
         let name = ProcessName::new("a").unwrap();
+        assert!(console.line(&name, b"first", ""));
+        // The writer has the first line and stands: what comes now stays in the queue until it is full.
+        calls.recv().unwrap();
         let line = [b'x'; 1000];
         let taken = (0..5000).filter(|_| console.line(&name, &line, "")).count();
-        assert!(taken < 5000);
-        drop(resume);
-        // Once the queue is empty the next line passes, behind the marker.
+        assert!(0 < taken && taken < 5000);
+        pass.send(()).unwrap();
+        // The writer has taken all of the queue: the next line passes, behind the marker.
+        calls.recv().unwrap();
+        assert!(console.line(&name, b"after", ""));
+        drop(pass);
         console.close(later());
-        assert!(console.line(&name, b"after", "") && !console.shared.lock().text.is_empty());
-        let queue = String::from_utf8(console.shared.lock().text.clone()).unwrap();
-        assert!(queue.starts_with(&format!("[{} lines dropped", 5000 - taken)), "{queue:?}");
         let text = String::from_utf8(screen.0.lock().unwrap().clone()).unwrap();
-        assert_eq!(text.lines().count(), taken);
+        let lines: Vec<&str> = text.lines().collect();
+        let marker = format!("[{} lines dropped: the terminal was too slow]", 5000 - taken);
+        assert_eq!(lines.len(), 1 + taken + 2);
+        assert_eq!((lines[0], &lines[1 + taken..]), ("a | first", &[&*marker, "a | after"][..]));
     }
 }

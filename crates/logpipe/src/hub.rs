@@ -123,6 +123,7 @@ impl Hub {
             let reader = Reader {
                 process: Rc::clone(&process),
                 account,
+                run: source.number,
                 store,
                 sinks: Rc::clone(&self.sinks),
                 prefix,

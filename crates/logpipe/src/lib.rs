@@ -23,6 +23,7 @@ mod entry;
 mod events;
 pub mod frame;
 mod hub;
+mod index;
 mod journal;
 mod mailbox;
 mod place;

@@ -27,13 +27,13 @@ const MAX_LINKS: usize = 40;
 /// Tells one file from another whatever it is called.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub(crate) struct FileId {
-    dev: u64,
-    ino: u64,
+    pub(crate) device: u64,
+    pub(crate) inode: u64,
 }
 
 impl FileId {
     pub(crate) fn of(meta: &Metadata) -> Self {
-        Self { dev: meta.dev(), ino: meta.ino() }
+        Self { device: meta.dev(), inode: meta.ino() }
     }
 
     /// The file that `path` names now, if any.

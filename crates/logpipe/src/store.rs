@@ -27,7 +27,7 @@ use crate::archive;
 use crate::place::{self, FileId};
 use crate::stats::Account;
 use crate::tail::Tail;
-use model::Sink;
+use model::{RunNumber, Sink, Wall};
 
 /// Between two looks at whether the path still names the open file, and between two tries of what failed.
 pub(crate) const RETRY: Duration = Duration::from_secs(1);
@@ -61,6 +61,16 @@ pub(crate) struct Limits {
 pub(crate) struct Lines {
     pub(crate) whole: u64,
     pub(crate) cut: u64,
+}
+
+/// Where a piece of text comes from, and what it holds.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Stretch<'a> {
+    pub(crate) account: &'a Account,
+    pub(crate) run: RunNumber,
+    /// When it was read.
+    pub(crate) at: Wall,
+    pub(crate) lines: Lines,
 }
 
 /// Lines that a blocked store owes to an account.
@@ -179,7 +189,8 @@ impl Store {
     /// Appends whole lines (or, for the last one, as much as the disk takes) and books them. `false` = blocked: the
     /// store has kept the batch; the caller must read nothing more before [`unblocked`](Self::unblocked), and see to
     /// it that [`retry`](Self::retry) is called.
-    pub(crate) fn append(&self, text: &[u8], account: &Account, lines: Lines) -> bool {
+    pub(crate) fn append(&self, text: &[u8], stretch: Stretch<'_>) -> bool {
+        let Stretch { account, lines, .. } = stretch;
         let mut inner = self.inner.borrow_mut();
         let bytes = u64::try_from(text.len()).unwrap_or(u64::MAX);
         if inner.pending.is_empty() {

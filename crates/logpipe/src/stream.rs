@@ -6,9 +6,9 @@
 use std::cell::{Cell, RefCell};
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::Duration;
+use std::time::{Duration, SystemTime, UNIX_EPOCH};
 
-use model::{LogSpec, ProcessRef, RunId, Sink};
+use model::{LogSpec, ProcessRef, RunId, RunNumber, Sink, Wall};
 use nix::errno::Errno;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
@@ -20,7 +20,7 @@ use crate::crlf::Crlf;
 use crate::frame::{self, Framer, Piece};
 use crate::journal::{Journal, LaneRef};
 use crate::stats::Account;
-use crate::store::{self, Lines, Store};
+use crate::store::{self, Lines, Store, Stretch};
 
 /// Bytes read at once. What a pipe can be raised to by default; more brings nothing.
 pub(crate) const READ: usize = 256 << 10;
@@ -91,6 +91,7 @@ pub(crate) struct StreamTask {
 pub(crate) struct Reader {
     pub(crate) process: Rc<Process>,
     pub(crate) account: Account,
+    pub(crate) run: RunNumber,
     pub(crate) store: Rc<Store>,
     pub(crate) sinks: Rc<Sinks>,
     /// The constant part of its journal entries.
@@ -194,9 +195,18 @@ fn fetch_all(terminal: &OwnedFd, room: &mut [u8]) -> (usize, Got) {
 /// What one chunk did to the accounts, booked at once at its end. The store keeps its own.
 #[derive(Default)]
 struct Batch {
+    /// When it was read.
+    at: Wall,
     lines: u64,
     journal: Tally,
     console: Tally,
+}
+
+impl Batch {
+    fn now() -> Self {
+        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
+        Self { at: Wall(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)), ..Self::default() }
+    }
 }
 
 #[derive(Default)]
@@ -276,7 +286,7 @@ impl Reader {
     fn take(&mut self, data: &[u8], fresh: u64) {
         let mut framer = std::mem::take(&mut self.framer);
         let max_line = usize::try_from(self.process.log.borrow().max_line).unwrap_or(usize::MAX).max(1);
-        let mut batch = Batch::default();
+        let mut batch = Batch::now();
         framer.feed(data, max_line, |piece| self.give(piece, &mut batch));
         self.framer = framer;
         self.book(fresh, &batch);
@@ -292,7 +302,7 @@ impl Reader {
         }
         let mut framer = std::mem::take(&mut self.framer);
         framer.finish(|piece| {
-            let mut batch = Batch::default();
+            let mut batch = Batch::now();
             self.give(piece, &mut batch);
             self.book(0, &batch);
         });
@@ -302,7 +312,7 @@ impl Reader {
         match piece {
             Piece::Whole { bytes, lines } => {
                 batch.lines += lines;
-                self.to_file(bytes, Lines { whole: lines, cut: 0 });
+                self.to_file(bytes, Lines { whole: lines, cut: 0 }, batch.at);
                 if self.per_line() {
                     for line in frame::lines(bytes) {
                         self.line(line, "", batch);
@@ -314,14 +324,15 @@ impl Reader {
                 let mark = if cut > 0 { frame::mark(cut) } else { String::new() };
                 let text = [head, mark.as_bytes(), b"\n"].concat();
                 let is_cut = u64::from(cut > 0);
-                self.to_file(&text, Lines { whole: 1 - is_cut, cut: is_cut });
+                self.to_file(&text, Lines { whole: 1 - is_cut, cut: is_cut }, batch.at);
                 self.line(head, &mark, batch);
             }
         }
     }
 
-    fn to_file(&self, text: &[u8], lines: Lines) {
-        if self.process.log.borrow().file && !self.store.append(text, &self.account, lines) {
+    fn to_file(&self, text: &[u8], lines: Lines, at: Wall) {
+        let stretch = Stretch { account: &self.account, run: self.run, at, lines };
+        if self.process.log.borrow().file && !self.store.append(text, stretch) {
             store::keep_trying(&self.store);
         }
     }

@@ -6,8 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, InheritEnv, KillMode, OnStartLimit, Output,
-    PathCondition, ProcessName, ProcessType, RestartPolicy, Signal,
+    Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, InheritEnv, KillMode,
+    LineParser, LogFormat, Multiline, OnStartLimit, Output, Overflow, PathCondition, ProcessName,
+    ProcessType, RateLimit, RestartPolicy, Signal,
 };
 
 /// One layer of one process. `None` = the key is not written in this layer.
@@ -83,6 +84,18 @@ pub struct LogDefinition {
     pub journald: Option<bool>,
     pub file: Option<bool>,
     pub max_size: Option<u64>,
+    pub max_age: Option<Duration>,
     pub max_files: Option<u32>,
+    pub max_total_size: Option<u64>,
+    pub compress: Option<Compression>,
+    pub format: Option<LogFormat>,
     pub max_line: Option<u32>,
+    pub overflow: Option<Overflow>,
+    pub journald_overflow: Option<Overflow>,
+    pub file_rate_limit: Option<RateLimit>,
+    pub rate_limit: Option<RateLimit>,
+    pub multiline: Option<Multiline>,
+    pub parse: Option<LineParser>,
+    pub json_fields: Option<Vec<String>>,
+    pub redact: Option<Vec<String>>,
 }

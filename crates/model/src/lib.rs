@@ -10,6 +10,7 @@ mod event;
 mod exit;
 mod health;
 mod id;
+mod log;
 mod plan;
 mod signal;
 mod snapshot;
@@ -25,12 +26,13 @@ pub use event::{Event, EventKind, ProcessRef};
 pub use exit::{ExitMatcher, ExitReason, ExitStatus, SpawnFailure, SpawnStage, Usage};
 pub use health::{HealthSpec, HealthState, HealthView, Probe};
 pub use id::{IdError, InvocationId, NameError, ProcessId, ProcessName, RunId, RunNumber, Seq};
+pub use log::{Compression, LineParser, LogFormat, LogSpec, Multiline, Overflow, RateLimit, Sink};
 pub use plan::{Change, Impact, plan, plan_one};
 pub use signal::Signal;
 pub use snapshot::{Counters, LastExit, NextAction, NextActionKind, ProcessView, RunView, Snapshot};
 pub use spec::{
-    ExecSpec, InheritEnv, KillMode, LogSpec, OnStartLimit, Origin, Output, OutputSpec, ProcessSpec,
-    RestartPolicy, RestartSpec, Sink, StopSpec, Stream,
+    ExecSpec, InheritEnv, KillMode, OnStartLimit, Origin, Output, OutputSpec, ProcessSpec, RestartPolicy,
+    RestartSpec, StopSpec, Stream,
 };
 pub use start::{
     CommandLine, EnvironmentFile, Hook, HookKind, HookSpec, PathCondition, ProcessType, StartSpec,

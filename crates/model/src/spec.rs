@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    DependencySpec, EnvironmentFile, ExitMatcher, ExitStatus, HealthSpec, HookSpec, ProcessId, ProcessName,
-    Signal, StartSpec,
+    DependencySpec, EnvironmentFile, ExitMatcher, ExitStatus, HealthSpec, HookSpec, LogSpec, ProcessId,
+    ProcessName, Signal, StartSpec,
 };
 
 /// Where a definition came from.
@@ -374,53 +374,6 @@ impl OutputSpec {
         match stream {
             Stream::Stdout => &self.stdout,
             Stream::Stderr => &self.stderr,
-        }
-    }
-}
-
-/// `log:`
-#[derive(Clone, Debug, PartialEq, Eq)]
-pub struct LogSpec {
-    /// Send lines to journald, when it is there.
-    pub journald: bool,
-    /// Write lines to the file.
-    pub file: bool,
-    /// Rotate when the file would grow beyond this many bytes; 0 = never.
-    pub max_size: u64,
-    /// Rotated files kept beside the current one.
-    pub max_files: u32,
-    /// Longest line in bytes; longer ones are cut, marked and counted.
-    pub max_line: u32,
-}
-
-impl Default for LogSpec {
-    fn default() -> Self {
-        Self { journald: true, file: true, max_size: 50 << 20, max_files: 5, max_line: 256 << 10 }
-    }
-}
-
-/// Where captured lines go, as the value of the `sink` label.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
-pub enum Sink {
-    /// The process's log file.
-    File,
-    /// The journal.
-    Journald,
-    /// The terminal that the daemon runs on.
-    Console,
-}
-
-impl Sink {
-    /// Every sink.
-    pub const ALL: [Self; 3] = [Self::File, Self::Journald, Self::Console];
-
-    /// The label's value.
-    #[must_use]
-    pub fn as_str(self) -> &'static str {
-        match self {
-            Self::File => "file",
-            Self::Journald => "journald",
-            Self::Console => "console",
         }
     }
 }

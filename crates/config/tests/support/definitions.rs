@@ -330,7 +330,7 @@ prop_compose! {
             stdout,
             stderr,
             pty: around.pty.filter(|_| captured),
-            log: LogDefinition { journald, file, max_size, max_files, max_line },
+            log: LogDefinition { journald, file, max_size, max_files, max_line, ..LogDefinition::default() },
         }
     }
 }

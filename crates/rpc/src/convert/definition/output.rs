@@ -38,6 +38,7 @@ pub(super) fn log_from(log: Option<v1::LogDefinition>) -> LogDefinition {
         max_size: log.max_size,
         max_files: log.max_files,
         max_line: log.max_line,
+        ..LogDefinition::default()
     }
 }
 

@@ -106,6 +106,7 @@ fn log() -> BoxedStrategy<LogDefinition> {
             max_size,
             max_files,
             max_line,
+            ..LogDefinition::default()
         })
         .boxed()
 }

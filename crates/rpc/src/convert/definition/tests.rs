@@ -94,6 +94,7 @@ fn full() -> Definition {
             max_size: Some(1),
             max_files: Some(2),
             max_line: Some(3),
+            ..LogDefinition::default()
         },
     }
 }

@@ -76,6 +76,7 @@ pub(super) fn written(spec: &ProcessSpec, sight: &Sight<'_>) -> Definition {
             max_size: Some(log.max_size),
             max_files: Some(log.max_files),
             max_line: Some(log.max_line),
+            ..LogDefinition::default()
         },
     }
 }
