@@ -155,7 +155,7 @@ mod tests {
     #[test]
     fn a_record_covers_its_own_stream_and_run_for_a_moment() {
         let one = record(0, 1_000_000, 3, Stream::Stdout);
-        let at = |micros| Wall(micros * 1000);
+        let at = |micros: u64| Wall(micros * 1000);
         assert!(one.covers(at(1_009_999), RunNumber(3), Stream::Stdout));
         assert!(!one.covers(at(1_010_000), RunNumber(3), Stream::Stdout));
         assert!(!one.covers(at(999_999), RunNumber(3), Stream::Stdout));

@@ -164,7 +164,7 @@ impl LogPipe {
 
     /// A definition is in force. `log:` applies at once, paths to the next run. Its counters exist from now on.
     pub fn configure(&self, process: ProcessRef, output: OutputSpec) {
-        self.shared.mailbox.post(Message::Configure { process, output });
+        self.shared.mailbox.post(Message::Configure { process, output: Box::new(output) });
     }
 
     /// Nothing of this run is alive: its output ends at the end of its pipes, at the latest after the drain deadline.

@@ -20,7 +20,7 @@ const EVENTS_MAX: usize = 4096;
 /// One message.
 pub(crate) enum Message {
     Attach(Box<Source>),
-    Configure { process: ProcessRef, output: OutputSpec },
+    Configure { process: ProcessRef, output: Box<OutputSpec> },
     Finished(RunId),
     Forget(ProcessName),
     Event(Box<Event>),

@@ -65,6 +65,7 @@ pub(crate) struct Lines {
 
 /// Where a piece of text comes from, and what it holds.
 #[derive(Clone, Copy, Debug)]
+#[expect(dead_code, reason = "the index, which needs all of it, is being built")]
 pub(crate) struct Stretch<'a> {
     pub(crate) account: &'a Account,
     pub(crate) run: RunNumber,

@@ -35,7 +35,7 @@ pub(crate) fn web() -> ProcessRef {
 
 /// Everything captured, into one file, without rotation.
 pub(crate) fn output() -> OutputSpec {
-    let log = LogSpec { journald: true, file: true, max_size: 0, max_files: 5, max_line: 256 << 10 };
+    let log = LogSpec { max_size: 0, ..LogSpec::default() };
     OutputSpec { stdout: Output::Capture, stderr: Output::Capture, pty: false, log }
 }
 
