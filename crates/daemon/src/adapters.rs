@@ -7,6 +7,7 @@ use model::{Event, EventKind, Output, OutputSpec, ProcessName, ProcessRef, Proce
 use supervisor::{Attach, ChildStdio, Observer, Role, RunInfo, StdioError, StdioProvider};
 use tokio::sync::Notify;
 
+use crate::counts::Marker;
 use crate::ending::Ending;
 
 /// Children's output goes into the log pipeline.
@@ -86,12 +87,14 @@ pub(crate) struct Events {
     pub(crate) to_stderr: bool,
     pub(crate) happened: Arc<Notify>,
     pub(crate) ending: Arc<Ending>,
+    pub(crate) counts: Marker,
 }
 
 impl Observer for Events {
     fn event(&mut self, event: &Event) {
         self.pipe.event(event);
         self.happened.notify_one();
+        self.counts.mark(&event.process.name, event.process.id);
         if let EventKind::CriticalEnded { code } = event.kind {
             self.ending.critical(code);
         }

@@ -1,5 +1,6 @@
 //! Builds the parts in dependency order, joins them, and takes them down in the opposite order.
 
+use std::collections::BTreeMap;
 use std::path::Path;
 use std::process::ExitCode;
 use std::sync::Arc;
@@ -11,7 +12,7 @@ use anyhow::{Context, Result, anyhow};
 use config::Main;
 use libsystemd::daemon::NotifyState;
 use logpipe::LogPipe;
-use model::Command;
+use model::{Command, Counters, ProcessId};
 use supervisor::{Containment, Handle};
 use tokio::runtime::Runtime;
 use tokio::sync::{Notify, watch};
@@ -20,6 +21,7 @@ use tokio::task::JoinHandle as Task;
 use crate::access;
 use crate::adapters::{Events, Stdio};
 use crate::control::Desk;
+use crate::counts::{Counts, Keeper};
 use crate::definitions::{Definitions, Layers};
 use crate::ending::Ending;
 use crate::identity::Host;
@@ -44,6 +46,7 @@ pub(crate) struct App {
     pipe: LogPipe,
     supervisor: Handle,
     supervisor_thread: JoinHandle<()>,
+    counts: Keeper,
     desk: Arc<Desk>,
     ending: Arc<Ending>,
     /// Whether this is the init of a container.
@@ -79,18 +82,23 @@ impl App {
         let pipe = start_pipe(settings, journald)?;
         let happened = Arc::new(Notify::new());
         let ending = Arc::new(Ending::new(signals.flag()));
+        let (counts, past) = Counts::open(&settings.state_dir);
         let events = Events {
             pipe: pipe.clone(),
             to_stderr: !(journal && journald),
             happened: Arc::clone(&happened),
             ending: Arc::clone(&ending),
+            counts: counts.marker(),
         };
         let containment = containment();
         let contained_by = match containment {
             Containment::Cgroup(_) => "cgroup",
             Containment::Subreaper => "subreaper",
         };
-        let (supervisor, supervisor_thread) = start_supervisor(settings, containment, pipe.clone(), events)?;
+        let (supervisor, supervisor_thread) =
+            start_supervisor(settings, containment, past, pipe.clone(), events)?;
+        let of = supervisor.clone();
+        let counts = counts.keep(move || of.snapshot()).context("starting the thread that keeps counts")?;
 
         let layers = Layers::new(settings.layout.clone(), host, &settings.runtime_dir, settings.log_files);
         let definitions = Arc::new(Definitions::new(layers, supervisor.clone()));
@@ -121,6 +129,7 @@ impl App {
             pipe,
             supervisor,
             supervisor_thread,
+            counts,
             desk,
             ending,
             init: settings.init,
@@ -206,6 +215,7 @@ impl App {
         if self.supervisor_thread.join().is_err() {
             tracing::error!("the supervisor ended in a panic");
         }
+        self.counts.close();
         self.pipe.shutdown(LOG_DRAIN);
         self.closing.send_replace(true);
         self.io.block_on(async {
@@ -266,13 +276,14 @@ fn start_pipe(settings: &Settings, journald: bool) -> Result<LogPipe> {
 fn start_supervisor(
     settings: &Settings,
     containment: Containment,
+    past: BTreeMap<ProcessId, Counters>,
     pipe: LogPipe,
     events: Events,
 ) -> Result<(Handle, JoinHandle<()>)> {
     let base_env = std::env::vars_os().collect();
     let notify_dir = settings.notify_dir();
-    let config =
-        supervisor::Config { spawners: supervisor::Config::SPAWNERS, containment, base_env, notify_dir };
+    let spawners = supervisor::Config::SPAWNERS;
+    let config = supervisor::Config { spawners, containment, base_env, notify_dir, past };
     supervisor::start(config, Arc::new(Stdio(pipe)), Arc::new(Network::default()), Box::new(events))
         .context("starting the supervisor")
 }

@@ -9,6 +9,7 @@ mod args;
 mod check;
 mod clock;
 mod control;
+mod counts;
 mod definitions;
 mod directories;
 mod ending;

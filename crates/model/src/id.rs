@@ -116,6 +116,21 @@ impl ProcessId {
         let [a, b, c, d, e, f] = digest;
         Self(u64::from_be_bytes([0, 0, a, b, c, d, e, f]))
     }
+
+    /// The 48 bits as a number, which is never above [`ProcessId::MAX`].
+    #[must_use]
+    pub fn number(self) -> u64 {
+        self.0
+    }
+
+    /// The id of this number.
+    #[must_use]
+    pub fn from_number(number: u64) -> Option<Self> {
+        (number <= Self::MAX).then_some(Self(number))
+    }
+
+    /// The greatest number of an id.
+    pub const MAX: u64 = (1 << 48) - 1;
 }
 
 impl fmt::Display for ProcessId {

@@ -40,7 +40,7 @@ pub struct ProcessView {
     pub status: String,
     /// Its health, while it is up and has a health check.
     pub health: Option<HealthView>,
-    /// Counters: they never go down while the process is defined.
+    /// They never go down while the process is defined.
     pub counters: Counters,
     /// A newer definition that is broken and therefore not in force.
     pub problem: Option<String>,
@@ -109,9 +109,11 @@ pub struct LastExit {
     pub usage: Usage,
 }
 
-/// Counts since the process was defined in this daemon.
+/// Counts of a process. They go on where an earlier daemon with the same state directory left them.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct Counters {
+    /// Runs begun: the number of the last one. More than `starts` when some never reached exec.
+    pub runs: u64,
     /// Automatic restarts.
     pub restarts: u64,
     /// All starts that reached exec, automatic or asked for.

@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use model::{Command, Refusal, Snapshot};
+use model::{Command, Counters, ProcessId, Refusal, Snapshot};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -34,6 +34,8 @@ pub struct Config {
     pub base_env: BTreeMap<OsString, OsString>,
     /// Where the sockets are made that processes report to (`NOTIFY_SOCKET`); created when it is first needed.
     pub notify_dir: PathBuf,
+    /// Where an earlier daemon's counts ended; see [`Counters`].
+    pub past: BTreeMap<ProcessId, Counters>,
 }
 
 impl Config {
@@ -132,7 +134,7 @@ pub(crate) fn build(
     prober: Arc<dyn Prober>,
     observer: Box<dyn Observer>,
 ) -> Result<Driver, StartError> {
-    let Config { spawners, containment, base_env, notify_dir } = config;
+    let Config { spawners, containment, base_env, notify_dir, past } = config;
     // With cgroups, too: whoever is told that a process is stopped should not find its zombies at init's.
     sys::tree::become_subreaper().map_err(failed("becoming a subreaper"))?;
     let delegated = match containment {
@@ -165,7 +167,7 @@ pub(crate) fn build(
     };
     let spawners = Spawners::start(spawners, pool).map_err(failed("the spawner threads"))?;
     Ok(Driver {
-        machine: Machine::new(sys::random_u64()),
+        machine: Machine::with_past(sys::random_u64(), past),
         runs: Runs::default(),
         poller,
         children,

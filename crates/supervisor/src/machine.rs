@@ -33,7 +33,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Event, EventKind, Mono, ProcessName, ProcessRef, ProcessView, Reason, Refusal, Reply, RunId, Seq, Stamp,
+    Counters, Event, EventKind, Mono, ProcessId, ProcessName, ProcessRef, ProcessView, Reason, Refusal,
+    Reply, RunId, Seq, Stamp,
 };
 
 pub use io::{Effect, Helper, Input, Notice, Role, Target, Ticket};
@@ -50,6 +51,8 @@ pub const KILL_GRACE: Duration = Duration::from_secs(10);
 /// The process table and its rules.
 #[derive(Debug)]
 pub struct Machine {
+    /// Counts of an earlier daemon, of processes that were not defined in this one yet.
+    past: BTreeMap<ProcessId, Counters>,
     processes: BTreeMap<Key, Process>,
     names: HashMap<ProcessName, Key>,
     runs: HashMap<RunId, Key>,
@@ -90,7 +93,14 @@ impl Machine {
     /// An empty table. `seed` feeds invocation ids and jitter.
     #[must_use]
     pub fn new(seed: u64) -> Self {
+        Self::with_past(seed, BTreeMap::new())
+    }
+
+    /// An empty table whose processes go on counting where they were when they are defined for the first time.
+    #[must_use]
+    pub fn with_past(seed: u64, past: BTreeMap<ProcessId, Counters>) -> Self {
         Self {
+            past,
             processes: BTreeMap::new(),
             names: HashMap::new(),
             runs: HashMap::new(),

@@ -84,6 +84,7 @@ pub fn table() -> Vec<ProcessView> {
     web.run = run(2, 4242);
     web.exits = last(Some(segv), ExitReason::Signal);
     web.counters = Counters {
+        runs: 3,
         restarts: 1,
         starts: 2,
         exits: [0, 0, 1, 0, 0, 0, 0, 0, 0],
@@ -100,8 +101,13 @@ pub fn table() -> Vec<ProcessView> {
     let mut api = view("api", "aaaa00000001", State::Backoff, Reason::Exited(ExitStatus::Code(3)));
     api.next = Some(NextAction { kind: NextActionKind::Start, at: at(7_502) });
     api.exits = last(Some(ExitStatus::Code(3)), ExitReason::ExitCode);
-    api.counters =
-        Counters { restarts: 41, starts: 42, exits: [0, 42, 0, 0, 0, 0, 0, 0, 0], cpu: Duration::ZERO };
+    api.counters = Counters {
+        runs: 42,
+        restarts: 41,
+        starts: 42,
+        exits: [0, 42, 0, 0, 0, 0, 0, 0, 0],
+        cpu: Duration::ZERO,
+    };
 
     let mut db = view("db", "bbbb00000001", State::Failed, Reason::SpawnFailed(spawn_failure()));
     db.exits = last(None, ExitReason::SpawnFailed);

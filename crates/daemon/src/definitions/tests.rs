@@ -66,6 +66,7 @@ impl Bed {
             containment: Containment::Subreaper,
             base_env: BTreeMap::new(),
             notify_dir: path("notify"),
+            past: BTreeMap::new(),
         };
         let (supervisor, _) =
             supervisor::start(config, Arc::new(Nowhere), Arc::new(Nowhere), Box::new(Nowhere)).unwrap();

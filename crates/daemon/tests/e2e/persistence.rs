@@ -1,6 +1,6 @@
 //! What survives a restart of the daemon.
 
-use testkit::TempDaemon;
+use testkit::{TempDaemon, eventually};
 
 use crate::support::{process, until_state};
 
@@ -19,6 +19,30 @@ fn created_processes_survive_a_restart_and_deleted_ones_do_not() {
     assert_eq!(process(&daemon, "gone"), None);
     daemon.pm(&["reload-config"]).success();
     assert_eq!(process(&daemon, "kept").expect("kept")["pid"], after["pid"], "a reload knows them too");
+}
+
+/// A kill -9 is seen by nobody in time: what counts is what was written before it.
+#[test]
+fn counts_and_run_numbers_go_on_in_the_next_daemon_even_after_it_was_killed() {
+    let mut daemon = TempDaemon::start(
+        "processes:\n  web:\n    command: sh -c 'echo run $PROCESS_RUN; exit 3'\n    restart_sec: 0\n    \
+         start_limit_burst: 3\n    on_start_limit: fail\n",
+    );
+    let before = until_state(&daemon, "web", "failed");
+    assert_eq!(before["restarts"], 2, "{before}");
+    // The counts follow within 20 ms of the event.
+    let counts = daemon.dir().join("state/counts");
+    eventually("the counts of 3 runs", || {
+        let bytes = std::fs::read(&counts).ok()?;
+        (bytes.get(136) == Some(&3)).then_some(())
+    });
+    daemon.kill();
+    daemon.restart();
+    let after = until_state(&daemon, "web", "failed");
+    assert_eq!(after["restarts"], 4, "{after}");
+    crate::support::until_logged(&daemon, "web.log", "run 1\nrun 2\nrun 3\nrun 4\nrun 5\nrun 6\n");
+    daemon.restart();
+    assert_eq!(until_state(&daemon, "web", "failed")["restarts"], 6);
 }
 
 #[test]

@@ -101,6 +101,7 @@ impl Default for Fixture {
         spec.exec.user = Some("www-data".to_owned());
         spec.restart.policy = RestartPolicy::Always;
         api.counters = Counters {
+            runs: 3,
             restarts: 3,
             starts: 5,
             exits: [1, 2, 0, 1, 0, 0, 0, 0, 0],
@@ -110,8 +111,13 @@ impl Default for Fixture {
 
         let mut crasher = process("crasher");
         crasher.state = State::CrashLoop;
-        crasher.counters =
-            Counters { restarts: 41, starts: 42, exits: [0, 0, 42, 0, 0, 0, 0, 0, 0], cpu: Duration::ZERO };
+        crasher.counters = Counters {
+            runs: 42,
+            restarts: 41,
+            starts: 42,
+            exits: [0, 0, 42, 0, 0, 0, 0, 0, 0],
+            cpu: Duration::ZERO,
+        };
         crasher.exits =
             exit(Some(ExitStatus::Signal { signal: Signal::KILL, core: false }), ExitReason::Signal, 2);
         crasher.next =

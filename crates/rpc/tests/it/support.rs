@@ -63,6 +63,7 @@ pub fn view(text: &str, id: &str) -> ProcessView {
             message: "status 503".into(),
         }),
         counters: Counters {
+            runs: 3,
             restarts: 1,
             starts: 2,
             exits: [0, 0, 1, 0, 0, 0, 0, 0, 0],

@@ -2,9 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{
-    Command, Counters, EventKind, ProcessName, ProcessSpec, Reason, Refusal, Reply, RunNumber, Signal, State,
-};
+use model::{Command, EventKind, ProcessName, ProcessSpec, Reason, Refusal, Reply, Signal, State};
 
 use super::needs::Pull;
 use super::process::{Goal, Key, Phase, Process, Rest, Verdict, Want};
@@ -85,6 +83,7 @@ impl Machine {
             Rest::Invalid(problem) => EventKind::Invalid { problem: problem.clone() },
             Rest::Stopped | Rest::Exited(_) | Rest::Failed(_) | Rest::Skipped(_) => EventKind::Created,
         };
+        let counters = self.past.remove(&spec.id).unwrap_or_default();
         self.processes.insert(
             key,
             Process {
@@ -98,9 +97,8 @@ impl Machine {
                 shown: (State::Stopped, t.now.wall),
                 status: String::new(),
                 held: None,
-                last_number: RunNumber(0),
                 record: StartRecord::default(),
-                counters: Counters::default(),
+                counters,
                 exits: Arc::new([]),
                 waiters: Vec::new(),
                 problem: None,

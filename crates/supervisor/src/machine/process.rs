@@ -256,7 +256,6 @@ pub(super) struct Process {
     pub(super) status: String,
     /// Why it could not be started although it is wanted up, as told last.
     pub(super) held: Option<Reason>,
-    pub(super) last_number: RunNumber,
     pub(super) record: StartRecord,
     pub(super) counters: Counters,
     pub(super) exits: Arc<[LastExit]>,

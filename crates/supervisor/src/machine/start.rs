@@ -36,11 +36,11 @@ impl Machine {
         let invocation = InvocationId(self.rng.next_u128());
         let id = self.new_run_id();
         let Some(process) = self.processes.get_mut(&key) else { return };
-        process.last_number = RunNumber(process.last_number.0 + 1);
+        process.counters.runs += 1;
         process.record.started(t.now.mono, &process.spec.restart);
         process.status.clear();
         process.held = None;
-        let run = Run { id, number: process.last_number, invocation };
+        let run = Run { id, number: RunNumber(process.counters.runs), invocation };
         self.prepare(t, key, run, t.now, 0);
     }
 

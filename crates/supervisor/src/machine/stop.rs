@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{
     EventKind, ExitReason, ExitStatus, HookKind, KillMode, LastExit, ProcessType, Reason, Refusal, RunId,
-    Signal, Usage,
+    RunNumber, Signal, Usage,
 };
 
 use super::process::{Key, Level, Live, Phase, Stage, Verdict, Want};
@@ -186,7 +186,7 @@ impl Machine {
         };
         let Some(process) = self.processes.get_mut(&key) else { return };
         process.counters.cpu += usage.user + usage.system;
-        let number = process.last_number;
+        let number = RunNumber(process.counters.runs);
         process.note_exit(LastExit {
             run: number,
             status: Some(status),

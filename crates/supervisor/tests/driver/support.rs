@@ -98,8 +98,13 @@ impl Rig {
         let (sender, events) = channel();
         let base_env = [("LANG".into(), "C".into()), ("SECRET".into(), "42".into())].into();
         let notify_dir = notify_dir();
-        let config =
-            Config { spawners, containment: containment(), base_env, notify_dir: notify_dir.clone() };
+        let config = Config {
+            spawners,
+            containment: containment(),
+            base_env,
+            notify_dir: notify_dir.clone(),
+            past: [].into(),
+        };
         let (handle, thread) =
             start(config, Arc::clone(&stdio) as _, Arc::new(NoProber), Box::new(Log(sender))).unwrap();
         Self { handle, stdio, events, thread: Some(thread), notify_dir }

@@ -4,7 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::*;
-use supervisor::machine::Target;
+use supervisor::machine::{Machine, Target};
 
 use crate::world::{World, name, spec};
 
@@ -38,7 +38,7 @@ fn a_reset_tries_a_crash_loop_at_once_and_keeps_the_counters() {
     let t = w.ask(Command::Reset(name("web")));
     assert!(matches!(&w.replies[&t], Ok(Reply::Done(v)) if v.state == State::Starting));
     assert_eq!(w.state("web"), State::Starting);
-    assert_eq!(w.view("web").counters, before);
+    assert_eq!(w.view("web").counters, Counters { runs: before.runs + 1, ..before });
     w.spawned("web");
     w.exited("web", 1);
     assert_eq!(w.state("web"), State::Starting, "the burst begins anew");
@@ -151,4 +151,16 @@ fn a_thousand_exits_in_one_turn_cost_a_thousand_steps() {
     names.iter().for_each(|n| w.exited(n, 1));
     assert!(names.iter().all(|n| w.state(n) == State::Starting));
     assert_eq!(w.spawns.len(), 2000);
+}
+
+#[test]
+fn counts_and_run_numbers_go_on_where_an_earlier_daemon_left_them() {
+    let before = Counters { runs: 7, restarts: 4, starts: 6, ..Counters::default() };
+    let mut w = World::new();
+    w.machine = Machine::with_past(7, [(spec("web").id, before)].into());
+    w.apply(vec![spec("web")]);
+    w.spawned("web");
+    let view = w.view("web");
+    assert_eq!(view.run.as_ref().map(|r| r.number), Some(RunNumber(8)));
+    assert_eq!(view.counters, Counters { runs: 8, starts: 7, ..before });
 }
