@@ -4,7 +4,7 @@ use model::Definition;
 
 use crate::definition::{find, meant};
 use crate::fault::{Fault, Faults};
-use crate::keys::{KEYS, Key, LATER, LOG_KEYS, LOG_LATER, overlay};
+use crate::keys::{KEYS, Key, LATER, LOG_KEYS, overlay};
 use crate::tree::quoted;
 
 /// Whether a definition has no key at all.
@@ -49,7 +49,7 @@ fn remove(definition: &mut Definition, set: &Definition, name: &str, faults: &mu
         ["log"] => LOG_KEYS.iter().for_each(&mut clear),
         ["log", inner] => match find(&LOG_KEYS, inner) {
             Some(key) => clear(key),
-            None => return unknown(name, meant(inner, &LOG_KEYS, &LOG_LATER), faults),
+            None => return unknown(name, meant(inner, &LOG_KEYS, &[]), faults),
         },
         // A variable's name may hold dots.
         ["env", _, ..] => {

@@ -61,6 +61,15 @@ fn other_value(key: &Key) -> &'static str {
         "auto_start" | "journald" | "file" => "false",
         "send_sighup" | "inherit_env" | "remain_after_exit" | "critical" | "pty" => "true",
         "max_line" => "1K",
+        "compress" => "gzip",
+        "format" => "logfmt",
+        "overflow" | "journald_overflow" => "drop_oldest",
+        "rate_limit" | "file_rate_limit" => "500/10s",
+        "multiline" => "indent",
+        "parse" => "json",
+        // It can't stand alone, and both stand below `log:`.
+        "json_fields" => "[a.b], parse: json",
+        "redact" => "secret",
         _ => "7",
     }
 }
@@ -94,7 +103,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
         );
         values += 1;
     }
-    assert_eq!(values, 27);
+    assert_eq!(values, 37);
 }
 
 #[test]
