@@ -68,7 +68,7 @@ fn output(merged: &Definition, faults: &mut Faults) {
 fn log(merged: &Definition, faults: &mut Faults) {
     let parse = merged.log.parse.unwrap_or_default();
     if merged.log.json_fields.as_ref().is_some_and(|fields| !fields.is_empty()) && parse != LineParser::Json {
-        let message = format!("these are for `parse: json`, but `parse` is `{}`", parse.as_str());
+        let message = format!("`json_fields` is for `parse: json`, but `parse` is `{}`", parse.as_str());
         faults.at("log", |faults| {
             faults.at("json_fields", |faults| {
                 faults.value(message, "write `parse: json`, or `json_fields: []`");

@@ -126,6 +126,11 @@ mod tests {
         assert_eq!(unset(&[]).unwrap(), earlier());
         assert_eq!(unset(&["log"]).unwrap().log, LogDefinition::default());
         assert_eq!(unset(&["log.max_size"]).unwrap().log.max_files, Some(2));
+        let log = LogDefinition { rate_limit: Some(None), redact: Some(vec![]), ..LogDefinition::default() };
+        let earlier_log = Definition { log, ..Definition::default() };
+        let names = ["log.rate_limit".to_owned(), "log.redact".to_owned()];
+        let left = merge_update(Some(earlier_log), &Definition::default(), &names).unwrap();
+        assert_eq!(left, Definition::default());
         assert_eq!(unset(&["env.A"]).unwrap().env.unwrap().len(), 1);
         assert_eq!(unset(&["env.B.c", "env.A", "env.gone"]).unwrap().env, None);
         assert_eq!(unset(&["env"]).unwrap().env, None);

@@ -263,7 +263,7 @@ prop_compose! {
 
 /// Regular expressions, and what YAML makes of them.
 fn pattern() -> impl Strategy<Value = String> {
-    let good = [
+    const GOOD: &[&str] = &[
         r"password=\S+",
         r"^\d{4}-",
         "[a-z]+:",
@@ -279,7 +279,7 @@ fn pattern() -> impl Strategy<Value = String> {
         r"\\",
     ];
     // Rarely one that is none, or that may match nothing.
-    prop_oneof![19 => select(&good[..]).prop_map(str::to_owned), 1 => "[a-c(*?\\[]{0,4}"]
+    prop_oneof![19 => select(GOOD).prop_map(str::to_owned), 1 => "[a-c(*?\\[]{0,4}"]
 }
 
 fn rate() -> impl Strategy<Value = Option<RateLimit>> {
