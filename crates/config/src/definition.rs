@@ -65,7 +65,7 @@ fn read_log(node: &Node, definition: &mut Definition, faults: &mut Faults) {
                 );
             }
             None => {
-                faults.key(format!("{} is not a key of `log:`", quoted(name)), meant(name, &LOG_KEYS, &[]))
+                faults.key(format!("{} is not a key of `log:`", quoted(name)), meant(name, &LOG_KEYS, &[]));
             }
         });
     }
@@ -81,14 +81,18 @@ fn unknown(name: &str, value: &Node, faults: &mut Faults) {
     }
     let variable =
         name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    let of_log = |key: &&Key| key.also.iter().any(|also| same(also, name));
+    let meant_elsewhere = |key: &&Key| key.also.iter().any(|also| same(also, name));
+    let below_log = || match KEYS.iter().any(|key| meant_elsewhere(&key)) {
+        true => None,
+        false => LOG_KEYS.iter().find(meant_elsewhere),
+    };
     let hint = if find(&LOG_KEYS, name).is_some() {
         "it belongs below `log:`".to_owned()
     } else if variable {
         "an environment variable belongs below `env:`".to_owned()
     } else if value.map().is_some_and(|map| map.entries.iter().any(|e| e.key == "command")) {
         "it looks like a process: indent it as far as the other processes".to_owned()
-    } else if let Some(key) = LOG_KEYS.iter().find(of_log).filter(|_| !KEYS.iter().any(|key| of_log(&key))) {
+    } else if let Some(key) = below_log() {
         format!("did you mean `{}`, below `log:`?", key.name)
     } else {
         meant(name, &KEYS, &LATER)

@@ -78,21 +78,24 @@ pub(crate) fn json(log: &v1::LogDefinition) -> Value {
     Value::Object(settings(log).into_iter().map(|(key, setting)| (key.to_owned(), value(setting))).collect())
 }
 
-/// For people: one line for each key that is not as usual.
+/// For people: a line for each key that is not as usual, of a list for each item, as a pattern may hold any separator.
 pub(crate) fn unusual(log: &v1::LogDefinition) -> String {
     let usual = settings(&rpc::default_log());
     let differing = settings(log).into_iter().zip(usual).filter(|(found, usual)| found != usual);
-    let lines = differing.filter_map(|((key, setting), _)| Some(format!("{key}: {}", text(setting?))));
+    let lines = differing.flat_map(|((key, setting), _)| {
+        let texts = setting.map(texts).unwrap_or_default();
+        texts.into_iter().map(move |text| format!("{key}: {}", one_line(&text)))
+    });
     lines.collect::<Vec<String>>().join("\n")
 }
 
-fn text(setting: Setting) -> String {
-    match setting {
+fn texts(setting: Setting) -> Vec<String> {
+    vec![match setting {
         Setting::Flag(flag) => flag.to_string(),
         Setting::Count(count) => count.to_string(),
         Setting::Bytes(bytes) => units::bytes(bytes),
         Setting::Time(time) => units::span(time),
-        Setting::Text(text) => one_line(&text).into_owned(),
-        Setting::List(list) => one_line(&list.join(", ")).into_owned(),
-    }
+        Setting::Text(text) => text,
+        Setting::List(list) => return list,
+    }]
 }
