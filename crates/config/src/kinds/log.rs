@@ -312,6 +312,11 @@ impl Kind for Patterns {
 
     fn read(node: &Node, faults: &mut Faults) -> Option<Vec<String>> {
         one_or_each(node, "a regular expression", faults, |node, faults| {
+            if let Yaml::Bool(..) = node.value {
+                let hint = r"write what is to be hidden: 'password=\S+'; there is no list of such things";
+                faults.value(format!("expected a regular expression, found {}", node.value), hint);
+                return None;
+            }
             scalar(node, "a regular expression", faults).map(str::to_owned)
         })
     }
@@ -320,9 +325,9 @@ impl Kind for Patterns {
         few(value.len(), "regular expressions", faults);
         // Those beyond are not compiled, as there may be a hundred thousand.
         each(value.get(..MOST).unwrap_or(value), faults, |pattern, faults| {
-            if check_pattern(pattern, faults) == Some(Pattern::MatchesNothing) {
+            if check_pattern(pattern, faults) == Some(Pattern::Empty) {
                 let hint = "let it match at least one character: `+` instead of `*`";
-                faults.value("this matches between any two characters", hint);
+                faults.value("this matches where there is nothing to replace", hint);
             }
         });
     }

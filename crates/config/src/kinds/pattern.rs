@@ -18,10 +18,10 @@ const KEPT: usize = 256;
 /// What is known of a pattern that compiles.
 #[derive(Clone, Copy, PartialEq, Eq)]
 pub(super) enum Pattern {
-    /// It matches some texts.
+    /// What it matches has a character at least.
     Usual,
-    /// It matches a text without any character, and so between any two characters.
-    MatchesNothing,
+    /// It also matches where nothing stands, as `x*` and `\b` do.
+    Empty,
 }
 
 /// Compiles it, or says why that can't be done.
@@ -60,8 +60,9 @@ fn good() -> MutexGuard<'static, HashSet<String>> {
 }
 
 fn remember(pattern: &str, regex: &Regex) -> Pattern {
-    if regex.is_match(b"") {
-        return Pattern::MatchesNothing;
+    // A text with beginnings and ends of words, for what looks at these.
+    if regex.find_iter(b"a0_ -A.").any(|found| found.is_empty()) {
+        return Pattern::Empty;
     }
     let mut good = good();
     if good.len() >= KEPT {

@@ -104,6 +104,9 @@ fn patterns() {
     assert_eq!(written::<Patterns>("[a, 'b|c']"), "- a\n- b|c");
     assert_eq!(written::<Patterns>("[]"), "[]");
     assert_eq!(written::<Patterns>("[1234]"), "'1234'");
+    assert_eq!(written::<Patterns>("\"true\""), "'true'");
+    // Of an empty line there is nothing to hide, but it does no harm.
+    assert!(read::<Patterns>("'^$'").is_ok());
     let many = |count: usize| format!("[{}]", vec!["a"; count].join(", "));
     assert_eq!(read::<Patterns>(&many(64)).unwrap().len(), 64);
     for (yaml, part) in [
@@ -111,8 +114,11 @@ fn patterns() {
         ("", "found nothing"),
         ("[[a]]", "found a list"),
         ("''", "an empty regular expression"),
-        ("'a*'", "matches between any two characters"),
-        ("'x|'", "matches between any two characters"),
+        ("true", "expected a regular expression, found `true`"),
+        ("'a*'", "nothing to replace"),
+        ("'x|'", "nothing to replace"),
+        ("'\\b'", "nothing to replace"),
+        ("^", "nothing to replace"),
         ("'*a'", "repetition operator missing expression, at its character 1"),
         ("'é[a'", "unclosed character class, at its character 2"),
         ("'^^^['", "unclosed character class, at its character 4"),
