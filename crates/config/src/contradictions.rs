@@ -4,7 +4,7 @@
 use std::collections::HashSet;
 use std::time::Duration;
 
-use model::{Definition, ProcessName, ProcessSpec, ProcessType, RestartPolicy, RestartSpec};
+use model::{Definition, LineParser, ProcessName, ProcessSpec, ProcessType, RestartPolicy, RestartSpec};
 
 use crate::fault::{Fault, Faults, steps};
 use crate::tree::{Step, quoted};
@@ -16,6 +16,7 @@ const WATCHDOG: Duration = Duration::from_millis(1);
 pub(crate) fn check(name: &ProcessName, merged: &Definition, faults: &mut Faults) {
     start(merged, faults);
     output(merged, faults);
+    log(merged, faults);
     delays(merged, faults);
     conflicts(name, merged, faults);
 }
@@ -60,6 +61,18 @@ fn output(merged: &Definition, faults: &mut Faults) {
                 quoted(&stdout.to_string())
             );
             faults.value(message, "remove it, or write `stdout: capture` or a path");
+        });
+    }
+}
+
+fn log(merged: &Definition, faults: &mut Faults) {
+    let parse = merged.log.parse.unwrap_or_default();
+    if merged.log.json_fields.as_ref().is_some_and(|fields| !fields.is_empty()) && parse != LineParser::Json {
+        let message = format!("`json_fields` is for `parse: json`, but `parse` is `{}`", parse.as_str());
+        faults.at("log", |faults| {
+            faults.at("json_fields", |faults| {
+                faults.value(message, "write `parse: json`, or `json_fields: []`");
+            });
         });
     }
 }

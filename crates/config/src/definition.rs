@@ -3,8 +3,8 @@
 use model::Definition;
 
 use crate::fault::{Fault, Faults, steps};
-use crate::keys::{KEYS, Key, LATER, LOG_KEYS, LOG_LATER};
-use crate::suggest::closest;
+use crate::keys::{KEYS, Key, LATER, LOG_KEYS};
+use crate::suggest::{closest, same};
 use crate::tree::{Map, Node, Step, Yaml, quoted};
 
 /// Reads all keys; what could not be read is missing in the definition and named in the faults.
@@ -58,15 +58,15 @@ fn read_log(node: &Node, definition: &mut Definition, faults: &mut Faults) {
         let name = entry.key.as_str();
         faults.at(name, |faults| match find(&LOG_KEYS, name) {
             Some(key) => (key.read)(&entry.value, definition, faults),
-            None if LOG_LATER.contains(&name) => not_yet(&format!("log.{name}"), faults),
             None if find(&KEYS, name).is_some() => {
                 faults.key(
                     format!("{} is not a key of `log:`", quoted(name)),
                     "it belongs one level up, beside `log:`",
                 );
             }
-            None => faults
-                .key(format!("{} is not a key of `log:`", quoted(name)), meant(name, &LOG_KEYS, &LOG_LATER)),
+            None => {
+                faults.key(format!("{} is not a key of `log:`", quoted(name)), meant(name, &LOG_KEYS, &[]));
+            }
         });
     }
 }
@@ -81,12 +81,19 @@ fn unknown(name: &str, value: &Node, faults: &mut Faults) {
     }
     let variable =
         name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
-    let hint = if find(&LOG_KEYS, name).is_some() || LOG_LATER.contains(&name) {
+    let meant_elsewhere = |key: &&Key| key.also.iter().any(|also| same(also, name));
+    let below_log = || match KEYS.iter().any(|key| meant_elsewhere(&key)) {
+        true => None,
+        false => LOG_KEYS.iter().find(meant_elsewhere),
+    };
+    let hint = if find(&LOG_KEYS, name).is_some() {
         "it belongs below `log:`".to_owned()
     } else if variable {
         "an environment variable belongs below `env:`".to_owned()
     } else if value.map().is_some_and(|map| map.entries.iter().any(|e| e.key == "command")) {
         "it looks like a process: indent it as far as the other processes".to_owned()
+    } else if let Some(key) = below_log() {
+        format!("did you mean `{}`, below `log:`?", key.name)
     } else {
         meant(name, &KEYS, &LATER)
     };

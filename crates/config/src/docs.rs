@@ -1,9 +1,10 @@
 //! docs/CONFIG.md, generated from the table of keys.
 
-use crate::keys::{Effect, KEYS, Key, LATER, LOG_KEYS, LOG_LATER};
+use crate::keys::{Effect, KEYS, Key, LATER, LOG_KEYS};
 use crate::kinds::{Field, HEALTH_FIELDS, HOOK_FIELDS};
 
 const HEAD: &str = include_str!("docs/head.md");
+const LOGS: &str = include_str!("docs/logs.md");
 const ENVIRONMENT: &str = include_str!("docs/environment.md");
 const STARTS: &str = include_str!("docs/starts.md");
 const DEPENDENCIES: &str = include_str!("docs/dependencies.md");
@@ -18,15 +19,15 @@ pub fn markdown() -> String {
         HEAD.to_owned(),
         format!("## Keys of a process\n\n{}", table(&KEYS)),
         format!("## Keys below `log:`\n\n{}", table(&LOG_KEYS)),
+        LOGS.to_owned(),
         ENVIRONMENT.to_owned(),
         STARTS.to_owned(),
         DEPENDENCIES.to_owned(),
         HOOKS.replace("{table}\n", &fields(&HOOK_FIELDS)),
         HEALTH.replace("{table}\n", &fields(&HEALTH_FIELDS)),
         format!(
-            "## Not supported by this version\n\nThese are known and give an error that says so: {}; below `log:` {}.\n",
+            "## Not supported by this version\n\nThese are known and give an error that says so: {}.\n",
             list(&LATER),
-            list(&LOG_LATER),
         ),
     ]
     .join("\n")

@@ -6,9 +6,10 @@ use serde_yaml::Value;
 
 use crate::fault::Faults;
 use crate::kinds::{
-    AbsolutePath, Account, Accounts, Args, Bytes, Command, Conditions, Count, Env, EnvironmentFiles, Exits,
-    FilePath, Flag, Groups, Health, Hooks, Inherit, KillModeKind, Kind, Line, LineBytes, Names, Needs,
-    OnLimitKind, OutputKind, Ratio, RestartKind, Seconds, SignalKind, TypeKind, Umask,
+    AbsolutePath, Account, Accounts, Age, Args, Bytes, Command, CompressionKind, Conditions, Count, Env,
+    EnvironmentFiles, Exits, FilePath, Flag, FormatKind, Groups, Health, Hooks, Inherit, JsonKeys,
+    KillModeKind, Kind, Line, LineBytes, MultilineKind, Names, Needs, OnLimitKind, OutputKind, OverflowKind,
+    ParserKind, Patterns, Rate, Ratio, RestartKind, Seconds, SignalKind, TypeKind, Umask,
 };
 use crate::tree::Node;
 
@@ -169,15 +170,42 @@ pub(crate) const KEYS: [Key; 50] = [
 ];
 
 /// The keys below `log:`.
-pub(crate) const LOG_KEYS: [Key; 5] = [
+pub(crate) const LOG_KEYS: [Key; 17] = [
     key!(journald = log.journald: Flag, "`true`", Hot, ["journal", "syslog"], "Send captured lines to journald, where it is there."),
     key!(file = log.file: Flag, "`true`", Hot, ["to_file"], "Write captured lines to the file."),
     key!(max_size = log.max_size: Bytes, "`50MiB`", Hot, ["maxbytes", "rotate_size", "log_max_size"],
         "Rotate when the file would grow beyond this; 0 = never."),
+    key!(max_age = log.max_age: Age, "`0`", Hot, ["rotate_interval", "rotate_every", "log_max_age", "hourly", "daily", "weekly"],
+        "Rotate a file whose first line is older than this, at the next line; 0 = never."),
     key!(max_files = log.max_files: Count, "`5`", Hot, ["backups", "rotate", "keep", "log_max_files"],
         "Rotated files kept beside the current one."),
+    key!(max_total_size = log.max_total_size: Bytes, "`0`", Hot, ["total_size", "system_max_use", "max_disk_usage"],
+        "Bytes on disk that the rotated files may take together, without the current one; the oldest go first; 0 = no bound."),
+    key!(compress = log.compress: CompressionKind, "`none`", Hot, ["compression", "gzip", "zip"],
+        "What becomes of a rotated file, in the background."),
+    key!(format = log.format: FormatKind, "`raw`", Hot, ["log_format", "line_format", "log_type"],
+        "How a line is written to the file: as printed, behind its time and stream, as an object, or as `key=value` pairs."),
     key!(max_line = log.max_line: LineBytes, "`256KiB`", Hot, ["line_max", "max_line_length"],
         "Longest line; longer ones are cut, marked and counted."),
+    key!(overflow = log.overflow: OverflowKind, "`block`", Hot, ["on_full", "on_overflow", "backpressure"],
+        "While the file can't be written (a full disk): the process waits, or the oldest or newest of the lines that wait \
+         are dropped, counted and marked."),
+    key!(journald_overflow = log.journald_overflow: OverflowKind, "`drop_newest`", Hot, ["journal_overflow", "syslog_overflow"],
+        "The same while journald takes none and the buffer for it is full. `block` makes the process wait for journald."),
+    key!(file_rate_limit = log.file_rate_limit: Rate, "`none`", Hot, ["file_limit", "file_throttle"],
+        "At most so many lines go to the file; what is beyond is dropped, counted and marked."),
+    key!(rate_limit = log.rate_limit: Rate, "`none`", Hot,
+        ["log_rate_limit_burst", "log_rate_limit_interval_sec", "rate_limit_burst", "rate_limit_interval", "journald_rate_limit", "throttle"],
+        "The same for journald; the file gets all lines all the same."),
+    key!(multiline = log.multiline: MultilineKind, "`none`", Hot, ["join_lines", "stack_traces", "multiline_start", "first_line"],
+        "Lines that are one journal entry: those that begin with a blank belong to the one before (`indent`), or all that \
+         don't match the regular expression of a first line."),
+    key!(parse = log.parse: ParserKind, "`none`", Hot, ["parser", "syslog_level_prefix", "level_prefix", "parse_json"],
+        "What is read from a line for the journal: level and message of a JSON object, or the level in a `<N>` before it."),
+    key!(json_fields = log.json_fields: JsonKeys, "none", Hot, ["journal_fields", "fields", "labels"],
+        "Keys of a JSON line that become fields of its journal entry, in upper case. Only with `parse: json`."),
+    key!(redact = log.redact: Patterns, "none", Hot, ["masks", "scrub", "sanitize", "filter_patterns", "log_filter_patterns"],
+        "What matches is replaced in each line before anybody gets it. A later layer replaces the list as a whole."),
 ];
 
 /// Keys of a process that a later version has.
@@ -190,10 +218,6 @@ pub(crate) const LATER: [&str; 7] = [
     "no_new_privileges",
     "runtime_directory",
 ];
-
-/// Keys below `log:` that a later version has.
-pub(crate) const LOG_LATER: [&str; 7] =
-    ["max_age", "compress", "overflow", "rate_limit", "multiline", "parse", "redact"];
 
 /// Puts a later layer on top of an earlier one, key by key. A layer that names another command brings its own
 /// arguments: those of the earlier one would be handed to the wrong program.

@@ -10,9 +10,11 @@ mod fields;
 mod group;
 mod health;
 mod hook;
+mod log;
 mod number;
 mod output;
 mod paths;
+mod pattern;
 mod text;
 
 use serde_yaml::Value;
@@ -28,6 +30,9 @@ pub(crate) use fields::Field;
 pub(crate) use group::Groups;
 pub(crate) use health::{FIELDS as HEALTH_FIELDS, Health};
 pub(crate) use hook::{FIELDS as HOOK_FIELDS, Hooks};
+pub(crate) use log::{
+    Age, CompressionKind, FormatKind, JsonKeys, MultilineKind, OverflowKind, ParserKind, Patterns, Rate,
+};
 pub(crate) use number::{Bytes, Count, LineBytes, Ratio, Seconds, Times};
 pub(crate) use output::OutputKind;
 pub(crate) use paths::{Conditions, EnvironmentFiles, FilePath};

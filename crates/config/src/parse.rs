@@ -397,6 +397,7 @@ fn syntax_hint(text: &str, indent: &str) -> &'static str {
         ),
         ("did not find expected key", "check the indentation of this line and of those above"),
         ("control characters", "remove the character, or write it as \"\\x1b\" in double quotes"),
+        ("unknown escape character", "write it in single quotes, in which a backslash is a backslash"),
         ("unexpected end of stream", "close what begins here"),
         ("did not find expected ',' or", "close the bracket, or put a comma between the items"),
         ("did not find expected node content", "a value is missing, or a bracket is not closed"),

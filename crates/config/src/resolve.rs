@@ -49,7 +49,6 @@ pub(crate) fn placeholder(
     merged: &Definition,
 ) -> ProcessSpec {
     let default = ProcessSpec::new(name.clone(), id, origin, "");
-    let log = &default.output.log;
     ProcessSpec {
         description: merged.description.clone().unwrap_or_default(),
         groups: merged.groups.clone().unwrap_or_default(),
@@ -85,14 +84,7 @@ pub(crate) fn placeholder(
             stdout: merged.stdout.clone().unwrap_or_default(),
             stderr: merged.stderr.clone().unwrap_or_default(),
             pty: merged.pty.unwrap_or(default.output.pty),
-            log: LogSpec {
-                journald: merged.log.journald.unwrap_or(log.journald),
-                file: merged.log.file.unwrap_or(log.file),
-                max_size: merged.log.max_size.unwrap_or(log.max_size),
-                max_files: merged.log.max_files.unwrap_or(log.max_files),
-                max_line: merged.log.max_line.unwrap_or(log.max_line),
-                ..log.clone()
-            },
+            log: log(merged),
         },
         ..default
     }
@@ -155,6 +147,30 @@ fn health(merged: &Definition) -> Option<HealthSpec> {
         *url = with_path(url);
     }
     Some(health)
+}
+
+fn log(merged: &Definition) -> LogSpec {
+    let (log, default) = (&merged.log, LogSpec::default());
+    // No `..default`: a key that `model` gains must not be left out here without a word.
+    LogSpec {
+        journald: log.journald.unwrap_or(default.journald),
+        file: log.file.unwrap_or(default.file),
+        max_size: log.max_size.unwrap_or(default.max_size),
+        max_age: log.max_age.unwrap_or(default.max_age),
+        max_files: log.max_files.unwrap_or(default.max_files),
+        max_total_size: log.max_total_size.unwrap_or(default.max_total_size),
+        compress: log.compress.unwrap_or(default.compress),
+        format: log.format.unwrap_or(default.format),
+        max_line: log.max_line.unwrap_or(default.max_line),
+        overflow: log.overflow.unwrap_or(default.overflow),
+        journald_overflow: log.journald_overflow.unwrap_or(default.journald_overflow),
+        file_rate_limit: log.file_rate_limit.unwrap_or(default.file_rate_limit),
+        rate_limit: log.rate_limit.unwrap_or(default.rate_limit),
+        multiline: log.multiline.clone().unwrap_or(default.multiline),
+        parse: log.parse.unwrap_or(default.parse),
+        json_fields: log.json_fields.clone().unwrap_or(default.json_fields),
+        redact: log.redact.clone().unwrap_or(default.redact),
+    }
 }
 
 /// `command` and `args`.

@@ -24,6 +24,11 @@ fn normal(word: &str) -> String {
     word.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect()
 }
 
+/// Whether two words differ in nothing but case and separators.
+pub(crate) fn same(a: &str, b: &str) -> bool {
+    normal(a) == normal(b)
+}
+
 /// The meaning of the closest of `(spelling, meaning)`, when it is close: one edit in three characters.
 pub(crate) fn closest<'a>(
     word: &str,

@@ -4,7 +4,7 @@ use model::Definition;
 
 use crate::definition::{find, meant};
 use crate::fault::{Fault, Faults};
-use crate::keys::{KEYS, Key, LATER, LOG_KEYS, LOG_LATER, overlay};
+use crate::keys::{KEYS, Key, LATER, LOG_KEYS, overlay};
 use crate::tree::quoted;
 
 /// Whether a definition has no key at all.
@@ -49,7 +49,7 @@ fn remove(definition: &mut Definition, set: &Definition, name: &str, faults: &mu
         ["log"] => LOG_KEYS.iter().for_each(&mut clear),
         ["log", inner] => match find(&LOG_KEYS, inner) {
             Some(key) => clear(key),
-            None => return unknown(name, meant(inner, &LOG_KEYS, &LOG_LATER), faults),
+            None => return unknown(name, meant(inner, &LOG_KEYS, &[]), faults),
         },
         // A variable's name may hold dots.
         ["env", _, ..] => {
@@ -126,6 +126,11 @@ mod tests {
         assert_eq!(unset(&[]).unwrap(), earlier());
         assert_eq!(unset(&["log"]).unwrap().log, LogDefinition::default());
         assert_eq!(unset(&["log.max_size"]).unwrap().log.max_files, Some(2));
+        let log = LogDefinition { rate_limit: Some(None), redact: Some(vec![]), ..LogDefinition::default() };
+        let earlier_log = Definition { log, ..Definition::default() };
+        let names = ["log.rate_limit".to_owned(), "log.redact".to_owned()];
+        let left = merge_update(Some(earlier_log), &Definition::default(), &names).unwrap();
+        assert_eq!(left, Definition::default());
         assert_eq!(unset(&["env.A"]).unwrap().env.unwrap().len(), 1);
         assert_eq!(unset(&["env.B.c", "env.A", "env.gone"]).unwrap().env, None);
         assert_eq!(unset(&["env"]).unwrap().env, None);

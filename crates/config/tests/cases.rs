@@ -7,10 +7,13 @@
 mod layout;
 
 use std::path::{Path, PathBuf};
+use std::time::Duration;
 
 use config::{LoadError, Loaded, Main, load};
 use layout::layout;
-use model::{Definition, Origin, Output, ProcessId, ProcessName, RestartPolicy};
+use model::{
+    Compression, Definition, LineParser, Origin, Output, ProcessId, ProcessName, RateLimit, RestartPolicy,
+};
 
 fn id_of(_: &ProcessName) -> ProcessId {
     ProcessId::from_digest([0; 6])
@@ -111,6 +114,23 @@ fn layers_are_merged_key_by_key() {
     assert!(matches!(&web.origin, Origin::File { path, .. } if path.ends_with("processes.d/10.yaml")));
     assert_eq!(loaded.defaults.restart, Some(RestartPolicy::Always));
     assert_eq!(loaded.files.len(), 8);
+}
+
+#[test]
+fn keys_below_log_are_merged_one_by_one_and_lists_are_replaced() {
+    let loaded = good("logs_layers");
+    let log = |name: &str| {
+        let spec = loaded.desired.specs.iter().find(|spec| spec.name.as_str() == name).expect("a process");
+        spec.output.log.clone()
+    };
+    let web = log("web");
+    assert_eq!((web.parse, web.compress), (LineParser::Json, Compression::Gzip));
+    assert_eq!((web.json_fields, web.redact), (vec!["user.id".to_owned()], vec![r"token=\S+".to_owned()]));
+    // `none` takes back what stands below.
+    assert_eq!(web.rate_limit, None);
+    let limit = RateLimit { lines: 5, interval: Duration::from_secs(1) };
+    let emptied = log("emptied");
+    assert_eq!((emptied.rate_limit, emptied.redact), (Some(limit), vec![r"password=\S+".to_owned()]));
 }
 
 #[test]

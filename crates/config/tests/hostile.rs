@@ -125,6 +125,27 @@ fn everybody_waits_for_everybody() {
 }
 
 #[test]
+fn everybody_redacts_the_same() {
+    let patterns = list(64, |n| format!("'secret-{n}=\\S+'"));
+    let others = (1..2000).map(|n| format!("  p{n}: {{command: x, log: *all}}\n")).collect::<String>();
+    let first = format!("  p0: {{command: x, log: &all {{redact: [{patterns}]}}}}\n");
+    let padding = format!("#{}\n", "-".repeat(400_000));
+    let loaded = loaded(&format!("processes:\n{first}{others}{padding}")).unwrap();
+    assert!(loaded.problems.is_empty(), "{:?}", loaded.problems.first());
+    assert_eq!(loaded.desired.specs.iter().map(|spec| spec.output.log.redact.len()).sum::<usize>(), 128_000);
+}
+
+#[test]
+fn more_expressions_than_a_line_can_bear() {
+    let patterns = list(100_000, |n| format!("'x{n}('"));
+    let found = problems(&format!("processes:\n  web: {{command: x, log: {{redact: [{patterns}]}}}}\n"));
+    assert_eq!(found.len(), 65);
+    let large = list(64, |n| format!("'\\w{{1{n}0}}{{20}}'"));
+    let found = problems(&format!("processes:\n  web: {{command: x, log: {{redact: [{large}]}}}}\n"));
+    assert_eq!(found.len(), 64);
+}
+
+#[test]
 fn values_nested_where_none_are_expected() {
     for key in
         ["health_check", "exec_start_pre", "requires", "conflicts", "environment_file", "type", "pidfile"]
@@ -164,6 +185,12 @@ fn long_values() {
         format!("health_check: {}", "9".repeat(1 << 20)),
         format!("start_limit_burst: {}", "9".repeat(1 << 20)),
         format!("log: {{max_size: {}}}", "9".repeat(1 << 20)),
+        format!("log: {{rate_limit: {}/s}}", "9".repeat(1 << 20)),
+        format!("log: {{rate_limit: 1/{}}}", "9".repeat(1 << 20)),
+        format!("log: {{multiline: '{}'}}", "(".repeat(1 << 20)),
+        format!("log: {{redact: '{long}'}}"),
+        format!("log: {{redact: '{}'}}", "(".repeat(4096)),
+        format!("log: {{parse: json, json_fields: '{}'}}", "a.".repeat(1 << 19)),
         format!("exec_stop: '{}'", "http://u:p@h ".repeat(80_000)),
     ] {
         let found = problems(&format!("processes:\n  web:\n    command: x\n    {text}\n"));

@@ -92,8 +92,10 @@ pub struct LogDefinition {
     pub max_line: Option<u32>,
     pub overflow: Option<Overflow>,
     pub journald_overflow: Option<Overflow>,
-    pub file_rate_limit: Option<RateLimit>,
-    pub rate_limit: Option<RateLimit>,
+    /// `Some(None)` = written as `none`, which takes back what an earlier layer says.
+    pub file_rate_limit: Option<Option<RateLimit>>,
+    /// Likewise.
+    pub rate_limit: Option<Option<RateLimit>>,
     pub multiline: Option<Multiline>,
     pub parse: Option<LineParser>,
     pub json_fields: Option<Vec<String>>,

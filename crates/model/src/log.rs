@@ -1,5 +1,6 @@
 //! What happens to the lines that a process prints.
 
+use std::fmt;
 use std::time::Duration;
 
 /// `log:` of a definition. Everything in it applies to the running process at once.
@@ -133,6 +134,27 @@ pub struct RateLimit {
     pub interval: Duration,
 }
 
+/// As written in a definition: `1000/s`, `500/10s`, by the largest unit that leaves no rest.
+impl fmt::Display for RateLimit {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        const UNITS: [(&str, u128); 6] = [
+            ("d", 86_400_000_000_000),
+            ("h", 3_600_000_000_000),
+            ("m", 60_000_000_000),
+            ("s", 1_000_000_000),
+            ("ms", 1_000_000),
+            ("us", 1_000),
+        ];
+        let nanos = self.interval.as_nanos();
+        let whole = UNITS.into_iter().find(|(_, unit)| nanos > 0 && nanos.is_multiple_of(*unit));
+        let (unit, length) = whole.unwrap_or(("ns", 1));
+        match nanos / length {
+            1 => write!(f, "{}/{unit}", self.lines),
+            count => write!(f, "{}/{count}{unit}", self.lines),
+        }
+    }
+}
+
 /// `multiline:`
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub enum Multiline {
@@ -143,6 +165,18 @@ pub enum Multiline {
     Indent,
     /// A line that doesn't match this regular expression belongs to the one before it.
     Start(String),
+}
+
+impl Multiline {
+    /// As written in a definition.
+    #[must_use]
+    pub fn as_str(&self) -> &str {
+        match self {
+            Self::None => "none",
+            Self::Indent => "indent",
+            Self::Start(pattern) => pattern,
+        }
+    }
 }
 
 /// `parse:`
@@ -181,6 +215,30 @@ impl Sink {
             Self::File => "file",
             Self::Journald => "journald",
             Self::Console => "console",
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn rates_have_one_spelling() {
+        for (nanos, text) in [
+            (1_000_000_000, "7/s"),
+            (10_000_000_000, "7/10s"),
+            (60_000_000_000, "7/m"),
+            (90_000_000_000, "7/90s"),
+            (86_400_000_000_000, "7/d"),
+            (7_200_000_000_000, "7/2h"),
+            (100_000_000, "7/100ms"),
+            (1_000_500_000, "7/1000500us"),
+            (1_000_000_001, "7/1000000001ns"),
+            (0, "7/0ns"),
+        ] {
+            let limit = RateLimit { lines: 7, interval: Duration::from_nanos(nanos) };
+            assert_eq!(limit.to_string(), text);
         }
     }
 }

@@ -13,7 +13,8 @@ use model::{Stream, Wall};
 use crate::v1;
 
 pub(crate) use daemon::{change, status};
-pub(crate) use definition::{from_wire, to_wire};
+pub(crate) use definition::{from_wire, log_to_wire, to_wire};
+pub use process::default_log;
 pub(crate) use process::{Sight, process};
 
 pub(crate) fn timestamp(at: Wall) -> prost_types::Timestamp {

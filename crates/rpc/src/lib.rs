@@ -24,6 +24,7 @@ pub use control::{
     ListenerState, LogChunk, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride,
     Update, Updated, ViewResult, Violation,
 };
+pub use convert::default_log;
 pub use server::{BindError, Config, Server};
 pub use socket::SocketError;
 pub use token::Token;

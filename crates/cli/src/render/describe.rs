@@ -207,6 +207,7 @@ fn definition(sheet: &mut Sheet, d: &v1::ProcessDefinition) {
     let mode = policy_word(d.kill_mode().as_str_name(), "KILL_MODE_");
     sheet.line("stop", format!("{signal} to {mode}{timeout}"));
     sheet.line("critical", if d.critical() { "yes: the daemon ends with it" } else { "" });
+    sheet.line("log", d.log.as_ref().map(super::log::unusual).unwrap_or_default());
     sheet.line("terminal", if d.pty() { "stdout is one (pty)" } else { "" });
 }
 

@@ -4,10 +4,11 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    CommandLine, Counters, Dependency, EnvironmentFile, ExitMatcher, ExitReason, ExitStatus, HealthSpec,
-    HealthState, HealthView, Hook, HookKind, InheritEnv, InvocationId, Lack, LastExit, NextAction,
-    NextActionKind, Origin, Output, PathCondition, Probe, ProcessName, ProcessSpec, ProcessType, ProcessView,
-    Readiness, Reason, RunId, RunNumber, RunView, Signal, SpawnFailure, SpawnStage, State, Usage, Wall,
+    CommandLine, Compression, Counters, Dependency, EnvironmentFile, ExitMatcher, ExitReason, ExitStatus,
+    HealthSpec, HealthState, HealthView, Hook, HookKind, InheritEnv, InvocationId, Lack, LastExit,
+    LineParser, LogFormat, LogSpec, Multiline, NextAction, NextActionKind, Origin, Output, Overflow,
+    PathCondition, Probe, ProcessName, ProcessSpec, ProcessType, ProcessView, RateLimit, Readiness, Reason,
+    RunId, RunNumber, RunView, Signal, SpawnFailure, SpawnStage, State, Usage, Wall,
 };
 
 /// 2026-11-20 18:37:30 UTC
@@ -74,6 +75,29 @@ pub fn spawn_failure() -> SpawnFailure {
         subject: "/usr/bin/db".into(),
         message: "No such file or directory".into(),
         hint: "check that /usr/bin/db exists, and `command` in /etc/dd-procmgrd/processes.yaml:7".into(),
+    }
+}
+
+/// Each key below `log:` with a value that is not the usual one.
+fn unusual(log: &LogSpec) -> LogSpec {
+    LogSpec {
+        journald: false,
+        file: log.file,
+        max_size: log.max_size,
+        max_age: Duration::from_secs(7 * 24 * 60 * 60),
+        max_files: 30,
+        max_total_size: 1 << 30,
+        compress: Compression::Gzip,
+        format: LogFormat::Prefixed,
+        max_line: log.max_line,
+        overflow: Overflow::DropOldest,
+        journald_overflow: Overflow::Block,
+        file_rate_limit: Some(RateLimit { lines: 60_000, interval: Duration::from_secs(60) }),
+        rate_limit: Some(RateLimit { lines: 100, interval: Duration::from_secs(90) }),
+        multiline: Multiline::Start("^\\d{4}-".into()),
+        parse: LineParser::Json,
+        json_fields: vec!["trace_id".into(), "user.id".into()],
+        redact: vec!["password=\\S+".into(), "a\u{1b}[31mb".into()],
     }
 }
 
@@ -202,6 +226,7 @@ pub fn crowd() -> Vec<ProcessView> {
         });
         spec.critical = true;
         spec.output.pty = true;
+        spec.output.log = unusual(&spec.output.log);
     });
 
     let mut api = view("api", "aaaa00000001", State::Waiting, Reason::Lacks(name("db"), Lack::Restarting));

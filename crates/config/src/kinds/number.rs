@@ -79,7 +79,7 @@ fn number(text: &str) -> Option<u128> {
 }
 
 /// `1h30m`, `500ms`, `5`: numbers with units, the largest unit first; a number alone is seconds.
-fn time(text: &str) -> Option<u128> {
+pub(super) fn time(text: &str) -> Option<u128> {
     if let Some(seconds) = decimal(text, 1_000_000_000) {
         return Some(seconds);
     }

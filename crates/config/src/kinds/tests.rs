@@ -5,6 +5,7 @@ use std::time::Duration;
 
 mod commands;
 mod health;
+mod logs;
 mod names;
 mod paths;
 

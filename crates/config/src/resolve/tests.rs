@@ -4,7 +4,10 @@ use std::collections::BTreeSet;
 use std::path::Path;
 use std::time::Duration;
 
-use model::{EnvironmentFile, Hook, HookKind, Impact, Output, PathCondition, Signal, plan_one};
+use model::{
+    EnvironmentFile, Hook, HookKind, Impact, LogDefinition, Multiline, Output, PathCondition, RateLimit,
+    Signal, plan_one,
+};
 
 use super::*;
 use crate::definition::read;
@@ -61,6 +64,15 @@ fn other_value(key: &Key) -> &'static str {
         "auto_start" | "journald" | "file" => "false",
         "send_sighup" | "inherit_env" | "remain_after_exit" | "critical" | "pty" => "true",
         "max_line" => "1K",
+        "compress" => "gzip",
+        "format" => "logfmt",
+        "overflow" | "journald_overflow" => "drop_oldest",
+        "rate_limit" | "file_rate_limit" => "500/10s",
+        "multiline" => "indent",
+        "parse" => "json",
+        // It can't stand alone, and both stand below `log:`.
+        "json_fields" => "[a.b], parse: json",
+        "redact" => "secret",
         _ => "7",
     }
 }
@@ -94,7 +106,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
         );
         values += 1;
     }
-    assert_eq!(values, 27);
+    assert_eq!(values, 37);
 }
 
 #[test]
@@ -287,6 +299,7 @@ fn contradictions() {
         ("{command: x, requires: [b, a], conflicts: [a]}", "conflicts[0]", "a stands in `requires`, too"),
         ("{command: x, binds_to: {a: ready}, conflicts: [a]}", "conflicts[0]", "a stands in `binds_to`, too"),
         ("{command: x, wants: [a], conflicts: [a]}", "conflicts[0]", "a stands in `wants`, too"),
+        ("{command: x, log: {json_fields: [a]}}", "log.json_fields", "`parse` is `none`"),
     ] {
         let said = refused(yaml, "{}");
         assert!(said.starts_with(&format!("{key}: ")) && said.contains(part), "{yaml}: {said}");
@@ -297,6 +310,7 @@ fn contradictions() {
         "{command: x, pty: true, stdout: /var/log/x.log, stderr: null, log: {file: false}}",
         "{command: x, type: oneshot, remain_after_exit: true, health_check: {type: tcp, port: 1}}",
         "{command: x, after: [a], conflicts: [a]}",
+        "{command: x, log: {json_fields: [], parse: none, journald: false, rate_limit: 1/s}}",
     ] {
         assert!(resolved(&definition(yaml), &Definition::default()).is_ok(), "{yaml}");
     }
@@ -306,6 +320,45 @@ fn contradictions() {
     assert!(
         resolved(&definition("{command: x, type: oneshot}"), &definition("{remain_after_exit: true}"))
             .is_ok()
+    );
+}
+
+#[test]
+fn values_below_log_that_never_were_yaml_are_checked_too() {
+    let never = RateLimit { lines: 0, interval: Duration::ZERO };
+    let log = LogDefinition {
+        max_size: Some(u64::MAX),
+        max_age: Some(Duration::from_nanos(1)),
+        max_files: Some(10_001),
+        max_total_size: Some(u64::MAX),
+        max_line: Some(0),
+        file_rate_limit: Some(Some(never)),
+        rate_limit: Some(Some(RateLimit { lines: u32::MAX, interval: Duration::MAX })),
+        multiline: Some(Multiline::Start(String::new())),
+        json_fields: Some(vec!["a".into(), String::new()]),
+        redact: Some(vec!["a".into(), "(".into()]),
+        ..LogDefinition::default()
+    };
+    let broken = Definition { command: Some("x".into()), log, ..Definition::default() };
+    let faults = resolved(&broken, &Definition::default()).unwrap_err();
+    let keys: Vec<String> = faults.iter().map(Fault::key).collect();
+    assert_eq!(
+        keys,
+        [
+            "log.max_size",
+            "log.max_age",
+            "log.max_files",
+            "log.max_total_size",
+            "log.max_line",
+            "log.file_rate_limit",
+            "log.file_rate_limit",
+            "log.rate_limit",
+            "log.rate_limit",
+            "log.multiline",
+            "log.json_fields[1]",
+            "log.redact[1]",
+            "log.json_fields",
+        ]
     );
 }
 

@@ -5,9 +5,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{
-    CommandLine, Definition, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, InheritEnv,
-    KillMode, LogDefinition, OnStartLimit, Output, PathCondition, Probe, ProcessName, ProcessType, Readiness,
-    RestartPolicy, Signal,
+    CommandLine, Compression, Definition, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook,
+    InheritEnv, KillMode, LineParser, LogDefinition, LogFormat, Multiline, OnStartLimit, Output, Overflow,
+    PathCondition, Probe, ProcessName, ProcessType, RateLimit, Readiness, RestartPolicy, Signal,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::{of, weighted};
@@ -261,6 +261,61 @@ prop_compose! {
     }
 }
 
+/// Regular expressions, and what YAML makes of them.
+fn pattern() -> impl Strategy<Value = String> {
+    const GOOD: &[&str] = &[
+        r"password=\S+",
+        r"^\d{4}-",
+        "[a-z]+:",
+        "- ",
+        "#x",
+        "'\"",
+        "a\tb",
+        "é|ß",
+        "(?i)token",
+        "!x",
+        "true",
+        "7",
+        r"\\",
+    ];
+    // Rarely one that is none, or that may match nothing.
+    prop_oneof![19 => select(GOOD).prop_map(str::to_owned), 1 => "[a-c(*?\\[]{0,4}"]
+}
+
+fn rate() -> impl Strategy<Value = Option<RateLimit>> {
+    let interval = prop_oneof![
+        (1_u64..=86_400).prop_map(Duration::from_secs),
+        (100_000_000_u64..=86_400_000_000_000).prop_map(Duration::from_nanos),
+    ];
+    of((1_u32..=1_000_000_000, interval).prop_map(|(lines, interval)| RateLimit { lines, interval }))
+}
+
+prop_compose! {
+    /// The keys below `log:`. `json_fields` stands beside the parser that it is for, most of the time.
+    fn log()(
+        (journald, file, max_files) in (of(any::<bool>()), of(any::<bool>()), of(0_u32..=10_000)),
+        max_size in of(prop_oneof![0..=i64::MAX.unsigned_abs(), (0_u64..1000).prop_map(|n| n << 20)]),
+        max_total_size in of(prop_oneof![0..=i64::MAX.unsigned_abs(), (0_u64..1000).prop_map(|n| n << 30)]),
+        max_age in of(time().prop_map(|age| if age < Duration::from_secs(1) { Duration::ZERO } else { age })),
+        max_line in of(64_u32..=16 << 20),
+        compress in of(select(&Compression::ALL[..])),
+        format in of(select(&LogFormat::ALL[..])),
+        (overflow, journald_overflow) in (of(select(&Overflow::ALL[..])), of(select(&Overflow::ALL[..]))),
+        (file_rate_limit, rate_limit) in (of(rate()), of(rate())),
+        multiline in of(prop_oneof![
+            Just(Multiline::None), Just(Multiline::Indent), pattern().prop_map(Multiline::Start)
+        ]),
+        (parse, fields, stray) in (of(select(&LineParser::ALL[..])), of(vec("[a-z][a-z_.-]{0,3}[a-z]", 0..3)), 0..20),
+        redact in of(vec(pattern(), 0..4)),
+    ) -> LogDefinition {
+        LogDefinition {
+            journald, file, max_size, max_age, max_files, max_total_size, compress, format, max_line, overflow,
+            journald_overflow, file_rate_limit, rate_limit, multiline, parse, redact,
+            json_fields: fields.filter(|_| stray == 0 || parse == Some(LineParser::Json)),
+        }
+    }
+}
+
 prop_compose! {
     /// Every key, so that a new one is missed here by the compiler.
     pub(crate) fn definition()(
@@ -273,10 +328,7 @@ prop_compose! {
         stop_timeout in of(time()),
         send_sighup in of(any::<bool>()),
         (stdout, stderr) in (of(output()), of(output())),
-        (journald, file) in (of(any::<bool>()), of(any::<bool>())),
-        max_size in of(prop_oneof![0..=i64::MAX.unsigned_abs(), (0_u64..1000).prop_map(|n| n << 20)]),
-        max_files in of(0_u32..=10_000),
-        max_line in of(64_u32..=16 << 20),
+        log in log().boxed(),
     ) -> Definition {
         let captured = stdout.as_ref().is_none_or(Output::is_captured);
         Definition {
@@ -330,7 +382,7 @@ prop_compose! {
             stdout,
             stderr,
             pty: around.pty.filter(|_| captured),
-            log: LogDefinition { journald, file, max_size, max_files, max_line, ..LogDefinition::default() },
+            log,
         }
     }
 }

@@ -3,6 +3,7 @@
 mod check;
 mod health;
 mod hooks;
+mod log;
 mod needs;
 mod output;
 mod restart;
@@ -15,6 +16,7 @@ use model::{Definition, InheritEnv, ProcessName, Signal};
 use super::duration;
 use crate::{Violation, v1};
 use check::Check;
+pub(crate) use log::log_to_wire;
 
 /// Every key that is written, as the wire has it.
 pub(crate) fn to_wire(d: Definition) -> v1::ProcessDefinition {
@@ -72,7 +74,7 @@ pub(crate) fn to_wire(d: Definition) -> v1::ProcessDefinition {
         stdout: d.stdout.map(output::target),
         stderr: d.stderr.map(output::target),
         pty: d.pty,
-        log: output::log(&d.log),
+        log: log_to_wire(d.log),
     }
 }
 
@@ -133,7 +135,7 @@ pub(crate) fn from_wire(w: v1::ProcessDefinition) -> Result<Definition, Vec<Viol
         stdout: check.output("stdout", w.stdout),
         stderr: check.output("stderr", w.stderr),
         pty: w.pty,
-        log: output::log_from(w.log),
+        log: check.log(w.log),
     };
     if check.violations.is_empty() { Ok(definition) } else { Err(check.violations) }
 }

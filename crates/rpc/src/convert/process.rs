@@ -6,11 +6,11 @@ mod written;
 use std::path::Path;
 
 use model::{
-    ExitReason, ExitStatus, HealthState, HealthView, LastExit, NextActionKind, Origin, Output, ProcessSpec,
-    ProcessView, State, Stream,
+    ExitReason, ExitStatus, HealthState, HealthView, LastExit, LogSpec, NextActionKind, Origin, Output,
+    ProcessSpec, ProcessView, State, Stream,
 };
 
-use super::{duration, timestamp, to_wire};
+use super::{duration, log_to_wire, timestamp, to_wire};
 use crate::{Role, v1};
 
 /// What a caller sees.
@@ -23,6 +23,13 @@ pub(crate) struct Sight<'a> {
     pub(crate) log_dir: &'a Path,
     /// Whether the definition is shown.
     pub(crate) full: bool,
+}
+
+/// The keys below `log:` with the values that hold where none is written: what a client compares with, so as to show
+/// what differs.
+#[must_use]
+pub fn default_log() -> v1::LogDefinition {
+    log_to_wire(written::log(&LogSpec::default(), Role::Admin)).unwrap_or_default()
 }
 
 pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {

@@ -9,6 +9,7 @@ use super::seconds;
 use crate::render::definition::{
     condition_text, environment_file_text, output_text, policy_word, until_word,
 };
+use crate::render::log;
 
 /// Every key; null where it has no value.
 pub(super) fn definition(d: &v1::ProcessDefinition) -> Value {
@@ -16,7 +17,6 @@ pub(super) fn definition(d: &v1::ProcessDefinition) -> Value {
     let matchers = |l: &Option<v1::ExitMatcherList>| {
         l.as_ref().map(|l| l.values.iter().map(matcher).collect::<Vec<Value>>())
     };
-    let log = d.log.unwrap_or_default();
     let env: BTreeMap<&String, &String> = d.env.iter().flat_map(|e| &e.values).collect();
     let files: Vec<String> =
         d.environment_file.iter().flat_map(|l| &l.values).map(environment_file_text).collect();
@@ -54,13 +54,6 @@ pub(super) fn definition(d: &v1::ProcessDefinition) -> Value {
         "send_sighup": d.send_sighup,
         "stdout": d.stdout.as_ref().map(output_text),
         "stderr": d.stderr.as_ref().map(output_text),
-        "log": {
-            "journald": log.journald,
-            "file": log.file,
-            "max_size": log.max_size,
-            "max_files": log.max_files,
-            "max_line": log.max_line,
-        },
     });
     // One macro call with all keys would be too deep for the compiler.
     let more = [
@@ -83,6 +76,7 @@ pub(super) fn definition(d: &v1::ProcessDefinition) -> Value {
         ("health_check", d.health_check.as_ref().map_or(Value::Null, health_check)),
         ("critical", json!(d.critical)),
         ("pty", json!(d.pty)),
+        ("log", log::json(&d.log.clone().unwrap_or_default())),
     ];
     for (key, item) in more {
         value[key] = item;

@@ -2,7 +2,7 @@
 
 use std::path::PathBuf;
 
-use model::{LogDefinition, Output};
+use model::Output;
 
 use super::check::Check;
 use super::path_text;
@@ -17,29 +17,6 @@ pub(super) fn target(output: Output) -> v1::OutputTarget {
         Output::Direct(path) => (v1::OutputKind::Direct, path),
     };
     v1::OutputTarget { kind: kind.into(), path: path_text(path) }
-}
-
-/// Absent when no key below `log:` is written.
-pub(super) fn log(log: &LogDefinition) -> Option<v1::LogDefinition> {
-    (*log != LogDefinition::default()).then_some(v1::LogDefinition {
-        journald: log.journald,
-        file: log.file,
-        max_size: log.max_size,
-        max_files: log.max_files,
-        max_line: log.max_line,
-    })
-}
-
-pub(super) fn log_from(log: Option<v1::LogDefinition>) -> LogDefinition {
-    let log = log.unwrap_or_default();
-    LogDefinition {
-        journald: log.journald,
-        file: log.file,
-        max_size: log.max_size,
-        max_files: log.max_files,
-        max_line: log.max_line,
-        ..LogDefinition::default()
-    }
 }
 
 impl Check {

@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use model::{
-    CommandLine, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, KillMode, LogDefinition,
-    OnStartLimit, Output, PathCondition, Probe, ProcessType, Readiness, RestartPolicy,
+    CommandLine, Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, KillMode,
+    LineParser, LogDefinition, LogFormat, Multiline, OnStartLimit, Output, Overflow, PathCondition, Probe,
+    ProcessType, RateLimit, Readiness, RestartPolicy,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -97,18 +98,35 @@ fn inherit() -> BoxedStrategy<InheritEnv> {
     .boxed()
 }
 
-fn log() -> BoxedStrategy<LogDefinition> {
-    let (flag, number) = (of(any::<bool>()), of(any::<u32>()));
-    (flag.clone(), flag, of(any::<u64>()), number.clone(), number)
-        .prop_map(|(journald, file, max_size, max_files, max_line)| LogDefinition {
-            journald,
-            file,
-            max_size,
-            max_files,
-            max_line,
-            ..LogDefinition::default()
-        })
-        .boxed()
+/// No lines at all are the same as no limit.
+fn rate() -> BoxedStrategy<Option<RateLimit>> {
+    of((1_u32.., time()).prop_map(|(lines, interval)| RateLimit { lines, interval })).boxed()
+}
+
+fn multiline() -> BoxedStrategy<Multiline> {
+    let pattern = text().prop_filter("a word of its own", |text| !matches!(text.as_str(), "none" | "indent"));
+    prop_oneof![Just(Multiline::None), Just(Multiline::Indent), pattern.prop_map(Multiline::Start)].boxed()
+}
+
+prop_compose! {
+    fn log()(
+        (journald, file) in (of(any::<bool>()), of(any::<bool>())),
+        (max_size, max_total_size) in (of(any::<u64>()), of(any::<u64>())),
+        (max_files, max_line) in (of(any::<u32>()), of(any::<u32>())),
+        max_age in of(time()),
+        compress in of(select(&Compression::ALL[..])),
+        format in of(select(&LogFormat::ALL[..])),
+        (overflow, journald_overflow) in (of(select(&Overflow::ALL[..])), of(select(&Overflow::ALL[..]))),
+        (file_rate_limit, rate_limit) in (of(rate()), of(rate())),
+        multiline in of(multiline()),
+        parse in of(select(&LineParser::ALL[..])),
+        (json_fields, redact) in (of(vec(text(), 0..3)), of(vec(text(), 0..3))),
+    ) -> LogDefinition {
+        LogDefinition {
+            journald, file, max_size, max_age, max_files, max_total_size, compress, format, max_line, overflow,
+            journald_overflow, file_rate_limit, rate_limit, multiline, parse, json_fields, redact,
+        }
+    }
 }
 
 prop_compose! {
@@ -188,7 +206,7 @@ prop_compose! {
         (exec_stop, exec_stop_post) in (of(hooks()), of(hooks())),
         health_check in of(health()),
         (stdout, stderr) in (of(output()), of(output())),
-        log in log(),
+        log in log().boxed(),
     ) -> Definition {
         Definition {
             send_sighup, critical, pty, exec_start_pre, exec_start_post, exec_reload, exec_stop, exec_stop_post,

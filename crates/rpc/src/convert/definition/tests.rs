@@ -3,8 +3,9 @@
 use std::time::Duration;
 
 use model::{
-    CommandLine, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, KillMode, LogDefinition,
-    OnStartLimit, Output, PathCondition, Probe, ProcessType, Readiness, RestartPolicy,
+    CommandLine, Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, KillMode,
+    LineParser, LogDefinition, LogFormat, Multiline, OnStartLimit, Output, Overflow, PathCondition, Probe,
+    ProcessType, RateLimit, Readiness, RestartPolicy,
 };
 
 use super::*;
@@ -92,9 +93,20 @@ fn full() -> Definition {
             journald: Some(false),
             file: Some(true),
             max_size: Some(1),
+            max_age: Some(Duration::from_secs(5)),
             max_files: Some(2),
+            max_total_size: Some(4),
+            compress: Some(Compression::Gzip),
+            format: Some(LogFormat::Json),
             max_line: Some(3),
-            ..LogDefinition::default()
+            overflow: Some(Overflow::DropOldest),
+            journald_overflow: Some(Overflow::Block),
+            file_rate_limit: Some(Some(RateLimit { lines: 6, interval: Duration::from_millis(100) })),
+            rate_limit: Some(None),
+            multiline: Some(Multiline::Start("^x".into())),
+            parse: Some(LineParser::Json),
+            json_fields: Some(vec!["a.b".into()]),
+            redact: Some(vec!["c+".into(), "d".into()]),
         },
     }
 }
@@ -134,6 +146,23 @@ fn every_key_survives_the_wire() {
     for kind in ProcessType::ALL {
         returns(Definition { kind: Some(kind), ..Definition::default() });
     }
+    let log = |log| returns(Definition { log, ..Definition::default() });
+    for compress in Compression::ALL {
+        log(LogDefinition { compress: Some(compress), ..LogDefinition::default() });
+    }
+    for format in LogFormat::ALL {
+        log(LogDefinition { format: Some(format), ..LogDefinition::default() });
+    }
+    for overflow in Overflow::ALL {
+        log(LogDefinition { overflow: Some(overflow), ..LogDefinition::default() });
+        log(LogDefinition { journald_overflow: Some(overflow), ..LogDefinition::default() });
+    }
+    for parse in LineParser::ALL {
+        log(LogDefinition { parse: Some(parse), ..LogDefinition::default() });
+    }
+    for multiline in [Multiline::None, Multiline::Indent] {
+        log(LogDefinition { multiline: Some(multiline), ..LogDefinition::default() });
+    }
     for until in Readiness::ALL {
         let needed = vec![Dependency { name: name("db"), until: Some(until) }];
         returns(Definition { wants: Some(needed), ..Definition::default() });
@@ -167,6 +196,13 @@ fn written_and_empty_is_not_the_same_as_absent() {
         exec_reload: Some(vec![]),
         exec_stop: Some(vec![]),
         exec_stop_post: Some(vec![]),
+        log: LogDefinition {
+            max_age: Some(Duration::ZERO),
+            file_rate_limit: Some(None),
+            json_fields: Some(vec![]),
+            redact: Some(vec![]),
+            ..LogDefinition::default()
+        },
         ..Definition::default()
     });
 }
@@ -200,6 +236,17 @@ fn every_fault_is_reported() {
             ],
         }),
         stdout: Some(v1::OutputTarget { kind: v1::OutputKind::File.into(), path: String::new() }),
+        log: Some(v1::LogDefinition {
+            max_age: Some(BEFORE),
+            compress: 3,
+            format: -1,
+            overflow: 4,
+            journald_overflow: 5,
+            file_rate_limit: Some(v1::RateLimit { lines: 1, interval: None }),
+            rate_limit: Some(v1::RateLimit { lines: 1, interval: Some(BEFORE) }),
+            parse: 9,
+            ..Default::default()
+        }),
         ..Default::default()
     };
     assert_eq!(
@@ -212,6 +259,14 @@ fn every_fault_is_reported() {
             "definition.success_exit_status",
             "definition.kill_signal",
             "definition.stdout",
+            "definition.log.max_age",
+            "definition.log.compress",
+            "definition.log.format",
+            "definition.log.overflow",
+            "definition.log.journald_overflow",
+            "definition.log.file_rate_limit.interval",
+            "definition.log.rate_limit.interval",
+            "definition.log.parse",
         ]
     );
 }

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use model::{Definition, LogDefinition, ProcessSpec};
+use model::{Definition, LogDefinition, LogSpec, ProcessSpec};
 
 use super::Sight;
 use crate::Role;
@@ -13,7 +13,7 @@ pub(super) const HIDDEN: &str = "***";
 /// A resolved definition with every key written. Of a file of variables only the path is there, never what it holds.
 pub(super) fn written(spec: &ProcessSpec, sight: &Sight<'_>) -> Definition {
     let (exec, start, needs, restart) = (&spec.exec, &spec.start, &spec.needs, &spec.restart);
-    let (stop, hooks, log) = (&spec.stop, &spec.hooks, &spec.output.log);
+    let (stop, hooks) = (&spec.stop, &spec.hooks);
     let env = exec.env.iter().map(|(key, value)| {
         let shown = if sight.role == Role::Viewer { HIDDEN.to_owned() } else { (sight.mask)(key, value) };
         (key.clone(), shown)
@@ -70,14 +70,34 @@ pub(super) fn written(spec: &ProcessSpec, sight: &Sight<'_>) -> Definition {
         stdout: Some(spec.output.stdout.clone()),
         stderr: Some(spec.output.stderr.clone()),
         pty: Some(spec.output.pty),
-        log: LogDefinition {
-            journald: Some(log.journald),
-            file: Some(log.file),
-            max_size: Some(log.max_size),
-            max_files: Some(log.max_files),
-            max_line: Some(log.max_line),
-            ..LogDefinition::default()
-        },
+        log: log(&spec.output.log, sight.role),
+    }
+}
+
+/// All keys below `log:`. Viewers don't see what is redacted: a pattern may be the very secret that it hides.
+pub(super) fn log(log: &LogSpec, role: Role) -> LogDefinition {
+    let pattern = |pattern: &String| match role {
+        Role::Viewer => HIDDEN.to_owned(),
+        Role::Operator | Role::Admin => pattern.clone(),
+    };
+    LogDefinition {
+        journald: Some(log.journald),
+        file: Some(log.file),
+        max_size: Some(log.max_size),
+        max_age: Some(log.max_age),
+        max_files: Some(log.max_files),
+        max_total_size: Some(log.max_total_size),
+        compress: Some(log.compress),
+        format: Some(log.format),
+        max_line: Some(log.max_line),
+        overflow: Some(log.overflow),
+        journald_overflow: Some(log.journald_overflow),
+        file_rate_limit: Some(log.file_rate_limit),
+        rate_limit: Some(log.rate_limit),
+        multiline: Some(log.multiline.clone()),
+        parse: Some(log.parse),
+        json_fields: Some(log.json_fields.clone()),
+        redact: Some(log.redact.iter().map(pattern).collect()),
     }
 }
 
@@ -141,6 +161,7 @@ mod tests {
         spec.exec.env =
             [("KEY".to_owned(), "hunter2".to_owned()), ("PORT".to_owned(), "80".to_owned())].into();
         spec.exec.environment_files = vec![EnvironmentFile { path: "/etc/web.env".into(), optional: true }];
+        spec.output.log.redact = vec!["hunter2".to_owned()];
         let command = CommandLine { program: "/bin/check".into(), args: vec!["--fast".into()] };
         let hook = Hook { command: command.clone(), timeout: None, ignore_failure: false };
         spec.hooks.start_pre = vec![hook.clone()];
@@ -153,6 +174,8 @@ mod tests {
             let definition = shown(&spec, role);
             let env = definition.env.unwrap();
             assert_eq!((env["KEY"].as_str(), env["PORT"].as_str()), (key, port), "{role}");
+            let redacted = if role == Role::Viewer { HIDDEN } else { "hunter2" };
+            assert_eq!(definition.log.redact, Some(vec![redacted.to_owned()]));
             assert_eq!(definition.environment_file, Some(spec.exec.environment_files.clone()));
             assert_eq!(definition.exec_start_pre, Some(vec![hook.clone()]));
             assert_eq!(definition.health_check.unwrap().probe, Probe::Exec(command.clone()));
