@@ -25,6 +25,7 @@ pub mod frame;
 mod hub;
 mod index;
 mod journal;
+mod lines;
 mod mailbox;
 mod place;
 mod read;

@@ -24,21 +24,25 @@ proptest! {
     }
 
     #[test]
-    fn lines_come_back(lines in prop::collection::vec((prop::collection::vec(any::<u8>().prop_filter("newline", |b| *b != b'\n'), 0..60), 0u64..3), 1..8)) {
+    fn lines_come_back(lines in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), 0u64..3, 0u8..8), 1..8)) {
         let prefix = line_prefix(&who(), 77, RunNumber(3), InvocationId(9), Stream::Stderr);
+        let mut extra = Vec::new();
+        field(&mut extra, "TRACE_ID", b"1\n2");
         let mut out = Vec::new();
         let mut expected = Vec::new();
-        for (head, cut) in &lines {
+        for (head, cut, priority) in &lines {
             let mark = if *cut > 0 { crate::frame::mark(*cut) } else { String::new() };
             let before = out.len();
-            line(&mut out, &prefix, head, &mark);
-            prop_assert_eq!(out.len() - before, line_len(&prefix, head, &mark));
-            expected.push([head.as_slice(), mark.as_bytes()].concat());
+            let message = Message::new(*priority, &extra, head, &mark);
+            message.encode(&mut out, &prefix);
+            prop_assert_eq!(out.len() - before, message.len(&prefix));
+            expected.push((priority.to_string(), [head.as_slice(), mark.as_bytes()].concat()));
         }
         let got = entries(&out);
         prop_assert_eq!(got.len(), expected.len());
-        for (fields, message) in got.iter().zip(&expected) {
+        for (fields, (priority, message)) in got.iter().zip(&expected) {
             prop_assert_eq!(&fields.last().unwrap().1, message);
+            prop_assert_eq!((&get(fields, "PRIORITY"), get(fields, "TRACE_ID")), (priority, "1\n2".into()));
         }
     }
 }
@@ -47,7 +51,7 @@ proptest! {
 fn a_lines_fields_are_those_of_the_design() {
     let prefix = line_prefix(&who(), 77, RunNumber(3), InvocationId(9), Stream::Stderr);
     let mut out = Vec::new();
-    line(&mut out, &prefix, b"hello", "");
+    Message::new(priority(Stream::Stderr), b"", b"hello", "").encode(&mut out, &prefix);
     let fields = &entries(&out)[0];
     let keys: Vec<&str> = fields.iter().map(|(k, _)| k.as_str()).collect();
     let expected = "PRIORITY SYSLOG_IDENTIFIER PROCESS_ID PROCESS_NAME PROCESS_PID PROCESS_RUN PROCESS_INVOCATION_ID PROCESS_STREAM MESSAGE";

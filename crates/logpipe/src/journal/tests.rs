@@ -3,7 +3,7 @@
 use std::io::{IoSliceMut, Read, Seek};
 use std::os::unix::net::UnixDatagram;
 
-use model::{EventKind, RunId};
+use model::{EventKind, RunId, Sink};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 use super::*;

@@ -1,0 +1,1 @@
+//! Settings, and the whole way of lines with them.
