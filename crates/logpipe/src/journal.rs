@@ -345,6 +345,12 @@ impl Journal {
         sent
     }
 
+    /// Sends one datagram. `false` = nothing waits.
+    #[cfg(test)]
+    pub(crate) fn send_one(&self, socket: &JournalSocket) -> bool {
+        !self.ring.borrow().is_empty() && matches!(self.send(socket), Sent::Done(true))
+    }
+
     fn transmit(&self, socket: &JournalSocket, entries: &[u8]) -> Sent {
         // The empty line behind the last entry separates nothing.
         let datagram = &entries[..entries.len() - 1];

@@ -280,3 +280,6 @@ impl Lane {
         }
     }
 }
+
+#[cfg(test)]
+mod tests;
