@@ -48,7 +48,7 @@ use std::time::Duration;
 use model::{Event, InvocationId, OutputSpec, ProcessName, ProcessRef, RunId, RunNumber};
 
 pub use ends::{Captured, ChildEnds, OutputError};
-pub use events::{MESSAGE_IDS, describe, priority};
+pub use events::{MESSAGE_IDS, catalog, describe, priority};
 pub use read::{Chunk, LogError, LogReader, ReadRequest};
 pub use stats::{SinkStats, StreamStats, Totals};
 

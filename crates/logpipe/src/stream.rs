@@ -234,8 +234,8 @@ impl Reader {
             Some(crlf) => carry + crlf.strip(&mut buffer[carry..start + n]),
         };
         self.take(&buffer[..end], u64::try_from(n).unwrap_or(u64::MAX));
-        if buffer.len() > 4 * READ {
-            // One stream's giant lines must not stay in memory for ever.
+        if buffer.len() > 4 * READ && self.framer.carry().len() < READ {
+            // One stream's giant lines must not stay in memory for ever; while one comes its next read needs as much.
             buffer.truncate(READ);
             buffer.shrink_to_fit();
         }

@@ -178,7 +178,7 @@ fn blocking() -> model::OutputSpec {
 fn a_process_may_wait_for_the_journal_and_then_loses_nothing_and_holds_up_nobody_else() {
     let (mut bed, socket, _) = bed();
     let child = bed.start(&blocking());
-    const LINES: u64 = 60_000;
+    const LINES: u64 = 20_000;
     let written = std::sync::atomic::AtomicBool::new(false);
     let mut all = Vec::new();
     std::thread::scope(|scope| {
@@ -193,12 +193,12 @@ fn a_process_may_wait_for_the_journal_and_then_loses_nothing_and_holds_up_nobody
             (sink.queued > 1000 && !written.load(std::sync::atomic::Ordering::SeqCst)).then_some(())
         });
         let other = other(&bed, &output());
-        say(&other, "a\n".repeat(100_000));
+        say(&other, "a\n".repeat(40_000));
         until("the other one doesn't", || {
             bed.pipe
                 .stats()
                 .iter()
-                .find(|s| s.process.name.as_str() == "other" && s.lines_read == 100_000)
+                .find(|s| s.process.name.as_str() == "other" && s.lines_read == 40_000)
                 .map(|_| ())
         });
         assert!(!written.load(std::sync::atomic::Ordering::SeqCst));
