@@ -111,7 +111,7 @@ impl<'a> Message<'a> {
     }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod decode;
 #[cfg(test)]
 mod tests;

@@ -214,12 +214,7 @@ impl Journal {
     fn enter(&self, slot: &LaneRef, lane: &mut Lane) {
         if !lane.in_ring {
             lane.in_ring = true;
-            let mut ring = self.ring.borrow_mut();
-            if lane.is_events() {
-                ring.push_front(Rc::clone(slot))
-            } else {
-                ring.push_back(Rc::clone(slot))
-            }
+            line_up(&mut self.ring.borrow_mut(), slot, lane);
             self.filled.notify_one();
         }
     }
@@ -388,8 +383,17 @@ impl Journal {
         ring.pop_front();
         lane.in_ring = !lane.is_quiet();
         if lane.in_ring {
-            if lane.is_events() { ring.push_front(Rc::clone(slot)) } else { ring.push_back(Rc::clone(slot)) }
+            line_up(&mut ring, slot, lane);
         }
+    }
+}
+
+/// Events go before all lines.
+fn line_up(ring: &mut VecDeque<LaneRef>, slot: &LaneRef, lane: &Lane) {
+    if lane.is_events() {
+        ring.push_front(Rc::clone(slot));
+    } else {
+        ring.push_back(Rc::clone(slot));
     }
 }
 

@@ -28,6 +28,9 @@ mod journal;
 mod lines;
 mod mailbox;
 mod place;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod properties;
 mod read;
 mod ready;
 mod stats;

@@ -10,40 +10,18 @@ fn who() -> ProcessRef {
     ProcessRef { name: ProcessName::new("web").unwrap(), id: ProcessId::from_digest([0, 0, 0, 0, 0, 1]) }
 }
 
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop_oneof![1 => Just(b'\n'), 8 => any::<u8>()], 0..60)
+}
+
 proptest! {
     #[test]
-    fn fields_come_back(all in prop::collection::vec(prop::collection::vec(("[A-Z][A-Z0-9_]{0,9}", prop::collection::vec(any::<u8>(), 0..40)), 1..6), 0..5)) {
-        let mut out = Vec::new();
-        for one in &all {
-            for (key, value) in one {
-                field(&mut out, key, value);
-            }
-            out.push(b'\n');
-        }
-        prop_assert_eq!(entries(&out), all);
-    }
-
-    #[test]
-    fn lines_come_back(lines in prop::collection::vec((prop::collection::vec(any::<u8>(), 0..60), 0u64..3, 0u8..8), 1..8)) {
-        let prefix = line_prefix(&who(), 77, RunNumber(3), InvocationId(9), Stream::Stderr);
-        let mut extra = Vec::new();
-        field(&mut extra, "TRACE_ID", b"1\n2");
-        let mut out = Vec::new();
-        let mut expected = Vec::new();
-        for (head, cut, priority) in &lines {
-            let mark = if *cut > 0 { crate::frame::mark(*cut) } else { String::new() };
-            let before = out.len();
-            let message = Message::new(*priority, &extra, head, &mark);
-            message.encode(&mut out, &prefix);
-            prop_assert_eq!(out.len() - before, message.len(&prefix));
-            expected.push((priority.to_string(), [head.as_slice(), mark.as_bytes()].concat()));
-        }
-        let got = entries(&out);
-        prop_assert_eq!(got.len(), expected.len());
-        for (fields, (priority, message)) in got.iter().zip(&expected) {
-            prop_assert_eq!(&fields.last().unwrap().1, message);
-            prop_assert_eq!((&get(fields, "PRIORITY"), get(fields, "TRACE_ID")), (priority, "1\n2".into()));
-        }
+    fn what_goes_in_comes_back(
+        all in prop::collection::vec(
+            (0u8..9, prop::collection::vec((any::<String>(), bytes()), 0..4), bytes(), any::<bool>()), 0..8,
+        ),
+    ) {
+        crate::properties::entries(&all);
     }
 }
 

@@ -129,7 +129,6 @@ fn quote(out: &mut Vec<u8>, parts: &[&[u8]]) {
 #[cfg(test)]
 mod tests {
     use proptest::prelude::*;
-    use serde_json::Value;
 
     use super::*;
     use crate::testing::web;
@@ -197,40 +196,27 @@ mod tests {
         assert!(json.contains(r#""message":"�\u0000\u001b[2J\u007f\u009b"}"#), "{json}");
     }
 
+    /// Text that is nearly always JSON, nearly JSON, or anything.
+    fn printed() -> impl Strategy<Value = Vec<u8>> {
+        let object = (any::<String>(), any::<String>(), any::<bool>()).prop_map(|(key, value, pretty)| {
+            let object = serde_json::json!({ "msg": value, "level": 30, key: [1.5, null] });
+            if pretty {
+                serde_json::to_vec_pretty(&object).unwrap()
+            } else {
+                serde_json::to_vec(&object).unwrap()
+            }
+        });
+        prop_oneof![
+            object,
+            prop::collection::vec(any::<u8>(), 0..80),
+            "<[0-9]>.{0,20}".prop_map(String::into_bytes)
+        ]
+    }
+
     proptest! {
         #[test]
-        fn json_is_read_back(
-            message in prop::collection::vec(any::<u8>(), 0..80),
-            level in prop::option::of(Just("error")),
-            key in any::<String>(), value in any::<String>(), pretty in any::<bool>(),
-        ) {
-            let object = serde_json::json!({ key: value });
-            let data = if pretty { serde_json::to_vec_pretty(&object) } else { serde_json::to_vec(&object) }.unwrap();
-            let record = Record { level, data: pretty.then_some(&data), ..plain(&message) };
-            let out = formatted(LogFormat::Json, &record);
-            prop_assert_eq!(out.iter().filter(|b| **b == b'\n').count(), 1);
-            let back: Value = serde_json::from_slice(&out).unwrap();
-            prop_assert_eq!(back["message"].as_str().unwrap(), String::from_utf8_lossy(&message));
-            prop_assert_eq!(back["level"].as_str(), level);
-            prop_assert_eq!(back.get("data"), pretty.then_some(&object));
-            prop_assert_eq!(back["run"].as_u64(), Some(4));
-        }
-
-        #[test]
-        fn logfmt_is_one_line_whose_values_are_read_back(
-            message in prop::collection::vec(any::<u8>(), 0..80), data in any::<String>(),
-        ) {
-            let data = serde_json::json!({ "a": data }).to_string();
-            let record = Record { data: Some(data.as_bytes()), ..plain(&message) };
-            let out = text(LogFormat::Logfmt, &record);
-            prop_assert!(out.ends_with('\n') && !out[..out.len() - 1].contains(char::is_control));
-            let values = out.split_once(" msg=").unwrap().1;
-            let mut values = serde_json::Deserializer::from_str(values).into_iter::<String>();
-            prop_assert_eq!(values.next().unwrap().unwrap(), String::from_utf8_lossy(&message));
-            let after = values.byte_offset();
-            let rest = out.split_once(" msg=").unwrap().1[after..].trim_end();
-            let back: String = serde_json::from_str(rest.strip_prefix(" data=").unwrap()).unwrap();
-            prop_assert_eq!(back, data);
+        fn every_format_can_be_read_back(text in printed(), cut in any::<bool>()) {
+            crate::properties::formats(&text, cut);
         }
     }
 }

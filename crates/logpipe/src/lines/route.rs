@@ -306,7 +306,7 @@ impl Route {
         }
         if settings.spec.file && settings.spec.format == LogFormat::Prefixed {
             let entry = Entry { at: batch.at, text: line, mark, lines: Lines::one(mark) };
-            self.to_file(&entry, &plain(line), &settings, batch);
+            self.offer_file(&entry, &plain(line), &settings, batch);
         }
         let to_journal = settings.spec.journald && self.process.lane.is_some();
         let Some(join) = settings.join.as_ref().filter(|_| to_journal || settings.file_of_entries()) else {
@@ -338,14 +338,20 @@ impl Route {
         }
         let parsed = parse::parse(settings.spec.parse, entry.text, entry.lines.cut > 0);
         if to_journal {
-            self.to_journal(entry, &parsed, settings, batch);
+            self.offer_journal(entry, &parsed, settings, batch);
         }
         if settings.file_of_entries() {
-            self.to_file(entry, &parsed, settings, batch);
+            self.offer_file(entry, &parsed, settings, batch);
         }
     }
 
-    fn to_journal(&mut self, entry: &Entry<'_>, parsed: &Parsed<'_>, settings: &Settings, batch: &mut Batch) {
+    fn offer_journal(
+        &mut self,
+        entry: &Entry<'_>,
+        parsed: &Parsed<'_>,
+        settings: &Settings,
+        batch: &mut Batch,
+    ) {
         let (Some(journal), Some(lane)) = (&self.sinks.journal, &self.process.lane) else { return };
         let lines = entry.lines;
         if let Some(bucket) = &mut *self.process.buckets.journald.borrow_mut()
@@ -373,7 +379,7 @@ impl Route {
     }
 
     /// Formats an entry for the file.
-    fn to_file(&mut self, entry: &Entry<'_>, parsed: &Parsed<'_>, settings: &Settings, batch: &mut Batch) {
+    fn offer_file(&mut self, entry: &Entry<'_>, parsed: &Parsed<'_>, settings: &Settings, batch: &mut Batch) {
         if let Some(bucket) = &mut *self.process.buckets.file.borrow_mut()
             && !bucket.take_whole(entry.lines.all(), now(batch))
         {
