@@ -5,24 +5,26 @@
 //! goes to the journal and to a `json` or `logfmt` file ([`format`]). Limits ([`limit`]) stand before each of the two.
 //! All of it is off by default and costs nothing then.
 
+mod batch;
 pub(crate) mod format;
-pub(crate) mod join;
+mod join;
 pub(crate) mod limit;
 pub(crate) mod parse;
-pub(crate) mod redact;
-pub(crate) mod route;
+mod process;
+mod redact;
+mod route;
 
 use std::borrow::Cow;
-use std::cell::RefCell;
 use std::collections::HashMap;
 use std::rc::{Rc, Weak};
-use std::time::Instant;
 
-use model::{LogFormat, LogSpec, Multiline, RateLimit};
+use model::{LogFormat, LogSpec, Multiline};
 use regex::bytes::Regex;
 
+pub(crate) use process::Process;
+pub(crate) use route::{Pending, Route, Sinks};
+
 use join::Join;
-use limit::Bucket;
 use parse::Field;
 
 /// Regular expressions of which any may match.
@@ -107,28 +109,6 @@ fn compile(text: &str) -> Option<Regex> {
             |e| tracing::warn!(pattern = text, error = %e, "not a regular expression; it is left out"),
         )
         .ok()
-}
-
-/// The rate limits of one process, one for each sink that has one. All its streams share them.
-#[derive(Debug, Default)]
-pub(crate) struct Buckets {
-    pub(crate) file: RefCell<Option<Bucket>>,
-    pub(crate) journald: RefCell<Option<Bucket>>,
-}
-
-impl Buckets {
-    /// A limit that stays the same goes on as it is.
-    pub(crate) fn set(&self, spec: &LogSpec) {
-        let now = Instant::now();
-        set(&mut self.file.borrow_mut(), spec.file_rate_limit, now);
-        set(&mut self.journald.borrow_mut(), spec.rate_limit, now);
-    }
-}
-
-fn set(bucket: &mut Option<Bucket>, limit: Option<RateLimit>, now: Instant) {
-    if bucket.as_ref().map(Bucket::limit) != limit {
-        *bucket = limit.map(|limit| Bucket::new(limit, now));
-    }
 }
 
 #[cfg(test)]

@@ -63,8 +63,11 @@ pub fn framing(chunks: &[Vec<u8>], max_line: usize) {
     assert_eq!(framed(&[whole], max_line), expected);
 }
 
-/// Entries for the journal come back as they went in, several in a row: each a message with fields of its own.
-pub fn entries(all: &[(u8, Vec<(String, Vec<u8>)>, Vec<u8>, bool)]) {
+/// A priority, fields, a text, and whether it was cut.
+pub type Entry = (u8, Vec<(String, Vec<u8>)>, Vec<u8>, bool);
+
+/// Entries for the journal come back as they went in, several in a row.
+pub fn entries(all: &[Entry]) {
     let who = who();
     let prefix = entry::line_prefix(&who, 77, RunNumber(3), InvocationId(9), Stream::Stderr);
     let mut out = Vec::new();

@@ -18,7 +18,7 @@ use tokio::time::Instant;
 
 use crate::crlf::Crlf;
 use crate::frame::Framer;
-use crate::lines::route::Route;
+use crate::lines::Route;
 
 /// Bytes read at once. What a pipe can be raised to by default; more brings nothing.
 pub(crate) const READ: usize = 256 << 10;

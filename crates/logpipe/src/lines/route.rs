@@ -5,54 +5,26 @@
 
 use std::cell::RefCell;
 use std::rc::Rc;
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::Instant;
 
-use model::{LogFormat, LogSpec, Overflow, ProcessRef, RateLimit, RunNumber, Sink, Wall};
+use model::{LineParser, LogFormat, Overflow, RateLimit, RunNumber, Sink, Wall};
 
+use super::Settings;
+use super::batch::Batch;
 use super::format::{self, Origin, Record};
 use super::join::{Held, SILENCE};
 use super::limit::{self, Bucket};
 use super::parse::{self, Parsed};
-use super::{Buckets, Settings};
+use super::process::Process;
 use crate::console::ConsoleSink;
 use crate::entry::{self, Message};
 use crate::frame::{self, Piece};
 use crate::journal::{Journal, LaneRef};
-use crate::stats::{Account, SinkStats};
+use crate::stats::Account;
 use crate::store::{self, Lines, Store, Stretch};
 
 /// Formatted text is written when it has this many bytes, and at the end of a read.
 const FORMATTED_MAX: usize = 256 << 10;
-
-/// What the streams of one process share.
-pub(crate) struct Process {
-    pub(crate) who: ProcessRef,
-    settings: RefCell<Rc<Settings>>,
-    buckets: Buckets,
-    pub(crate) lane: Option<LaneRef>,
-}
-
-impl Process {
-    pub(crate) fn new(who: ProcessRef, settings: Rc<Settings>, lane: Option<LaneRef>) -> Self {
-        let buckets = Buckets::default();
-        buckets.set(&settings.spec);
-        Self { who, settings: RefCell::new(settings), buckets, lane }
-    }
-
-    pub(crate) fn settings(&self) -> Rc<Settings> {
-        Rc::clone(&self.settings.borrow())
-    }
-
-    pub(crate) fn has(&self, log: &LogSpec) -> bool {
-        self.settings.borrow().spec == *log
-    }
-
-    /// Applies to the running streams at once.
-    pub(crate) fn set(&self, settings: Rc<Settings>) {
-        self.buckets.set(&settings.spec);
-        self.settings.replace(settings);
-    }
-}
 
 /// Where lines go on this thread.
 pub(crate) struct Sinks {
@@ -84,75 +56,10 @@ pub(crate) struct Pending {
     journal_marker: Option<Instant>,
 }
 
-/// What happens to the lines of one read.
-pub(crate) struct Batch {
-    settings: Rc<Settings>,
-    /// When it was read.
-    at: Wall,
-    /// The same for the rate limits; only when there is one.
-    now: Option<Instant>,
-    /// The pipeline ends: nobody may be made to wait any more.
-    last: bool,
-    lines: u64,
-    journal: Flow,
-    file: Flow,
-    console: Flow,
-    /// Formatted lines for the file, and what they stand for.
-    text: Vec<u8>,
-    text_lines: Lines,
-}
-
-/// What one batch did to a sink's accounts.
-#[derive(Default)]
-struct Flow {
-    /// Lines read that wait now.
-    queued: u64,
-    /// Lines read that were written.
-    written: u64,
-    truncated: u64,
-    /// Lines read that were dropped.
-    refused: u64,
-    /// Lines that waited, in this batch or before, and were dropped.
-    lost: u64,
-}
-
-impl Flow {
-    fn is_none(&self) -> bool {
-        self.queued + self.written + self.truncated + self.refused + self.lost == 0
-    }
-
-    /// Lines that reached their sink's queue, or not; those that were held wait already.
-    fn offer(&mut self, lines: Lines, taken: bool) {
-        let fresh = lines.all() - lines.held;
-        if taken {
-            self.queued += fresh;
-        } else {
-            self.refused += fresh;
-            self.lost += lines.held;
-        }
-    }
-
-    fn book(&self, sink: &mut SinkStats) {
-        sink.read += self.queued + self.written + self.truncated + self.refused;
-        sink.queued += self.queued;
-        sink.queued -= self.lost;
-        sink.written += self.written;
-        sink.truncated += self.truncated;
-        sink.dropped += self.refused + self.lost;
-    }
-}
-
-impl Batch {
-    /// The bound for the framer.
-    pub(crate) fn max_line(&self) -> usize {
-        self.settings.max_line()
-    }
-}
-
 impl Route {
     /// Whether any sink wants single lines.
     pub(crate) fn per_line(&self) -> bool {
-        let settings = self.process.settings.borrow();
+        let settings = self.process.settings();
         self.sinks.console.is_some()
             || settings.spec.file && !settings.raw_file()
             || settings.spec.journald && self.process.lane.is_some()
@@ -183,7 +90,7 @@ impl Route {
     }
 
     fn blocks(&self) -> bool {
-        let settings = self.process.settings.borrow();
+        let settings = self.process.settings();
         settings.spec.journald && settings.spec.journald_overflow == Overflow::Block
     }
 
@@ -191,23 +98,9 @@ impl Route {
         Some((self.sinks.journal.as_deref()?, self.process.lane.as_ref()?))
     }
 
-    /// Begins a read's batch. `last`: the end doesn't wait, so that what has no room is dropped.
+    /// Begins a read's batch; `last`: the stream ends with it.
     pub(crate) fn begin(&self, last: bool) -> Batch {
-        let settings = self.process.settings();
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        let limited = settings.spec.rate_limit.is_some() || settings.spec.file_rate_limit.is_some();
-        Batch {
-            at: Wall(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)),
-            now: limited.then(Instant::now),
-            last,
-            lines: 0,
-            journal: Flow::default(),
-            file: Flow::default(),
-            console: Flow::default(),
-            text: Vec::new(),
-            text_lines: Lines::default(),
-            settings,
-        }
+        Batch::new(self.process.settings(), last)
     }
 
     /// Takes what the framer hands out.
@@ -355,7 +248,7 @@ impl Route {
         let (Some(journal), Some(lane)) = (&self.sinks.journal, &self.process.lane) else { return };
         let lines = entry.lines;
         if let Some(bucket) = &mut *self.process.buckets.journald.borrow_mut()
-            && !bucket.take_whole(lines.all(), now(batch))
+            && !bucket.take_whole(lines.all(), batch.now())
         {
             journal.suppress(lane, lines.all(), bucket.limit());
             self.pending.journal_marker = Some(bucket.opens());
@@ -381,7 +274,7 @@ impl Route {
     /// Formats an entry for the file.
     fn offer_file(&mut self, entry: &Entry<'_>, parsed: &Parsed<'_>, settings: &Settings, batch: &mut Batch) {
         if let Some(bucket) = &mut *self.process.buckets.file.borrow_mut()
-            && !bucket.take_whole(entry.lines.all(), now(batch))
+            && !bucket.take_whole(entry.lines.all(), batch.now())
         {
             self.pending.suppress(entry.lines.all(), bucket);
             batch.file.offer(entry.lines, false);
@@ -415,7 +308,7 @@ impl Route {
         let passed = match &mut *self.process.buckets.file.borrow_mut() {
             None => lines.all(),
             Some(bucket) => {
-                let passed = bucket.take(lines.all(), now(batch));
+                let passed = bucket.take(lines.all(), batch.now());
                 if passed < lines.all() {
                     // Behind what passes now: that takes the marker for what was before.
                     batch.file.refused += lines.all() - passed;
@@ -495,9 +388,5 @@ struct Entry<'a> {
 }
 
 fn plain(text: &[u8]) -> Parsed<'_> {
-    parse::parse(model::LineParser::None, text, false)
-}
-
-fn now(batch: &Batch) -> Instant {
-    batch.now.unwrap_or_else(Instant::now)
+    parse::parse(LineParser::None, text, false)
 }

@@ -12,8 +12,7 @@ use proptest::prelude::*;
 use sys::journal::JournalSocket;
 use tempfile::TempDir;
 
-use super::Compiler;
-use super::route::{Pending, Process, Route, Sinks};
+use super::{Compiler, Pending, Process, Route, Sinks};
 use crate::StreamStats;
 use crate::console::ConsoleSink;
 use crate::entry::decode::{Fields, entries, get};
