@@ -87,6 +87,45 @@ fn a_journal_that_stands_still_holds_up_nobody_and_every_drop_is_counted_and_mar
 }
 
 #[test]
+fn lines_that_belong_together_come_as_one_entry_after_a_silence() {
+    let (mut bed, socket, _) = bed();
+    let mut spec = output();
+    spec.log.multiline = model::Multiline::Indent;
+    let child = bed.start(&spec);
+    say(&child.stdout, "Error\n at a\n at b\n");
+    assert_eq!(get(&receive(&socket)[0], "MESSAGE"), "Error\n at a\n at b");
+    // At the end of a stream nothing is waited for.
+    say(&child.stderr, "last\n words");
+    drop(child);
+    let stats = bed.close();
+    assert_eq!(get(&receive(&socket)[0], "MESSAGE"), "last\n words");
+    let written = stats.iter().map(|s| s.sink(Sink::Journald).unwrap().written);
+    assert_eq!(
+        (written.collect::<Vec<_>>(), bed.text()),
+        (vec![3, 2], "Error\n at a\n at b\nlast\n words\n".into())
+    );
+}
+
+#[test]
+fn what_a_limit_kept_from_the_journal_is_told_although_nothing_follows() {
+    let (mut bed, socket, _) = bed();
+    let mut spec = output();
+    let limit = model::RateLimit { lines: 2, interval: Duration::from_millis(200) };
+    (spec.log.rate_limit, spec.log.file_rate_limit) = (Some(limit), Some(limit));
+    let child = bed.start(&spec);
+    // In one write, so that no time passes between them.
+    say(&child.stdout, "1\n2\n3\n4\n");
+    let mut texts = Vec::new();
+    while texts.len() < 3 {
+        texts.extend(receive(&socket).iter().map(|f| get(f, "MESSAGE")));
+    }
+    assert_eq!(texts, ["1", "2", "2 lines suppressed: rate_limit 2/200ms"]);
+    until("the file's marker", || {
+        (bed.text() == "1\n2\n[2 lines suppressed: file_rate_limit 2/200ms]\n").then_some(())
+    });
+}
+
+#[test]
 fn a_journal_that_restarts_is_found_again() {
     let (mut bed, socket, at) = bed();
     let child = bed.start(&output());

@@ -62,7 +62,7 @@ impl Route {
         let settings = self.process.settings();
         self.sinks.console.is_some()
             || settings.spec.file && !settings.raw_file()
-            || settings.spec.journald && self.process.lane.is_some()
+            || self.is_journaled(&settings)
             || self.pending.held.is_some()
     }
 
@@ -87,6 +87,10 @@ impl Route {
             }
             None => most,
         }
+    }
+
+    fn is_journaled(&self, settings: &Settings) -> bool {
+        settings.spec.journald && self.process.lane.is_some()
     }
 
     fn blocks(&self) -> bool {
@@ -115,7 +119,7 @@ impl Route {
                 }
                 if self.per_line() {
                     for line in frame::lines(&bytes) {
-                        self.line(line, "", batch);
+                        self.line(line, "", &settings, batch);
                     }
                 }
             }
@@ -127,7 +131,7 @@ impl Route {
                     self.raw(&[&head, mark.as_bytes(), b"\n"].concat(), Lines::one(&mark), batch);
                 }
                 if self.per_line() {
-                    self.line(&head, &mark, batch);
+                    self.line(&head, &mark, &settings, batch);
                 }
             }
         }
@@ -187,8 +191,7 @@ impl Route {
     }
 
     /// Single lines, for whoever wants them.
-    fn line(&mut self, line: &[u8], mark: &str, batch: &mut Batch) {
-        let settings = Rc::clone(&batch.settings);
+    fn line(&mut self, line: &[u8], mark: &str, settings: &Rc<Settings>, batch: &mut Batch) {
         if let Some(console) = &self.sinks.console {
             let flow = &mut batch.console;
             *(match (console.borrow().line(&self.process.who.name, line, mark), mark.is_empty()) {
@@ -199,19 +202,19 @@ impl Route {
         }
         if settings.spec.file && settings.spec.format == LogFormat::Prefixed {
             let entry = Entry { at: batch.at, text: line, mark, lines: Lines::one(mark) };
-            self.offer_file(&entry, &plain(line), &settings, batch);
+            self.offer_file(&entry, &plain(line), settings, batch);
         }
-        let to_journal = settings.spec.journald && self.process.lane.is_some();
-        let Some(join) = settings.join.as_ref().filter(|_| to_journal || settings.file_of_entries()) else {
+        let journaled = self.is_journaled(settings);
+        let Some(join) = settings.join.as_ref().filter(|_| journaled || settings.file_of_entries()) else {
             self.release(batch);
-            self.entry(&Entry { at: batch.at, text: line, mark, lines: Lines::one(mark) }, &settings, batch);
+            self.entry(&Entry { at: batch.at, text: line, mark, lines: Lines::one(mark) }, settings, batch);
             return;
         };
-        if !self.pending.held.as_mut().is_some_and(|held| held.push(&settings, join, line, mark)) {
+        if !self.pending.held.as_mut().is_some_and(|held| held.push(settings, join, line, mark)) {
             self.release(batch);
-            self.pending.held = Some(Held::new(Rc::clone(&settings), batch.at, line, mark));
+            self.pending.held = Some(Held::new(Rc::clone(settings), batch.at, line, mark));
         }
-        batch.journal.queued += u64::from(to_journal);
+        batch.journal.queued += u64::from(journaled);
         batch.file.queued += u64::from(settings.file_of_entries());
     }
 
@@ -225,12 +228,12 @@ impl Route {
 
     /// An entry for the journal and for a file of entries.
     fn entry(&mut self, entry: &Entry<'_>, settings: &Settings, batch: &mut Batch) {
-        let to_journal = settings.spec.journald && self.process.lane.is_some();
-        if !(to_journal || settings.file_of_entries()) {
+        let journaled = self.is_journaled(settings);
+        if !(journaled || settings.file_of_entries()) {
             return;
         }
         let parsed = parse::parse(settings.spec.parse, entry.text, entry.lines.cut > 0);
-        if to_journal {
+        if journaled {
             self.offer_journal(entry, &parsed, settings, batch);
         }
         if settings.file_of_entries() {
@@ -307,14 +310,7 @@ impl Route {
     fn raw(&mut self, text: &[u8], lines: Lines, batch: &mut Batch) {
         let passed = match &mut *self.process.buckets.file.borrow_mut() {
             None => lines.all(),
-            Some(bucket) => {
-                let passed = bucket.take(lines.all(), batch.now());
-                if passed < lines.all() {
-                    // Behind what passes now: that takes the marker for what was before.
-                    batch.file.refused += lines.all() - passed;
-                }
-                passed
-            }
+            Some(bucket) => bucket.take(lines.all(), batch.now()),
         };
         if passed > 0 {
             if let Some(notice) = self.notice() {
@@ -334,7 +330,9 @@ impl Route {
         if passed < lines.all()
             && let Some(bucket) = &*self.process.buckets.file.borrow()
         {
+            // Behind what passed: that took the marker for what was missing before it.
             self.pending.suppress(lines.all() - passed, bucket);
+            batch.file.refused += lines.all() - passed;
         }
     }
 
