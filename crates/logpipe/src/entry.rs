@@ -1,7 +1,7 @@
 //! Entries of journald's native protocol: `KEY=value` lines, or key, length and bytes when the value has a newline.
 //!
-//! Several entries in one datagram are separated by an empty line. A child's line never holds a newline, so that its
-//! MESSAGE always takes the short form, NUL and invalid UTF-8 included.
+//! Several entries in one datagram are separated by an empty line. A single line's MESSAGE takes the short form, NUL and
+//! invalid UTF-8 included.
 
 use std::fmt::Write as _;
 
@@ -11,6 +11,8 @@ use model::{InvocationId, ProcessRef, RunNumber, Stream};
 const STDOUT: u8 = 6;
 /// PRIORITY of a child's standard error: warning. Never 2 or less: journald syncs its files for those.
 const STDERR: u8 = 4;
+/// PRIORITY of a marker for lines that are missing.
+pub(crate) const MARKER: u8 = 4;
 
 /// Appends one field.
 pub(crate) fn field(out: &mut Vec<u8>, key: &str, value: &[u8]) {
@@ -44,7 +46,12 @@ pub(crate) fn run(out: &mut Vec<u8>, number: RunNumber, invocation: InvocationId
     show(out, "PROCESS_INVOCATION_ID", invocation);
 }
 
-/// What all entries of one stream of one run have in common: everything but MESSAGE.
+/// PRIORITY of a child's line that says none itself.
+pub(crate) fn priority(stream: Stream) -> u8 {
+    if stream == Stream::Stdout { STDOUT } else { STDERR }
+}
+
+/// What all entries of one stream of one run have in common: everything but what [`Message`] has.
 pub(crate) fn line_prefix(
     who: &ProcessRef,
     pid: u32,
@@ -53,7 +60,6 @@ pub(crate) fn line_prefix(
     stream: Stream,
 ) -> Box<[u8]> {
     let mut out = Vec::with_capacity(256);
-    show(&mut out, "PRIORITY", if stream == Stream::Stdout { STDOUT } else { STDERR });
     show(&mut out, "SYSLOG_IDENTIFIER", &who.name);
     process(&mut out, who);
     show(&mut out, "PROCESS_PID", pid);
@@ -62,21 +68,50 @@ pub(crate) fn line_prefix(
     out.into_boxed_slice()
 }
 
-/// Length of what [`line`] appends.
-pub(crate) fn line_len(prefix: &[u8], head: &[u8], mark: &str) -> usize {
-    prefix.len() + b"MESSAGE=\n\n".len() + head.len() + mark.len()
+/// What an entry of a child's line has of its own.
+#[derive(Debug)]
+pub(crate) struct Message<'a> {
+    priority: u8,
+    /// Encoded already.
+    fields: &'a [u8],
+    text: &'a [u8],
+    mark: &'a str,
+    /// Whether the text has several lines and takes the long form.
+    several: bool,
 }
 
-/// Appends the entry of a child's line, which holds no newline, and the empty line that ends it.
-pub(crate) fn line(out: &mut Vec<u8>, prefix: &[u8], head: &[u8], mark: &str) {
-    out.extend_from_slice(prefix);
-    out.extend_from_slice(b"MESSAGE=");
-    out.extend_from_slice(head);
-    out.extend_from_slice(mark.as_bytes());
-    out.extend_from_slice(b"\n\n");
+impl<'a> Message<'a> {
+    pub(crate) fn new(priority: u8, fields: &'a [u8], text: &'a [u8], mark: &'a str) -> Self {
+        Self { priority, fields, text, mark, several: memchr::memchr(b'\n', text).is_some() }
+    }
+
+    /// Length of what [`encode`](Self::encode) appends.
+    pub(crate) fn len(&self, prefix: &[u8]) -> usize {
+        let size = if self.several { size_of::<u64>() } else { 0 };
+        let keys = b"PRIORITY=0\nMESSAGE=\n\n".len();
+        prefix.len() + keys + size + self.fields.len() + self.text.len() + self.mark.len()
+    }
+
+    /// Appends the entry, and the empty line that ends it.
+    pub(crate) fn encode(&self, out: &mut Vec<u8>, prefix: &[u8]) {
+        out.extend_from_slice(b"PRIORITY=");
+        out.extend_from_slice(&[b'0' + self.priority.min(7), b'\n']);
+        out.extend_from_slice(prefix);
+        out.extend_from_slice(self.fields);
+        if self.several {
+            let size = u64::try_from(self.text.len() + self.mark.len()).unwrap_or(u64::MAX);
+            out.extend_from_slice(b"MESSAGE\n");
+            out.extend_from_slice(&size.to_le_bytes());
+        } else {
+            out.extend_from_slice(b"MESSAGE=");
+        }
+        out.extend_from_slice(self.text);
+        out.extend_from_slice(self.mark.as_bytes());
+        out.extend_from_slice(b"\n\n");
+    }
 }
 
-#[cfg(test)]
+#[cfg(any(test, feature = "fuzzing"))]
 pub(crate) mod decode;
 #[cfg(test)]
 mod tests;

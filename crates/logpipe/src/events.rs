@@ -1,9 +1,13 @@
 //! Lifecycle events as journal entries, and the one sentence for each that the daemon prints as well.
 
+mod catalog;
+
 use std::fmt::Write as _;
 use std::time::Duration;
 
 use model::{Event, EventKind, ExitReason, ExitStatus, HealthState};
+
+pub use catalog::catalog;
 
 use crate::entry::{field, process, run, show};
 
@@ -36,8 +40,8 @@ pub const MESSAGE_IDS: [(&str, &str); 25] = [
     ("critical_ended", "199cb2461a3949ac996470e0458a7714"),
 ];
 
-fn message_id(kind: &EventKind) -> &'static str {
-    MESSAGE_IDS.iter().find(|(name, _)| *name == kind.as_str()).map_or("", |(_, id)| id)
+fn message_id(kind: &str) -> &'static str {
+    MESSAGE_IDS.iter().find(|(name, _)| *name == kind).map_or("", |(_, id)| id)
 }
 
 /// Syslog priority of an event: 3 = somebody has to act, 4 = something went wrong, 6 = for the record.
@@ -189,7 +193,7 @@ pub(crate) fn encode(out: &mut Vec<u8>, event: &Event) {
     field(out, "MESSAGE", describe(event).as_bytes());
     show(out, "PRIORITY", priority(&event.kind));
     field(out, "SYSLOG_IDENTIFIER", b"dd-procmgrd");
-    field(out, "MESSAGE_ID", message_id(&event.kind).as_bytes());
+    field(out, "MESSAGE_ID", message_id(event.kind.as_str()).as_bytes());
     field(out, "EVENT", event.kind.as_str().as_bytes());
     process(out, &event.process);
     if let Some(pid) = event.pid {

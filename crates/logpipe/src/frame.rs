@@ -63,12 +63,18 @@ impl Framer {
                 Some(i) => {
                     out(Piece::Single { head, cut: self.cut + len(i) });
                     self.cut = 0;
+                    self.carry = Vec::new();
                     rest = &fresh[i + 1..];
                 }
             }
         }
-        let end = memrchr(b'\n', rest).map_or(0, |i| i + 1);
-        let (mut block, tail) = rest.split_at(end);
+        // What is in `carry` was searched when it came: a long line is not searched again with each chunk.
+        let searched = self.carry.len();
+        let Some(last) = memrchr(b'\n', &rest[searched..]) else {
+            self.keep(rest, max_line);
+            return;
+        };
+        let (mut block, tail) = rest.split_at(searched + last + 1);
         while !block.is_empty() {
             let (run, over_long) = block.split_at(short_lines(block, max_line));
             if !run.is_empty() {
@@ -81,9 +87,17 @@ impl Framer {
             out(Piece::Single { head: &over_long[..max_line], cut: len(newline - max_line) });
             block = &over_long[newline + 1..];
         }
-        let kept = tail.len().min(max_line);
-        self.cut = len(tail.len() - kept);
-        self.carry = tail[..kept].to_vec();
+        self.carry = Vec::new();
+        self.keep(tail, max_line);
+    }
+
+    /// The start of a line, of which `carry` has some already.
+    fn keep(&mut self, start: &[u8], max_line: usize) {
+        let kept = start.len().min(max_line);
+        self.cut = len(start.len() - kept);
+        self.carry.truncate(kept);
+        self.carry.reserve_exact(kept - self.carry.len());
+        self.carry.extend_from_slice(&start[self.carry.len()..kept]);
     }
 
     /// The stream has ended: the last line has no newline, or there is none.

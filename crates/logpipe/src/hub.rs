@@ -20,11 +20,12 @@ use crate::ends::log_path;
 use crate::entry;
 use crate::frame::Framer;
 use crate::journal::Journal;
+use crate::lines::{Compiler, Pending, Process, Route, Sinks};
 use crate::mailbox::Message;
 use crate::ready;
 use crate::stats::Account;
 use crate::store::{Limits, Store};
-use crate::stream::{Buffer, Ending, Process, Reader, Sinks, StreamTask};
+use crate::stream::{Buffer, Ending, Reader, StreamTask};
 use crate::{Config, Shared, Source};
 
 /// Everything that lives on the thread.
@@ -35,6 +36,7 @@ struct Hub {
     sinks: Rc<Sinks>,
     buffer: Buffer,
     processes: HashMap<ProcessName, Rc<Process>>,
+    compiler: Compiler,
     /// By path; a process has at most one per stream.
     stores: HashMap<PathBuf, (ProcessName, Rc<Store>)>,
     /// The streams of each run until they have ended.
@@ -55,6 +57,7 @@ pub(crate) fn run(config: &Config, shared: &Arc<Shared>, console: Option<Console
         sinks: Rc::new(Sinks { journal, console: console.map(RefCell::new) }),
         buffer: Buffer::default(),
         processes: HashMap::new(),
+        compiler: Compiler::default(),
         stores: HashMap::new(),
         runs: HashMap::new(),
         streams: JoinSet::new(),
@@ -100,7 +103,7 @@ impl Hub {
     fn attach(&mut self, source: Source) {
         // A definition that came into force after this run was opened has set `log:` already.
         let process = self.process(&source.process, &source.output.log);
-        let limits = limits(&process.log.borrow());
+        let limits = limits(&process.settings().spec);
         let terminal = source.captured.terminal;
         let mut files = source.captured.files;
         let streams = [(Stream::Stdout, source.captured.stdout), (Stream::Stderr, source.captured.stderr)];
@@ -120,18 +123,23 @@ impl Hub {
             };
             let is_terminal = terminal && stream == Stream::Stdout;
             let account = Account { counts: self.shared.ledger.open(who), stream };
-            let reader = Reader {
+            let route = Route {
                 process: Rc::clone(&process),
                 account,
                 run: source.number,
                 store,
                 sinks: Rc::clone(&self.sinks),
                 prefix,
+                pending: Pending::default(),
+            };
+            let reader = Reader {
+                route,
                 buffer: Rc::clone(&self.buffer),
                 framer: Framer::default(),
                 terminal: is_terminal.then(Crlf::default),
                 // A terminal's size is the kernel's.
                 raised: is_terminal,
+                ends: false,
             };
             if let Err(e) = self.spawn(source.run, pipe, reader) {
                 tracing::error!(process = %source.process.name, stream = stream.as_str(), error = %e,
@@ -155,8 +163,14 @@ impl Hub {
     }
 
     /// `log:` applies to the running streams at once. The paths of `stdout:` and `stderr:` are those of the next run.
-    fn apply(&self, process: &Process, log: &LogSpec) {
-        *process.log.borrow_mut() = log.clone();
+    fn apply(&mut self, process: &Process, log: &LogSpec) {
+        // Settings that stay the same stay in place: lines that wait to be joined go on waiting.
+        if !process.has(log) {
+            process.set(self.compiler.compile(log));
+            if let (Some(journal), Some(lane)) = (&self.sinks.journal, &process.lane) {
+                journal.ask_again(lane);
+            }
+        }
         for (_, store) in self.stores.values().filter(|(name, _)| *name == process.who.name) {
             store.set_limits(limits(log));
         }
@@ -171,7 +185,7 @@ impl Hub {
         if let Some(console) = &self.sinks.console {
             console.borrow_mut().introduce(&who.name);
         }
-        let process = Rc::new(Process { who: who.clone(), log: RefCell::new(log.clone()), lane });
+        let process = Rc::new(Process::new(who.clone(), self.compiler.compile(log), lane));
         self.processes.insert(who.name.clone(), Rc::clone(&process));
         process
     }

@@ -1,10 +1,21 @@
 //! The journald sink: bounded lanes, one per process, and one task that empties them into the socket in turn.
 //!
-//! Nothing here ever makes a stream's reader wait. A lane holds at most 1 MiB and all of them 32 MiB of encoded
-//! entries; beyond that the newest lines are dropped and counted, and as soon as half of the lane is free again a
-//! marker entry says how many are missing at that place. (A lane that is empty takes one entry of any size, so that
-//! a long line can pass at all.) The task sends up to 128 KiB per datagram and lane, waits for the socket while the
-//! journal's queue is full, and connects again (every second, only while something is to be sent) when it is away.
+//! A lane holds at most 1 MiB and all of them 32 MiB of encoded entries. What happens beyond is the process's
+//! `journald_overflow`:
+//!
+//! - `drop_newest`: new lines are dropped, and until half of the lane is free again, so that one marker entry stands for
+//!   many. (A lane that is empty takes one entry of any size, so that a long line can pass at all.)
+//! - `drop_oldest`: the lane's own oldest entries make room, and a marker stands in their place.
+//! - `block`: the process's readers wait until half of the lane is free, and then read only as much as fits, so that its
+//!   children wait for the journal, and nobody else does. Its lane can be beyond 1 MiB by one line.
+//!
+//! Lines that may be dropped leave the last 4 MiB of the 32 to those that may not. Events have a lane of their own,
+//! 1 MiB beside the 32, and are sent before any line: lines never hold them up.
+//!
+//! The task sends up to 128 KiB per datagram and lane, waits for the socket while the journal's queue is full, and
+//! connects again (every second, only while something is to be sent) when it is away.
+
+mod lane;
 
 use std::cell::{Cell, RefCell};
 use std::collections::VecDeque;
@@ -15,162 +26,51 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Event, Sink, Stream};
+use model::{Event, Overflow, RateLimit, Stream};
 use nix::errno::Errno;
 use sys::journal::JournalSocket;
 use tokio::io::Interest;
 use tokio::io::unix::AsyncFd;
 use tokio::sync::Notify;
 
-use crate::entry;
+use crate::entry::Message;
 use crate::events;
 use crate::ready;
 use crate::stats::{Ledger, ProcessCounts};
+use crate::store::Lines;
+use lane::{Kind, LANE_MAX, Lane};
 
-/// Bytes that one lane holds.
-pub(crate) const LANE_MAX: usize = 1 << 20;
-/// Bytes that all lanes together hold.
+/// Bytes that all lanes of processes together hold.
 pub(crate) const TOTAL_MAX: usize = 32 << 20;
-/// Bytes of one datagram, unless one entry alone is larger. Well below the default limit of about 208 KiB.
-const DATAGRAM: usize = 128 << 10;
+/// Those of them that only lines which may not be dropped get.
+const RESERVED: usize = 4 << 20;
 /// Datagrams sent before the readers of pipes get their turn: at least what a lane holds.
 const PER_TURN: u32 = 16;
 /// Between two tries to connect.
 const RETRY: Duration = Duration::from_secs(1);
 
-/// What an entry in a lane is, for the accounts.
-#[derive(Clone, Copy, Debug)]
-enum Kind {
-    /// A line; whether it was cut.
-    Line { stream: Stream, cut: bool },
-    /// A lifecycle event.
-    Event,
-    /// "N lines dropped".
-    Marker,
-}
-
-#[derive(Clone, Copy, Debug)]
-struct Entry {
-    len: usize,
-    kind: Kind,
-}
-
-/// Entries of one process, or of the daemon's events, that wait for the journal.
-pub(crate) struct Lane {
-    /// Whose lines; `None` for the lane of events.
-    counts: Option<Arc<ProcessCounts>>,
-    /// Encoded entries from `head` on, each ended by an empty line.
-    buffer: Vec<u8>,
-    head: usize,
-    entries: VecDeque<Entry>,
-    /// Dropped since the last marker.
-    dropped: u64,
-    /// Whether it stands in the sender's ring.
-    in_ring: bool,
+/// A lane, and how its readers learn that there is room.
+pub(crate) struct Slot {
+    lane: RefCell<Lane>,
+    room: Notify,
 }
 
 /// A process's lane.
-pub(crate) type LaneRef = Rc<RefCell<Lane>>;
+pub(crate) type LaneRef = Rc<Slot>;
 
-impl Lane {
-    fn new(counts: Option<Arc<ProcessCounts>>) -> LaneRef {
-        Rc::new(RefCell::new(Self {
-            counts,
-            buffer: Vec::new(),
-            head: 0,
-            entries: VecDeque::new(),
-            dropped: 0,
-            in_ring: false,
-        }))
-    }
-
-    fn len(&self) -> usize {
-        self.buffer.len() - self.head
-    }
-
-    /// How many entries, and bytes of them, go into the next datagram.
-    fn next(&self) -> (usize, usize) {
-        let mut bytes = 0;
-        let mut count = 0;
-        for entry in &self.entries {
-            if count > 0 && bytes + entry.len > DATAGRAM {
-                break;
-            }
-            bytes += entry.len;
-            count += 1;
-        }
-        (count, bytes)
-    }
-
-    /// Removes the first `count` entries, `bytes` in all.
-    fn consume(&mut self, count: usize, bytes: usize) {
-        self.entries.drain(..count);
-        self.head += bytes;
-        if self.entries.is_empty() {
-            // Nothing is kept for a quiet process.
-            self.buffer = Vec::new();
-            self.entries = VecDeque::new();
-            self.head = 0;
-        } else if self.head > LANE_MAX / 2 {
-            self.buffer.drain(..self.head);
-            self.head = 0;
-        }
-    }
-
-    /// Books the first `count` entries as written, or as dropped.
-    fn book(&self, count: usize, written: bool) {
-        let Some(counts) = &self.counts else { return };
-        for stream in Stream::ALL {
-            let (mut whole, mut cut, mut bytes) = (0, 0, 0);
-            for entry in self.entries.iter().take(count) {
-                if let Kind::Line { stream: of, cut: is_cut } = entry.kind
-                    && of == stream
-                {
-                    *(if is_cut { &mut cut } else { &mut whole }) += 1;
-                    bytes += u64::try_from(entry.len).unwrap_or(u64::MAX);
-                }
-            }
-            if whole + cut > 0 {
-                let mut all = counts.of(stream);
-                let sink = all.sink(Sink::Journald);
-                sink.queued -= whole + cut;
-                if written {
-                    sink.written += whole;
-                    sink.truncated += cut;
-                    sink.bytes_written += bytes;
-                } else {
-                    sink.dropped += whole + cut;
-                }
-            }
-        }
-    }
-
-    /// Appends the marker for what was dropped.
-    fn mark(&mut self) -> usize {
-        let before = self.buffer.len();
-        let out = &mut self.buffer;
-        let what = if self.counts.is_some() { "lines" } else { "events" };
-        let text = format!("{} {what} dropped: the journal took them too slowly or was away", self.dropped);
-        entry::field(out, "PRIORITY", b"4");
-        match &self.counts {
-            Some(counts) => {
-                entry::show(out, "SYSLOG_IDENTIFIER", &counts.process().name);
-                entry::process(out, counts.process());
-            }
-            None => entry::field(out, "SYSLOG_IDENTIFIER", b"dd-procmgrd"),
-        }
-        entry::field(out, "MESSAGE", text.as_bytes());
-        out.push(b'\n');
-        let len = out.len() - before;
-        self.entries.push_back(Entry { len, kind: Kind::Marker });
-        self.dropped = 0;
-        len
-    }
+/// What became of an entry's lines.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) struct Pushed {
+    /// `false` = dropped.
+    pub(crate) taken: bool,
+    /// Lines of the same stream that made room for it. All else is booked already.
+    pub(crate) evicted: u64,
 }
 
 /// What happened to a datagram.
 enum Sent {
-    Done,
+    /// It is gone: whether to the journal.
+    Done(bool),
     /// The journal's queue is full.
     Full,
     /// The journal is away.
@@ -184,9 +84,16 @@ pub(crate) struct Journal {
     events: LaneRef,
     /// Lanes that have something, in the order of their turns.
     ring: RefCell<VecDeque<LaneRef>>,
+    /// Bytes in the lanes of processes.
     total: Cell<usize>,
     filled: Notify,
     drained: Notify,
+    /// Wakes readers that wait because of `total`, one after another.
+    room: Notify,
+}
+
+fn slot(counts: Option<Arc<ProcessCounts>>) -> LaneRef {
+    Rc::new(Slot { lane: RefCell::new(Lane::new(counts)), room: Notify::new() })
 }
 
 impl Journal {
@@ -194,62 +101,120 @@ impl Journal {
         Self {
             path,
             ledger,
-            events: Lane::new(None),
+            events: slot(None),
             ring: RefCell::default(),
             total: Cell::new(0),
             filled: Notify::new(),
             drained: Notify::new(),
+            room: Notify::new(),
         }
     }
 
     pub(crate) fn lane(&self, counts: Arc<ProcessCounts>) -> LaneRef {
-        Lane::new(Some(counts))
+        slot(Some(counts))
     }
 
-    /// Takes one line, or drops it. `true` = taken. The caller books it as read and queued, or as read and dropped.
-    pub(crate) fn line(
+    /// Takes an entry of one line or more, or drops it. The caller books its lines.
+    pub(crate) fn entry(
         &self,
-        lane: &LaneRef,
+        slot: &LaneRef,
+        policy: Overflow,
         stream: Stream,
+        lines: Lines,
         prefix: &[u8],
-        head: &[u8],
-        mark: &str,
-    ) -> bool {
-        let len = entry::line_len(prefix, head, mark);
-        let kind = Kind::Line { stream, cut: !mark.is_empty() };
-        self.push(lane, len, kind, |out| entry::line(out, prefix, head, mark))
+        message: &Message<'_>,
+    ) -> Pushed {
+        let len = message.len(prefix);
+        let mut lane = slot.lane.borrow_mut();
+        let mut evicted = 0;
+        if policy == Overflow::DropOldest {
+            while !lane.is_empty() && (lane.len() + len > LANE_MAX || !self.has_total(len)) {
+                let (bytes, own) = lane.evict(stream);
+                self.total.set(self.total.get() - bytes);
+                evicted += own;
+            }
+        }
+        let taken = match policy {
+            // Its reader has waited for room.
+            Overflow::Block => true,
+            Overflow::DropOldest => self.has_total(len),
+            Overflow::DropNewest => has_room(&mut lane, len) && self.has_total(len),
+        };
+        if taken {
+            let kind = Kind::Lines { stream, whole: lines.whole, cut: lines.cut };
+            let more = lane.push(len, kind, |out| message.encode(out, prefix));
+            self.total.set(self.total.get() + more);
+            self.enter(slot, &mut lane);
+        } else {
+            lane.behind().dropped += lines.all();
+        }
+        Pushed { taken, evicted }
+    }
+
+    /// Whether lines that may be dropped may have so many bytes more.
+    fn has_total(&self, len: usize) -> bool {
+        self.total.get() + len <= TOTAL_MAX - RESERVED
+    }
+
+    /// Lines were kept from the journal by their process's limit. A marker says so before its next entry, or when
+    /// [`settle`](Self::settle) is called.
+    pub(crate) fn suppress(&self, slot: &LaneRef, lines: u64, limit: RateLimit) {
+        slot.lane.borrow_mut().suppress(lines, limit);
+    }
+
+    /// The marker for suppressed lines comes now, or as soon as everything before it is sent.
+    pub(crate) fn settle(&self, slot: &LaneRef) {
+        let mut lane = slot.lane.borrow_mut();
+        if lane.settle() {
+            self.total.set(self.total.get() + lane.mark());
+            self.enter(slot, &mut lane);
+        }
+    }
+
+    /// Whether readers whose lines may not be dropped have to wait: for half of the lane, and for room in all.
+    pub(crate) fn is_full(&self, slot: &LaneRef) -> bool {
+        slot.lane.borrow().len() > LANE_MAX / 2 || self.total.get() > TOTAL_MAX - LANE_MAX
+    }
+
+    /// Waits until it is not full, and no longer than `blocks` says so.
+    pub(crate) async fn room(&self, slot: &LaneRef, blocks: impl Fn() -> bool) {
+        while self.is_full(slot) && blocks() {
+            // One's own lane gets free in its turn; all the others' room is given out one by one.
+            let own = slot.lane.borrow().len() > LANE_MAX / 2;
+            if own { slot.room.notified().await } else { self.room.notified().await }
+        }
+    }
+
+    /// A policy has changed: whoever waits for room asks again whether it has to.
+    pub(crate) fn ask_again(&self, slot: &LaneRef) {
+        slot.room.notify_waiters();
+        self.room.notify_waiters();
+    }
+
+    /// How many bytes of lines surely fit into the lane, each line's entry being this long without its text.
+    pub(crate) fn fitting(&self, slot: &LaneRef, entry: usize) -> usize {
+        // The worst are empty lines: one byte each.
+        LANE_MAX.saturating_sub(slot.lane.borrow().len()) / (entry + 1)
     }
 
     /// Takes one lifecycle event, or drops and counts it.
     pub(crate) fn event(&self, event: &Event) {
         let mut text = Vec::new();
         events::encode(&mut text, event);
-        if !self.push(&self.events, text.len(), Kind::Event, |out| out.extend_from_slice(&text)) {
+        let mut lane = self.events.lane.borrow_mut();
+        if has_room(&mut lane, text.len()) {
+            lane.push(text.len(), Kind::Event, |out| out.extend_from_slice(&text));
+            self.enter(&self.events, &mut lane);
+        } else {
+            lane.behind().dropped += 1;
             self.ledger.totals().events_dropped += 1;
         }
     }
 
-    fn push(&self, lane_ref: &LaneRef, len: usize, kind: Kind, encode: impl FnOnce(&mut Vec<u8>)) -> bool {
-        let mut lane = lane_ref.borrow_mut();
-        // While lines are missing new ones wait for half of the lane: one marker for many and not one for each.
-        let limit = if lane.dropped > 0 { LANE_MAX / 2 } else { LANE_MAX };
-        let lane_has_room = lane.entries.is_empty() || lane.len() + len <= limit;
-        if !lane_has_room || self.total.get() + len > TOTAL_MAX {
-            lane.dropped += 1;
-            return false;
-        }
-        let marker = if lane.dropped > 0 { lane.mark() } else { 0 };
-        encode(&mut lane.buffer);
-        lane.entries.push_back(Entry { len, kind });
-        self.total.set(self.total.get() + len + marker);
-        self.enter(lane_ref, &mut lane);
-        true
-    }
-
-    fn enter(&self, lane_ref: &LaneRef, lane: &mut Lane) {
+    fn enter(&self, slot: &LaneRef, lane: &mut Lane) {
         if !lane.in_ring {
             lane.in_ring = true;
-            self.ring.borrow_mut().push_back(Rc::clone(lane_ref));
+            line_up(&mut self.ring.borrow_mut(), slot, lane);
             self.filled.notify_one();
         }
     }
@@ -263,14 +228,11 @@ impl Journal {
 
     /// Books everything that still waits as dropped.
     pub(crate) fn give_up(&self) {
-        for lane_ref in self.ring.borrow_mut().drain(..) {
-            let mut lane = lane_ref.borrow_mut();
-            let count = lane.entries.len();
-            lane.book(count, false);
-            let events = lane.entries.iter().filter(|e| matches!(e.kind, Kind::Event)).count();
-            self.ledger.totals().events_dropped += u64::try_from(events).unwrap_or(u64::MAX);
-            let bytes = lane.len();
-            lane.consume(count, bytes);
+        for slot in self.ring.borrow_mut().drain(..) {
+            let mut lane = slot.lane.borrow_mut();
+            let count = lane.count();
+            self.ledger.totals().events_dropped += lane.events(count);
+            lane.pop(count, false);
         }
         self.total.set(0);
     }
@@ -282,12 +244,12 @@ impl Journal {
         let mut unproven = false;
         let mut in_turn = 0;
         loop {
-            let lane = self.ring.borrow().front().cloned();
-            let Some(lane) = lane else {
+            if self.ring.borrow().is_empty() {
                 self.drained.notify_waiters();
+                self.room.notify_waiters();
                 self.filled.notified().await;
                 continue;
-            };
+            }
             let Some(connected) = &socket else {
                 match self.connect() {
                     Ok(new) if unproven => {
@@ -302,8 +264,8 @@ impl Journal {
                 }
                 continue;
             };
-            match self.send(&connected.get_ref().0, &lane) {
-                Sent::Done => {
+            match self.send(&connected.get_ref().0) {
+                Sent::Done(_) => {
                     unproven = false;
                     in_turn += 1;
                     if in_turn == PER_TURN {
@@ -315,7 +277,7 @@ impl Journal {
                     Ok(mut ready) => {
                         // The send above said "full", so that readiness from before it means nothing. If the journal
                         // made room meanwhile, the next send succeeds; if not, the next wait is a real one.
-                        if matches!(self.send(&connected.get_ref().0, &lane), Sent::Full) {
+                        if matches!(self.send(&connected.get_ref().0), Sent::Full) {
                             ready.clear_ready();
                         }
                     }
@@ -343,23 +305,57 @@ impl Journal {
         result
     }
 
-    /// Sends the lane's next datagram and gives the turn to the next lane.
-    fn send(&self, socket: &JournalSocket, lane_ref: &LaneRef) -> Sent {
-        let mut lane = lane_ref.borrow_mut();
-        let (count, bytes) = lane.next();
-        if count == 0 {
-            self.leave(lane_ref, &mut lane);
-            return Sent::Done;
+    /// Sends the next lane's next datagram and gives the turn to the one after it.
+    fn send(&self, socket: &JournalSocket) -> Sent {
+        let Some(slot) = self.ring.borrow().front().cloned() else { return Sent::Done(true) };
+        let mut lane = slot.lane.borrow_mut();
+        if let Some(marker) = lane.ahead() {
+            let sent = self.transmit(socket, &marker);
+            if matches!(sent, Sent::Done(_)) {
+                lane.ahead_sent();
+                self.leave(&slot, &mut lane);
+            }
+            return sent;
         }
+        let (count, entries) = lane.next();
+        let sent = if count == 0 { Sent::Done(true) } else { self.transmit(socket, entries) };
+        let Sent::Done(written) = sent else { return sent };
+        if !written {
+            self.ledger.totals().events_dropped += lane.events(count);
+        }
+        let mut bytes = lane.pop(count, written);
+        let marker = if lane.is_due() { lane.mark() } else { 0 };
+        if lane.is_events() {
+            bytes = 0;
+        } else {
+            self.total.set(self.total.get() + marker - bytes);
+        }
+        if bytes > 0 {
+            if lane.len() <= LANE_MAX / 2 {
+                slot.room.notify_waiters();
+            }
+            self.room.notify_one();
+        }
+        self.leave(&slot, &mut lane);
+        sent
+    }
+
+    /// Sends one datagram. `false` = nothing waits.
+    #[cfg(test)]
+    pub(crate) fn send_one(&self, socket: &JournalSocket) -> bool {
+        !self.ring.borrow().is_empty() && matches!(self.send(socket), Sent::Done(true))
+    }
+
+    fn transmit(&self, socket: &JournalSocket, entries: &[u8]) -> Sent {
         // The empty line behind the last entry separates nothing.
-        let datagram = &lane.buffer[lane.head..lane.head + bytes - 1];
+        let datagram = &entries[..entries.len() - 1];
         let result = match socket.send(datagram) {
             Err(e) if is(&e, &[Errno::EMSGSIZE, Errno::ENOBUFS]) => socket.send_memfd(datagram),
             other => other,
         };
-        let written = match result {
-            Ok(()) => true,
-            Err(e) if is(&e, &[Errno::EAGAIN, Errno::EINTR]) => return Sent::Full,
+        match result {
+            Ok(()) => Sent::Done(true),
+            Err(e) if is(&e, &[Errno::EAGAIN, Errno::EINTR]) => Sent::Full,
             Err(e)
                 if is(
                     &e,
@@ -369,40 +365,43 @@ impl Journal {
                 let mut totals = self.ledger.totals();
                 totals.journald_errors += 1;
                 totals.journald_connected = false;
-                return Sent::Away;
+                Sent::Away
             }
             Err(e) => {
                 // Nothing that trying again would change (no memory for the memfd, a policy): these are lost, the
                 // rest goes on.
                 self.ledger.totals().journald_errors += 1;
-                tracing::warn!(error = %e, entries = count, "journald refused entries");
-                false
+                tracing::warn!(error = %e, bytes = datagram.len(), "journald refused entries");
+                Sent::Done(false)
             }
-        };
-        lane.book(count, written);
-        if !written {
-            let events = lane.entries.iter().take(count).filter(|e| matches!(e.kind, Kind::Event)).count();
-            self.ledger.totals().events_dropped += u64::try_from(events).unwrap_or(u64::MAX);
         }
-        lane.consume(count, bytes);
-        self.total.set(self.total.get() - bytes);
-        if lane.entries.is_empty() && lane.dropped > 0 {
-            let marker = lane.mark();
-            self.total.set(self.total.get() + marker);
-        }
-        self.leave(lane_ref, &mut lane);
-        Sent::Done
     }
 
     /// The turn is over: to the end of the ring, or out of it when nothing is left.
-    fn leave(&self, lane_ref: &LaneRef, lane: &mut Lane) {
+    fn leave(&self, slot: &LaneRef, lane: &mut Lane) {
         let mut ring = self.ring.borrow_mut();
         ring.pop_front();
-        lane.in_ring = !lane.entries.is_empty();
+        lane.in_ring = !lane.is_quiet();
         if lane.in_ring {
-            ring.push_back(Rc::clone(lane_ref));
+            line_up(&mut ring, slot, lane);
         }
     }
+}
+
+/// Events go before all lines.
+fn line_up(ring: &mut VecDeque<LaneRef>, slot: &LaneRef, lane: &Lane) {
+    if lane.is_events() {
+        ring.push_front(Rc::clone(slot));
+    } else {
+        ring.push_back(Rc::clone(slot));
+    }
+}
+
+/// Whether a lane takes an entry more. While entries are missing new ones wait for half of the lane: one marker for many
+/// and not one for each.
+fn has_room(lane: &mut Lane, len: usize) -> bool {
+    let limit = if lane.behind().dropped > 0 { LANE_MAX / 2 } else { LANE_MAX };
+    lane.is_empty() || lane.len() + len <= limit
 }
 
 fn is(error: &io::Error, any: &[Errno]) -> bool {

@@ -6,13 +6,15 @@
 //!   cut, marked and counted. Bytes are kept as they are, NUL and invalid UTF-8 included.
 //! - `read = written + dropped + truncated + queued` lines, for each process, stream and sink, at every moment.
 //! - Files are lossless: a full disk makes the one child wait. The journal and the terminal never make a child wait:
-//!   bounded buffers, then lines are dropped, counted, and a marker says so.
+//!   bounded buffers, then lines are dropped, counted, and a marker says so. A definition can choose otherwise for each
+//!   of the two, and it can leave out lines beyond a rate, which are counted and marked as well.
+//! - What a definition wants out of its lines (`redact`) reaches no sink.
 //! - What a child printed before it ended is read to the end, at the latest until the drain deadline when somebody
 //!   else holds its pipe open.
 //! - Any number of runs of one process may print at the same time (the process, its hooks, its health checks): each has
 //!   pipes of its own, and they share files, counters and bounds.
 //!
-//! What may be lost, when and how it is told: lines to journald and the terminal as above; lines that the disk refuses
+//! What may be lost, when and how it is told: lines as above; lines that the disk refuses
 //! until the very end of the daemon (`dropped` of the file sink and an error in the daemon's log).
 
 mod archive;
@@ -25,8 +27,12 @@ pub mod frame;
 mod hub;
 mod index;
 mod journal;
+mod lines;
 mod mailbox;
 mod place;
+#[cfg(any(test, feature = "fuzzing"))]
+#[doc(hidden)]
+pub mod properties;
 mod read;
 mod ready;
 mod stats;
@@ -47,7 +53,7 @@ use std::time::Duration;
 use model::{Event, InvocationId, OutputSpec, ProcessName, ProcessRef, RunId, RunNumber};
 
 pub use ends::{Captured, ChildEnds, OutputError};
-pub use events::{MESSAGE_IDS, describe, priority};
+pub use events::{MESSAGE_IDS, catalog, describe, priority};
 pub use read::{Chunk, LogError, LogReader, ReadRequest};
 pub use stats::{SinkStats, StreamStats, Totals};
 

@@ -21,13 +21,13 @@ pub struct SinkStats {
     pub read: u64,
     /// Lines handed on whole.
     pub written: u64,
-    /// Lines lost: its buffer was full, or it could not be reached until the end.
+    /// Lines lost: its buffer was full, they were beyond its rate limit, or it could not be reached until the end.
     pub dropped: u64,
     /// Lines handed on, but cut at `max_line`.
     pub truncated: u64,
-    /// Lines that wait for it.
+    /// Lines that wait for it, or for others that they belong to.
     pub queued: u64,
-    /// Bytes of the lines handed on, newlines and marks included; for journald the bytes of the entries.
+    /// Bytes of the lines handed on, as the sink got them; in a file with newlines, marks and markers.
     pub bytes_written: u64,
     /// Failed writes, openings and rotations.
     pub errors: u64,

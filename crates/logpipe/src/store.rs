@@ -56,11 +56,32 @@ pub(crate) struct Limits {
     pub(crate) max_files: u32,
 }
 
-/// How many lines a piece of text holds, for the accounts.
+/// How many lines of a process a piece of text holds, for the accounts. Its newlines don't tell: a marker is no line,
+/// and one line of a formatted file may stand for several.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lines {
     pub(crate) whole: u64,
     pub(crate) cut: u64,
+    /// So many of them waited to be joined with others, and are booked as read and queued already.
+    pub(crate) held: u64,
+}
+
+impl Lines {
+    /// A line with this mark behind it, which is empty unless it was cut.
+    pub(crate) fn one(mark: &str) -> Self {
+        let cut = u64::from(!mark.is_empty());
+        Self { whole: 1 - cut, cut, held: 0 }
+    }
+
+    pub(crate) fn all(self) -> u64 {
+        self.whole + self.cut
+    }
+
+    pub(crate) fn add(&mut self, more: Self) {
+        self.whole += more.whole;
+        self.cut += more.cut;
+        self.held += more.held;
+    }
 }
 
 /// Where a piece of text comes from, and what it holds.
@@ -204,7 +225,8 @@ impl Store {
                 Ok(()) => {
                     account.book(|c| {
                         let sink = c.sink(Sink::File);
-                        sink.read += lines.whole + lines.cut;
+                        sink.read += lines.all() - lines.held;
+                        sink.queued -= lines.held;
                         sink.written += lines.whole;
                         sink.truncated += lines.cut;
                         sink.bytes_written += bytes;
@@ -224,8 +246,8 @@ impl Store {
         }
         account.book(|c| {
             let sink = c.sink(Sink::File);
-            sink.read += lines.whole + lines.cut;
-            sink.queued += lines.whole + lines.cut;
+            sink.read += lines.all() - lines.held;
+            sink.queued += lines.all() - lines.held;
         });
         inner.owed.push(Owed { account: account.clone(), lines, bytes });
         false

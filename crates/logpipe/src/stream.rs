@@ -4,23 +4,21 @@
 //! lines it has. The buffer belongs to the thread and is used by one stream at a time, between two awaits.
 
 use std::cell::{Cell, RefCell};
+use std::io;
 use std::os::fd::OwnedFd;
 use std::rc::Rc;
-use std::time::{Duration, SystemTime, UNIX_EPOCH};
+use std::time::Duration;
 
-use model::{LogSpec, ProcessRef, RunId, RunNumber, Sink, Wall};
+use model::RunId;
 use nix::errno::Errno;
 use tokio::io::Interest;
-use tokio::io::unix::AsyncFd;
+use tokio::io::unix::{AsyncFd, AsyncFdReadyGuard};
 use tokio::sync::Notify;
 use tokio::time::Instant;
 
-use crate::console::ConsoleSink;
 use crate::crlf::Crlf;
-use crate::frame::{self, Framer, Piece};
-use crate::journal::{Journal, LaneRef};
-use crate::stats::Account;
-use crate::store::{self, Lines, Store, Stretch};
+use crate::frame::Framer;
+use crate::lines::Route;
 
 /// Bytes read at once. What a pipe can be raised to by default; more brings nothing.
 pub(crate) const READ: usize = 256 << 10;
@@ -66,19 +64,6 @@ impl Ending {
     }
 }
 
-/// What the streams of one process share.
-pub(crate) struct Process {
-    pub(crate) who: ProcessRef,
-    pub(crate) log: RefCell<LogSpec>,
-    pub(crate) lane: Option<LaneRef>,
-}
-
-/// Where lines go on this thread.
-pub(crate) struct Sinks {
-    pub(crate) journal: Option<Rc<Journal>>,
-    pub(crate) console: Option<RefCell<ConsoleSink>>,
-}
-
 /// One stream of one run.
 pub(crate) struct StreamTask {
     pub(crate) pipe: AsyncFd<OwnedFd>,
@@ -89,19 +74,15 @@ pub(crate) struct StreamTask {
 
 /// What a task knows beside its pipe.
 pub(crate) struct Reader {
-    pub(crate) process: Rc<Process>,
-    pub(crate) account: Account,
-    pub(crate) run: RunNumber,
-    pub(crate) store: Rc<Store>,
-    pub(crate) sinks: Rc<Sinks>,
-    /// The constant part of its journal entries.
-    pub(crate) prefix: Box<[u8]>,
+    pub(crate) route: Route,
     pub(crate) buffer: Buffer,
     pub(crate) framer: Framer,
     /// Its line ends, when it is a terminal.
     pub(crate) terminal: Option<Crlf>,
     /// Whether the pipe's size was raised, or could not be.
     pub(crate) raised: bool,
+    /// It reads its last: nothing makes it wait any more.
+    pub(crate) ends: bool,
 }
 
 /// What one read brought.
@@ -119,25 +100,13 @@ impl StreamTask {
     /// Reads until the end of the pipe or the deadline; returns the run whose stream has ended.
     pub(crate) async fn run(self) -> RunId {
         let Self { pipe, run, ending, mut reader } = self;
-        let store = Rc::clone(&reader.store);
         let reached = ending.reached();
         tokio::pin!(reached);
         loop {
-            if store.is_blocked() {
-                // Lines stay in the pipe, so that the child waits and nothing is lost.
-                tokio::select! {
-                    () = store.unblocked() => {}
-                    () = &mut reached => break,
-                }
-            }
             tokio::select! {
                 biased;
-                ready = pipe.ready(Interest::READABLE) => {
+                ready = reader.ready(&pipe) => {
                     let Ok(mut ready) = ready else { break };
-                    if store.is_blocked() {
-                        // By the other stream, while this one waited.
-                        continue;
-                    }
                     match reader.turn(&pipe) {
                         Got::Full => tokio::task::yield_now().await,
                         // Hung up, and yet not at its end: somebody has opened the terminal anew by its name. That it
@@ -150,19 +119,30 @@ impl StreamTask {
                     }
                 }
                 () = &mut reached => {
-                    tracing::debug!(process = %reader.process.who.name, "somebody holds its output open; given up");
+                    tracing::debug!(process = %reader.route.process.who.name, "somebody holds its output open; given up");
+                    reader.ends = true;
                     for _ in 0..LAST_READS {
-                        if store.is_blocked() || reader.read(&pipe) != Got::Full {
+                        if reader.route.store.is_blocked() || reader.read(&pipe) != Got::Full {
                             break;
                         }
                     }
                     break;
                 }
+                now = until(reader.route.due()) => reader.route.tick(now),
             }
         }
         reader.finish();
         run
     }
+}
+
+/// Waits for this moment, or for ever; returns the time.
+async fn until(due: Option<std::time::Instant>) -> std::time::Instant {
+    match due {
+        Some(due) => tokio::time::sleep_until(due.into()).await,
+        None => std::future::pending().await,
+    }
+    std::time::Instant::now()
 }
 
 /// One read(2): whatever is in a pipe comes at once.
@@ -192,52 +172,28 @@ fn fetch_all(terminal: &OwnedFd, room: &mut [u8]) -> (usize, Got) {
     }
 }
 
-/// What one chunk did to the accounts, booked at once at its end. The store keeps its own.
-#[derive(Default)]
-struct Batch {
-    /// When it was read.
-    at: Wall,
-    lines: u64,
-    journal: Tally,
-    console: Tally,
-}
-
-impl Batch {
-    fn now() -> Self {
-        let since = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-        Self { at: Wall(u64::try_from(since.as_nanos()).unwrap_or(u64::MAX)), ..Self::default() }
-    }
-}
-
-#[derive(Default)]
-struct Tally {
-    whole: u64,
-    cut: u64,
-    dropped: u64,
-}
-
-impl Tally {
-    fn add(&mut self, taken: bool, cut: bool) {
-        *(match (taken, cut) {
-            (false, _) => &mut self.dropped,
-            (true, false) => &mut self.whole,
-            (true, true) => &mut self.cut,
-        }) += 1;
-    }
-
-    fn all(&self) -> u64 {
-        self.whole + self.cut + self.dropped
-    }
-}
-
 impl Reader {
+    /// Waits until there is something to read and its lines may be taken: until then they stay in the pipe, so that the
+    /// child waits and nothing is lost.
+    async fn ready<'a>(&self, pipe: &'a AsyncFd<OwnedFd>) -> io::Result<AsyncFdReadyGuard<'a, OwnedFd>> {
+        loop {
+            self.route.store.unblocked().await;
+            self.route.room().await;
+            let ready = pipe.ready(Interest::READABLE).await?;
+            // Another stream may have filled the file's batch or the journal's lane while this one waited for its pipe.
+            if !self.route.store.is_blocked() && !self.route.is_full() {
+                return Ok(ready);
+            }
+        }
+    }
+
     /// A few reads: then others get their turn. Only one when the journal is on: a lane has room for the entries of
     /// about one read, and its sender runs between two turns.
     fn turn(&mut self, pipe: &AsyncFd<OwnedFd>) -> Got {
-        let reads = if self.per_line() { 1 } else { READS_PER_TURN };
+        let reads = if self.route.per_line() { 1 } else { READS_PER_TURN };
         for _ in 0..reads {
             let got = self.read(pipe);
-            if got != Got::Full || self.store.is_blocked() {
+            if got != Got::Full || self.route.store.is_blocked() {
                 return got;
             }
         }
@@ -256,9 +212,12 @@ impl Reader {
         }
         buffer[..carry].copy_from_slice(self.framer.carry());
         buffer[carry..start].copy_from_slice(held);
+        let most = if self.terminal.is_some() { TERMINAL_READ } else { READ };
+        let room = if self.ends { most } else { self.route.fitting(most) };
+        let room = &mut buffer[start..start + room];
         let (n, got) = match self.terminal {
-            None => fetch(pipe.get_ref(), &mut buffer[start..start + READ]),
-            Some(_) => fetch_all(pipe.get_ref(), &mut buffer[start..start + TERMINAL_READ]),
+            None => fetch(pipe.get_ref(), room),
+            Some(_) => fetch_all(pipe.get_ref(), room),
         };
         if n == 0 {
             return got;
@@ -275,8 +234,8 @@ impl Reader {
             Some(crlf) => carry + crlf.strip(&mut buffer[carry..start + n]),
         };
         self.take(&buffer[..end], u64::try_from(n).unwrap_or(u64::MAX));
-        if buffer.len() > 4 * READ {
-            // One stream's giant lines must not stay in memory for ever.
+        if buffer.len() > 4 * READ && self.framer.carry().len() < READ {
+            // One stream's giant lines must not stay in memory for ever; while one comes its next read needs as much.
             buffer.truncate(READ);
             buffer.shrink_to_fit();
         }
@@ -284,93 +243,24 @@ impl Reader {
     }
 
     fn take(&mut self, data: &[u8], fresh: u64) {
-        let mut framer = std::mem::take(&mut self.framer);
-        let max_line = usize::try_from(self.process.log.borrow().max_line).unwrap_or(usize::MAX).max(1);
-        let mut batch = Batch::now();
-        framer.feed(data, max_line, |piece| self.give(piece, &mut batch));
-        self.framer = framer;
-        self.book(fresh, &batch);
+        let mut batch = self.route.begin(self.ends);
+        let max_line = batch.max_line();
+        self.framer.feed(data, max_line, |piece| self.route.give(piece, &mut batch));
+        self.route.end(fresh, batch);
     }
 
     /// The pipe is at its end: so is the last line.
     fn finish(mut self) {
+        self.ends = true;
         if let Some(crlf) = self.terminal.take()
             && !crlf.held().is_empty()
         {
             // No LF came after this CR: it belongs to the line.
             self.take(&[self.framer.carry(), crlf.held()].concat(), 0);
         }
-        let mut framer = std::mem::take(&mut self.framer);
-        framer.finish(|piece| {
-            let mut batch = Batch::now();
-            self.give(piece, &mut batch);
-            self.book(0, &batch);
-        });
-    }
-
-    fn give(&self, piece: Piece<'_>, batch: &mut Batch) {
-        match piece {
-            Piece::Whole { bytes, lines } => {
-                batch.lines += lines;
-                self.to_file(bytes, Lines { whole: lines, cut: 0 }, batch.at);
-                if self.per_line() {
-                    for line in frame::lines(bytes) {
-                        self.line(line, "", batch);
-                    }
-                }
-            }
-            Piece::Single { head, cut } => {
-                batch.lines += 1;
-                let mark = if cut > 0 { frame::mark(cut) } else { String::new() };
-                let text = [head, mark.as_bytes(), b"\n"].concat();
-                let is_cut = u64::from(cut > 0);
-                self.to_file(&text, Lines { whole: 1 - is_cut, cut: is_cut }, batch.at);
-                self.line(head, &mark, batch);
-            }
-        }
-    }
-
-    fn to_file(&self, text: &[u8], lines: Lines, at: Wall) {
-        let stretch = Stretch { account: &self.account, run: self.run, at, lines };
-        if self.process.log.borrow().file && !self.store.append(text, stretch) {
-            store::keep_trying(&self.store);
-        }
-    }
-
-    /// Whether any sink wants single lines.
-    fn per_line(&self) -> bool {
-        self.sinks.console.is_some() || self.sinks.journal.is_some() && self.process.log.borrow().journald
-    }
-
-    fn line(&self, line: &[u8], mark: &str, batch: &mut Batch) {
-        if let (Some(journal), Some(lane), true) =
-            (&self.sinks.journal, &self.process.lane, self.process.log.borrow().journald)
-        {
-            let taken = journal.line(lane, self.account.stream, &self.prefix, line, mark);
-            batch.journal.add(taken, !mark.is_empty());
-        }
-        if let Some(console) = &self.sinks.console {
-            batch.console.add(console.borrow().line(&self.process.who.name, line, mark), !mark.is_empty());
-        }
-    }
-
-    fn book(&self, bytes: u64, batch: &Batch) {
-        self.account.book(|counts| {
-            counts.lines += batch.lines;
-            counts.bytes += bytes;
-            if batch.journal.all() > 0 {
-                let sink = counts.sink(Sink::Journald);
-                sink.read += batch.journal.all();
-                sink.queued += batch.journal.whole + batch.journal.cut;
-                sink.dropped += batch.journal.dropped;
-            }
-            if batch.console.all() > 0 {
-                let sink = counts.sink(Sink::Console);
-                sink.read += batch.console.all();
-                sink.written += batch.console.whole;
-                sink.truncated += batch.console.cut;
-                sink.dropped += batch.console.dropped;
-            }
-        });
+        let mut batch = self.route.begin(true);
+        self.framer.finish(|piece| self.route.give(piece, &mut batch));
+        self.route.end(0, batch);
+        self.route.finish();
     }
 }

@@ -1,4 +1,5 @@
-//! The receiving side of the native protocol, for tests: written after the protocol's document, not after the encoder.
+//! The receiving side of the native protocol, for tests and fuzz targets: written after the protocol's document, not
+//! after the encoder.
 
 pub(crate) type Fields = Vec<(String, Vec<u8>)>;
 
@@ -15,13 +16,17 @@ pub(crate) fn entries(mut data: &[u8]) -> Vec<Fields> {
         let end = data.iter().position(|b| *b == b'\n').expect("a field ends with a newline");
         match data[..end].iter().position(|b| *b == b'=') {
             Some(eq) => {
-                fields.push((String::from_utf8(data[..eq].to_vec()).unwrap(), data[eq + 1..end].to_vec()));
+                fields.push((
+                    String::from_utf8(data[..eq].to_vec()).expect("a key is text"),
+                    data[eq + 1..end].to_vec(),
+                ));
                 data = &data[end + 1..];
             }
             None => {
-                let key = String::from_utf8(data[..end].to_vec()).unwrap();
+                let key = String::from_utf8(data[..end].to_vec()).expect("a key is text");
                 let (size, rest) = data[end + 1..].split_at(8);
-                let size = usize::try_from(u64::from_le_bytes(size.try_into().unwrap())).unwrap();
+                let size =
+                    usize::try_from(u64::from_le_bytes(size.try_into().expect("8 bytes"))).expect("a size");
                 assert_eq!(rest[size], b'\n', "{key}");
                 fields.push((key, rest[..size].to_vec()));
                 data = &rest[size + 1..];
@@ -33,6 +38,7 @@ pub(crate) fn entries(mut data: &[u8]) -> Vec<Fields> {
 }
 
 /// One field's value, as text.
+#[cfg(test)]
 pub(crate) fn get(fields: &Fields, key: &str) -> String {
     let value = fields.iter().find(|(k, _)| k == key).map(|(_, v)| v.as_slice()).unwrap_or_default();
     String::from_utf8_lossy(value).into_owned()

@@ -10,36 +10,18 @@ fn who() -> ProcessRef {
     ProcessRef { name: ProcessName::new("web").unwrap(), id: ProcessId::from_digest([0, 0, 0, 0, 0, 1]) }
 }
 
+fn bytes() -> impl Strategy<Value = Vec<u8>> {
+    prop::collection::vec(prop_oneof![1 => Just(b'\n'), 8 => any::<u8>()], 0..60)
+}
+
 proptest! {
     #[test]
-    fn fields_come_back(all in prop::collection::vec(prop::collection::vec(("[A-Z][A-Z0-9_]{0,9}", prop::collection::vec(any::<u8>(), 0..40)), 1..6), 0..5)) {
-        let mut out = Vec::new();
-        for one in &all {
-            for (key, value) in one {
-                field(&mut out, key, value);
-            }
-            out.push(b'\n');
-        }
-        prop_assert_eq!(entries(&out), all);
-    }
-
-    #[test]
-    fn lines_come_back(lines in prop::collection::vec((prop::collection::vec(any::<u8>().prop_filter("newline", |b| *b != b'\n'), 0..60), 0u64..3), 1..8)) {
-        let prefix = line_prefix(&who(), 77, RunNumber(3), InvocationId(9), Stream::Stderr);
-        let mut out = Vec::new();
-        let mut expected = Vec::new();
-        for (head, cut) in &lines {
-            let mark = if *cut > 0 { crate::frame::mark(*cut) } else { String::new() };
-            let before = out.len();
-            line(&mut out, &prefix, head, &mark);
-            prop_assert_eq!(out.len() - before, line_len(&prefix, head, &mark));
-            expected.push([head.as_slice(), mark.as_bytes()].concat());
-        }
-        let got = entries(&out);
-        prop_assert_eq!(got.len(), expected.len());
-        for (fields, message) in got.iter().zip(&expected) {
-            prop_assert_eq!(&fields.last().unwrap().1, message);
-        }
+    fn what_goes_in_comes_back(
+        all in prop::collection::vec(
+            (0u8..9, prop::collection::vec((any::<String>(), bytes()), 0..4), bytes(), any::<bool>()), 0..8,
+        ),
+    ) {
+        crate::properties::entries(&all);
     }
 }
 
@@ -47,7 +29,7 @@ proptest! {
 fn a_lines_fields_are_those_of_the_design() {
     let prefix = line_prefix(&who(), 77, RunNumber(3), InvocationId(9), Stream::Stderr);
     let mut out = Vec::new();
-    line(&mut out, &prefix, b"hello", "");
+    Message::new(priority(Stream::Stderr), b"", b"hello", "").encode(&mut out, &prefix);
     let fields = &entries(&out)[0];
     let keys: Vec<&str> = fields.iter().map(|(k, _)| k.as_str()).collect();
     let expected = "PRIORITY SYSLOG_IDENTIFIER PROCESS_ID PROCESS_NAME PROCESS_PID PROCESS_RUN PROCESS_INVOCATION_ID PROCESS_STREAM MESSAGE";

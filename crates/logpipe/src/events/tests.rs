@@ -22,7 +22,7 @@ pub(crate) fn event(kind: EventKind) -> Event {
     }
 }
 
-fn kinds() -> Vec<EventKind> {
+pub(crate) fn kinds() -> Vec<EventKind> {
     let failure = SpawnFailure {
         stage: SpawnStage::Exec,
         errno: 2,
@@ -64,7 +64,7 @@ fn kinds() -> Vec<EventKind> {
     ]
 }
 
-fn encoded(kind: EventKind) -> Fields {
+pub(crate) fn encoded(kind: EventKind) -> Fields {
     let mut out = Vec::new();
     encode(&mut out, &event(kind));
     let mut all = entries(&out);

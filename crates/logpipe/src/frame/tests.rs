@@ -3,49 +3,7 @@
 use proptest::prelude::*;
 
 use super::*;
-
-/// What a stream looks like to a sink: each line's bytes and how many were cut.
-fn expected(bytes: &[u8], max_line: usize) -> Vec<(Vec<u8>, u64)> {
-    let mut all: Vec<&[u8]> = bytes.split(|b| *b == b'\n').collect();
-    if all.last().is_some_and(|l| l.is_empty()) {
-        all.pop();
-    }
-    all.iter()
-        .map(|l| {
-            let kept = l.len().min(max_line);
-            (l[..kept].to_vec(), u64::try_from(l.len() - kept).unwrap())
-        })
-        .collect()
-}
-
-fn framed(chunks: &[Vec<u8>], max_line: usize) -> Vec<(Vec<u8>, u64)> {
-    let mut framer = Framer::default();
-    let mut seen = Vec::new();
-    for chunk in chunks {
-        let mut data = framer.carry().to_vec();
-        data.extend_from_slice(chunk);
-        framer.feed(&data, max_line, |piece| collect(piece, max_line, &mut seen));
-        assert!(framer.carry().len() <= max_line);
-    }
-    framer.finish(|piece| collect(piece, max_line, &mut seen));
-    assert!(framer.carry().is_empty());
-    seen
-}
-
-fn collect(piece: Piece<'_>, max_line: usize, seen: &mut Vec<(Vec<u8>, u64)>) {
-    match piece {
-        Piece::Whole { bytes, lines: n } => {
-            assert_eq!(bytes.last(), Some(&b'\n'));
-            let before = seen.len();
-            seen.extend(lines(bytes).map(|l| (l.to_vec(), 0)));
-            assert_eq!(u64::try_from(seen.len() - before).unwrap(), n);
-        }
-        Piece::Single { head, cut } => {
-            assert!(head.len() <= max_line);
-            seen.push((head.to_vec(), cut));
-        }
-    }
-}
+use crate::properties::{framed, framing};
 
 /// Mostly short lines, with NUL, invalid UTF-8 and newlines well represented.
 fn chunk() -> impl Strategy<Value = Vec<u8>> {
@@ -57,11 +15,9 @@ fn chunk() -> impl Strategy<Value = Vec<u8>> {
 proptest! {
     #[test]
     fn any_chunking_gives_the_same_lines(chunks in prop::collection::vec(chunk(), 0..12), max_line in 1usize..24) {
-        let whole: Vec<u8> = chunks.concat();
-        prop_assert_eq!(framed(&chunks, max_line), expected(&whole, max_line));
-        prop_assert_eq!(framed(std::slice::from_ref(&whole), max_line), expected(&whole, max_line));
-        let bytewise: Vec<Vec<u8>> = whole.iter().map(|b| vec![*b]).collect();
-        prop_assert_eq!(framed(&bytewise, max_line), expected(&whole, max_line));
+        framing(&chunks, max_line);
+        let bytewise: Vec<Vec<u8>> = chunks.concat().iter().map(|b| vec![*b]).collect();
+        framing(&bytewise, max_line);
     }
 }
 
@@ -84,9 +40,21 @@ fn a_line_of_exactly_the_limit_is_whole_and_one_more_byte_is_cut() {
 
 #[test]
 fn a_smaller_limit_applies_to_the_line_in_progress() {
-    let mut framer = Framer::default();
-    framer.feed(b"abcdef", 10, |_| unreachable!("no line has ended"));
-    let mut seen = Vec::new();
-    framer.feed(b"abcdefg\nx\n", 4, |piece| collect(piece, 4, &mut seen));
-    assert_eq!(seen, vec![(b"abcd".to_vec(), 3), (b"x".to_vec(), 0)]);
+    for (end, limit, expected) in
+        [("g\nx\n", 4, (&b"abcd"[..], 3)), ("g", 4, (b"abcd", 3)), ("\n", 6, (b"abcdef", 0))]
+    {
+        let mut framer = Framer::default();
+        framer.feed(b"abcdef", 10, |_| unreachable!("no line has ended"));
+        let mut seen = Vec::new();
+        let data = ["abcdef", end].concat();
+        framer.feed(data.as_bytes(), limit, |piece| match piece {
+            Piece::Single { head, cut } => seen.push((head.to_vec(), cut)),
+            Piece::Whole { bytes, .. } => seen.extend(lines(bytes).map(|l| (l.to_vec(), 0))),
+        });
+        framer.finish(|piece| match piece {
+            Piece::Single { head, cut } => seen.push((head.to_vec(), cut)),
+            Piece::Whole { .. } => unreachable!(),
+        });
+        assert_eq!(seen[0], (expected.0.to_vec(), expected.1), "{end:?}");
+    }
 }

@@ -3,7 +3,7 @@
 use std::io::{IoSliceMut, Read, Seek};
 use std::os::unix::net::UnixDatagram;
 
-use model::{EventKind, RunId};
+use model::{EventKind, RunId, Sink};
 use nix::sys::socket::{ControlMessageOwned, MsgFlags, recvmsg};
 
 use super::*;
@@ -87,6 +87,45 @@ fn a_journal_that_stands_still_holds_up_nobody_and_every_drop_is_counted_and_mar
 }
 
 #[test]
+fn lines_that_belong_together_come_as_one_entry_after_a_silence() {
+    let (mut bed, socket, _) = bed();
+    let mut spec = output();
+    spec.log.multiline = model::Multiline::Indent;
+    let child = bed.start(&spec);
+    say(&child.stdout, "Error\n at a\n at b\n");
+    assert_eq!(get(&receive(&socket)[0], "MESSAGE"), "Error\n at a\n at b");
+    // At the end of a stream nothing is waited for.
+    say(&child.stderr, "last\n words");
+    drop(child);
+    let stats = bed.close();
+    assert_eq!(get(&receive(&socket)[0], "MESSAGE"), "last\n words");
+    let written = stats.iter().map(|s| s.sink(Sink::Journald).unwrap().written);
+    assert_eq!(
+        (written.collect::<Vec<_>>(), bed.text()),
+        (vec![3, 2], "Error\n at a\n at b\nlast\n words\n".into())
+    );
+}
+
+#[test]
+fn what_a_limit_kept_from_the_journal_is_told_although_nothing_follows() {
+    let (mut bed, socket, _) = bed();
+    let mut spec = output();
+    let limit = model::RateLimit { lines: 2, interval: Duration::from_millis(200) };
+    (spec.log.rate_limit, spec.log.file_rate_limit) = (Some(limit), Some(limit));
+    let child = bed.start(&spec);
+    // In one write, so that no time passes between them.
+    say(&child.stdout, "1\n2\n3\n4\n");
+    let mut texts = Vec::new();
+    while texts.len() < 3 {
+        texts.extend(receive(&socket).iter().map(|f| get(f, "MESSAGE")));
+    }
+    assert_eq!(texts, ["1", "2", "2 lines suppressed: rate_limit 2/200ms"]);
+    until("the file's marker", || {
+        (bed.text() == "1\n2\n[2 lines suppressed: file_rate_limit 2/200ms]\n").then_some(())
+    });
+}
+
+#[test]
 fn a_journal_that_restarts_is_found_again() {
     let (mut bed, socket, at) = bed();
     let child = bed.start(&output());
@@ -147,4 +186,100 @@ fn a_giant_line_comes_in_a_sealed_memfd() {
     assert_eq!(get(&entries(&data)[0], "MESSAGE"), line);
     drop(child);
     assert_eq!(bed.close()[0].sink(Sink::Journald).unwrap().written, 1);
+}
+
+/// A second process beside the bed's own.
+fn other(bed: &Bed, output: &model::OutputSpec) -> std::fs::File {
+    let process = model::ProcessRef {
+        name: model::ProcessName::new("other").unwrap(),
+        id: model::ProcessId::from_digest([0, 0, 0, 0, 0, 2]),
+    };
+    let ends = bed.pipe.open(&process.name, output).unwrap();
+    bed.pipe.attach(crate::Source {
+        process,
+        run: RunId(1000),
+        number: model::RunNumber(1),
+        invocation: model::InvocationId(8),
+        pid: 78,
+        output: output.clone(),
+        captured: ends.captured,
+    });
+    ends.stdout.into()
+}
+
+fn blocking() -> model::OutputSpec {
+    let mut spec = output();
+    spec.log.journald_overflow = Overflow::Block;
+    spec
+}
+
+#[test]
+fn a_process_may_wait_for_the_journal_and_then_loses_nothing_and_holds_up_nobody_else() {
+    let (mut bed, socket, _) = bed();
+    let child = bed.start(&blocking());
+    const LINES: u64 = 20_000;
+    let written = std::sync::atomic::AtomicBool::new(false);
+    let mut all = Vec::new();
+    std::thread::scope(|scope| {
+        scope.spawn(|| {
+            // Empty lines are the worst: nothing but overhead.
+            let text: String = (0..LINES).map(|i| format!("\n\n{i}\n")).collect();
+            say(&child.stdout, text);
+            written.store(true, std::sync::atomic::Ordering::SeqCst);
+        });
+        until("it waits", || {
+            let sink = bed.sink(Stream::Stdout, Sink::Journald);
+            (sink.queued > 1000 && !written.load(std::sync::atomic::Ordering::SeqCst)).then_some(())
+        });
+        let other = other(&bed, &output());
+        say(&other, "a\n".repeat(40_000));
+        until("the other one doesn't", || {
+            bed.pipe
+                .stats()
+                .iter()
+                .find(|s| s.process.name.as_str() == "other" && s.lines_read == 40_000)
+                .map(|_| ())
+        });
+        assert!(!written.load(std::sync::atomic::Ordering::SeqCst));
+        drop(other);
+        while all.len() < 3 * usize::try_from(LINES).unwrap() {
+            all.extend(receive(&socket).into_iter().filter(|f| get(f, "PROCESS_NAME") == "web"));
+        }
+    });
+    drop(child);
+    let numbers = all.iter().map(|f| get(f, "MESSAGE")).filter(|m| !m.is_empty());
+    assert!(numbers.eq((0..LINES).map(|i| i.to_string())));
+    let stats = bed.close();
+    let web = stats.iter().find(|s| s.process == web() && s.stream == Stream::Stdout).unwrap();
+    let sink = web.sink(Sink::Journald).unwrap();
+    assert_eq!((sink.written, sink.dropped), (3 * LINES, 0));
+}
+
+#[test]
+fn whoever_waits_for_the_journal_is_let_go_by_a_new_policy_and_by_the_end() {
+    for way_out in ["policy", "deadline"] {
+        let mut at = PathBuf::new();
+        let mut bed = Bed::with(|c| {
+            at = c.dir.with_file_name("journal");
+            // There is none: nothing will ever be taken.
+            c.journald = Some(at.clone());
+            c.drain_deadline = Duration::from_millis(10);
+        });
+        let child = bed.start(&blocking());
+        // More than the lane has room for, and not more than that and the pipe.
+        const LINES: u64 = 14_000;
+        say(&child.stdout, "line\n".repeat(usize::try_from(LINES).unwrap()));
+        until("it waits", || (bed.sink(Stream::Stdout, Sink::Journald).queued > 1000).then_some(()));
+        assert!(bed.stats(Stream::Stdout).lines_read < LINES);
+        if way_out == "policy" {
+            bed.pipe.configure(web(), output());
+        } else {
+            bed.pipe.finished(child.run);
+        }
+        until("all is read", || (bed.stats(Stream::Stdout).lines_read == LINES).then_some(()));
+        let sink = bed.sink(Stream::Stdout, Sink::Journald);
+        assert!(sink.dropped > 0 && sink.read == LINES, "{sink:?}");
+        assert_eq!(bed.sink(Stream::Stdout, Sink::File).written, LINES);
+        bed.pipe.clone().shutdown(Duration::from_millis(10));
+    }
 }
