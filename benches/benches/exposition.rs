@@ -4,8 +4,8 @@ use std::hint::black_box;
 use std::sync::Arc;
 
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use metrics::{BuildInfo, DaemonFacts, Exporter, LogStream, SinkStats, Source};
-use model::{Counters, ProcessView, Reason, Seq, Sink, Snapshot, State, Stream, Wall};
+use metrics::{BuildInfo, DaemonFacts, Durations, Exporter, LogStream, SinkStats, Source};
+use model::{Counters, ProcessView, Reason, Seq, Snapshot, State, Stream, Wall};
 
 struct Fixed(Snapshot);
 

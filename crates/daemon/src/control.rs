@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{Command, ProcessName, Reply, Signal, Snapshot, Wall};
+use model::{Command, InvocationId, ProcessName, Reply, Signal, Snapshot, Wall};
 use rpc::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, Fragment, LogChunk, LogRequest,
     LogSource, OverrideText, ReloadReport, SetOverride, Update, Updated, ViewResult,
 };
-use supervisor::Handle;
+use supervisor::{Containment, Handle};
 
 use crate::definitions::{Definitions, ask, unexpected};
 use crate::listeners::Listeners;
@@ -21,7 +21,7 @@ pub(crate) struct Desk {
     pub(crate) listeners: Listeners,
     pub(crate) pipe: logpipe::LogPipe,
     pub(crate) config_path: PathBuf,
-    pub(crate) containment: &'static str,
+    pub(crate) containment: Containment,
     pub(crate) started: Wall,
     pub(crate) ready: AtomicBool,
 }
@@ -46,6 +46,14 @@ impl Desk {
     }
 }
 
+/// For people.
+fn contained_by(containment: &Containment) -> &'static str {
+    match containment {
+        Containment::Cgroup(_) => "cgroup",
+        Containment::Subreaper => "subreaper",
+    }
+}
+
 impl Control for Desk {
     fn snapshot(&self) -> Snapshot {
         self.supervisor.snapshot()
@@ -60,7 +68,7 @@ impl Control for Desk {
             config_path: self.config_path.clone(),
             last_reload: self.definitions.outcomes().last,
             listeners: self.listeners.list(),
-            containment: self.containment.into(),
+            containment: contained_by(&self.containment).into(),
         }
     }
 
@@ -145,5 +153,9 @@ impl metrics::Source for Desk {
 
     fn ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    fn cgroup(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {
+        self.containment.cgroup_of(process, invocation)
     }
 }

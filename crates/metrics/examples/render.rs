@@ -9,10 +9,10 @@ use std::process::{Child, Command, Stdio};
 use std::sync::Arc;
 use std::time::{Duration, Instant, SystemTime};
 
-use metrics::{BuildInfo, DaemonFacts, Exporter, LogStream, SinkStats, Source};
+use metrics::{BuildInfo, DaemonFacts, Durations, Exporter, LogStream, SinkStats, Source};
 use model::{
     Counters, InvocationId, Origin, ProcessId, ProcessName, ProcessSpec, ProcessView, Reason, RunId,
-    RunNumber, RunView, Sink, Snapshot, State, Stream, Wall,
+    RunNumber, RunView, Snapshot, State, Stream, Wall,
 };
 
 struct Fleet {
@@ -62,7 +62,11 @@ fn measure(count: u32, children: &mut Children) -> Result<(), Box<dyn std::error
         fleet.streams.extend(Stream::ALL.map(|stream| streams(&name, stream)));
         children.0.push(child);
     }
-    let exporter = Exporter::new(Arc::new(fleet), BuildInfo { version: "0", revision: "0" });
+    let exporter = Exporter::new(
+        Arc::new(fleet),
+        Arc::new(Durations::default()),
+        BuildInfo { version: "0", revision: "0" },
+    );
     let begun = Instant::now();
     let text = String::from_utf8(exporter.render())?;
     let first = begun.elapsed();
@@ -85,13 +89,13 @@ fn measure(count: u32, children: &mut Children) -> Result<(), Box<dyn std::error
 }
 
 fn streams(process: &ProcessName, stream: Stream) -> LogStream {
-    let sink = |sink| SinkStats { sink, written: 1_234_567, dropped: 0, truncated: 0, queued: 0, errors: 0 };
+    let sink = SinkStats { written: 1_234_567, bytes: 123_456_789, ..SinkStats::default() };
     LogStream {
         process: process.clone(),
         stream,
         lines: 1_234_567,
         bytes: 123_456_789,
-        sinks: vec![sink(Sink::File), sink(Sink::Journald)],
+        sinks: [Some(sink), Some(sink), None],
     }
 }
 

@@ -38,7 +38,10 @@ scrape_configs:
 fn title(group: Group) -> &'static str {
     match group {
         Group::Processes => "Managed processes",
+        Group::Proc => "What they use",
+        Group::Cgroups => "Their cgroups",
         Group::Logs => "Their output",
+        Group::Durations => "How long things take",
         Group::Daemon => "The daemon",
         Group::SelfProcess => "The daemon as an operating system process",
         Group::Scrape => "The scrape",
@@ -56,7 +59,11 @@ fn markdown() -> String {
             writeln!(
                 out,
                 "| `{}` | {} | {labels} | {} | {} | {} |",
-                m.name, m.kind, m.unit, m.series, m.help
+                m.name,
+                m.kind.as_str(),
+                m.unit,
+                m.series,
+                m.help
             )
             .unwrap();
         }
