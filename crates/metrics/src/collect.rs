@@ -16,6 +16,9 @@ use crate::names::{COLLECTOR_DURATION, COLLECTOR_SUCCESS, Group};
 use crate::proc::ProcError;
 use crate::text::Text;
 
+/// How a collector ended.
+pub(crate) type Collected = Result<(), CollectError>;
+
 /// Why a collector left something out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CollectError {
@@ -52,7 +55,7 @@ impl Failures {
     }
 
     /// All of them; `Ok` when there was none.
-    pub(crate) fn into_result(self) -> Result<(), CollectError> {
+    pub(crate) fn into_result(self) -> Collected {
         self.0.map_or(Ok(()), |(first, more)| Err(CollectError::Processes { first, more }))
     }
 }
@@ -77,7 +80,7 @@ impl Health {
         group: Group,
         spent: Duration,
         out: &mut Text,
-        collect: impl FnOnce(&mut Text) -> Result<(), CollectError>,
+        collect: impl FnOnce(&mut Text) -> Collected,
     ) {
         let (begun, mark) = (Instant::now(), out.mark());
         let result = catch_unwind(AssertUnwindSafe(|| collect(out))).unwrap_or_else(|_| {
@@ -88,7 +91,7 @@ impl Health {
         report.0.push((group, success, spent + begun.elapsed()));
     }
 
-    fn note(&self, group: Group, result: Result<(), CollectError>) -> bool {
+    fn note(&self, group: Group, result: Collected) -> bool {
         let collector = group.as_str();
         let was_failing = self.failing[group as usize].swap(result.is_err(), Ordering::Relaxed);
         match result {

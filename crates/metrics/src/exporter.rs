@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use model::{HealthState, ProcessName, ProcessView, State, Wall};
 
 use crate::collect::proc::{Memory, Usage};
-use crate::collect::{Health, Report, cgroups, daemon, logs, proc, processes, self_process};
+use crate::collect::{Collected, Health, Report, cgroups, daemon, logs, proc, processes, self_process};
 use crate::durations::Durations;
 use crate::fleet::Fleet;
 use crate::history::{History, Point};
@@ -114,19 +114,31 @@ impl Exporter {
         let (fleet, proc) = (&sample.fleet, &self.system.proc);
         let mut out = Text::with_capacity(self.last_length.load(Ordering::Relaxed));
         let mut report = Report::default();
-        let mut watch = |group, spent, collect: &mut dyn FnMut(&mut Text) -> _| {
+        let mut watch = |group, spent, collect: &mut dyn FnMut(&mut Text) -> Collected| {
             self.health.watch(&mut report, group, spent, &mut out, collect);
         };
         let none = Duration::ZERO;
-        watch(Group::Processes, none, &mut |out| Ok(processes::write(fleet, out)));
+        watch(Group::Processes, none, &mut |out| {
+            processes::write(fleet, out);
+            Ok(())
+        });
         watch(Group::Proc, sample.usage.took, &mut |out| proc::write(fleet, &sample.usage, proc, out));
         watch(Group::Cgroups, none, &mut |out| {
             let own = self.system.cgroup.as_deref();
             cgroups::write(fleet, &*self.source, own, &mut Reader::new(proc), out)
         });
-        watch(Group::Logs, none, &mut |out| Ok(logs::write(fleet, &self.source.log_streams(), out)));
-        watch(Group::Durations, none, &mut |out| Ok(self.durations.write(out)));
-        watch(Group::Daemon, none, &mut |out| Ok(daemon::write(&self.source.daemon(), self.build, out)));
+        watch(Group::Logs, none, &mut |out| {
+            logs::write(fleet, &self.source.log_streams(), out);
+            Ok(())
+        });
+        watch(Group::Durations, none, &mut |out| {
+            self.durations.write(out);
+            Ok(())
+        });
+        watch(Group::Daemon, none, &mut |out| {
+            daemon::write(&self.source.daemon(), self.build, out);
+            Ok(())
+        });
         watch(Group::SelfProcess, none, &mut |out| self_process::write(proc, out));
         report.write(&mut out);
         out.single(&SCRAPE_DURATION, sample.took + begun.elapsed());

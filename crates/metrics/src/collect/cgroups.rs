@@ -2,7 +2,7 @@
 
 use std::path::Path;
 
-use super::{CollectError, Failures};
+use super::{Collected, Failures};
 use crate::fleet::Fleet;
 use crate::names::{CGROUP_MEMORY, CGROUP_MEMORY_LIMIT, CGROUP_PRESSURE, OOM_KILLS};
 use crate::proc::{ProcError, Reader, parse};
@@ -42,7 +42,7 @@ pub(crate) fn write(
     own: Option<&Path>,
     reader: &mut Reader<'_>,
     out: &mut Text,
-) -> Result<(), CollectError> {
+) -> Collected {
     let mut failures = Failures::default();
     let mut leaves = Vec::new();
     for (_, row) in fleet.with(&CGROUP_MEMORY) {

@@ -12,21 +12,23 @@ use crate::names::{
 use crate::source::{LogStream, SinkStats};
 use crate::text::Text;
 
+type OfStream = (&'static Metric, fn(&LogStream) -> u64);
+type OfSink = (&'static Metric, fn(&SinkStats) -> u64);
+
 /// All streams. One of a process that is not in the fleet any more, or not yet, waits for the next scrape.
 pub(crate) fn write(fleet: &Fleet, streams: &[LogStream], out: &mut Text) {
     let details: HashMap<&str, Detail> = fleet.rows.iter().map(|row| (row.name(), row.detail)).collect();
     let of = |stream: &LogStream| details.get(stream.process.as_str()).copied().unwrap_or(Detail::Off);
     let streams: Vec<(Detail, &LogStream)> = streams.iter().map(|s| (of(s), s)).collect();
 
-    let of_streams: [(&'static Metric, fn(&LogStream) -> u64); 2] =
-        [(&LOG_LINES, |s| s.lines), (&LOG_BYTES, |s| s.bytes)];
+    let of_streams: [OfStream; 2] = [(&LOG_LINES, |s| s.lines), (&LOG_BYTES, |s| s.bytes)];
     for (metric, value) in of_streams {
         let mut family = out.family(metric);
         for (_, s) in streams.iter().filter(|(detail, _)| metric.is_in(*detail)) {
             family.add(&[s.process.as_str(), s.stream.as_str()], value(s));
         }
     }
-    let of_sinks: [(&'static Metric, fn(&SinkStats) -> u64); 6] = [
+    let of_sinks: [OfSink; 6] = [
         (&LOG_WRITTEN, |k| k.written),
         (&LOG_WRITTEN_BYTES, |k| k.bytes),
         (&LOG_DROPPED, |k| k.dropped),

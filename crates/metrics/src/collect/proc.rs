@@ -6,7 +6,7 @@ use std::time::{Duration, Instant};
 
 use model::ProcessName;
 
-use super::{CollectError, Failures};
+use super::{CollectError, Collected, Failures};
 use crate::fleet::{Fleet, Row};
 use crate::names::{
     Detail, PROCESS_CPU, PROCESS_FDS, PROCESS_READ, PROCESS_RESIDENT, PROCESS_THREADS, PROCESS_VIRTUAL,
@@ -145,7 +145,7 @@ fn live(reader: &mut Reader<'_>, fleet: &Fleet, row: &Row) -> Result<Option<Live
 }
 
 /// All of `usage`, which belongs to this fleet.
-pub(crate) fn write(fleet: &Fleet, usage: &Usage, proc: &ProcFs, out: &mut Text) -> Result<(), CollectError> {
+pub(crate) fn write(fleet: &Fleet, usage: &Usage, proc: &ProcFs, out: &mut Text) -> Collected {
     let live = |place: usize| usage.lives[place].as_ref();
     // A zombie has no memory and no threads.
     let living = |place: usize| live(place).map(|l| &l.stat).filter(|s| !s.is_zombie());

@@ -2,7 +2,7 @@
 //!
 //! Not the library's process collector: that one cuts CPU time to whole seconds.
 
-use super::CollectError;
+use super::Collected;
 use crate::names::{
     SELF_CPU, SELF_FDS, SELF_MAX_FDS, SELF_RESIDENT, SELF_START_TIME, SELF_THREADS, SELF_VIRTUAL,
 };
@@ -10,7 +10,7 @@ use crate::proc::{ProcFs, Reader};
 use crate::text::Text;
 
 /// All of /proc/self.
-pub(crate) fn write(proc: &ProcFs, out: &mut Text) -> Result<(), CollectError> {
+pub(crate) fn write(proc: &ProcFs, out: &mut Text) -> Collected {
     let mut reader = Reader::new(proc);
     let stat = reader.stat(&"self")?;
     out.single(&SELF_CPU, proc.time(stat.own_cpu_ticks()));

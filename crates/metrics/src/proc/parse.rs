@@ -46,26 +46,38 @@ impl Stat {
 /// text, so the fields are counted from the last closing parenthesis.
 pub(crate) fn stat(raw: &[u8]) -> Option<Stat> {
     let end_of_name = raw.iter().rposition(|&b| b == b')')?;
-    let rest = std::str::from_utf8(raw.get(end_of_name + 1..)?).ok()?;
     // The first of these is field 3 of proc(5).
-    let mut fields = rest.split_ascii_whitespace();
+    let mut fields = raw.get(end_of_name + 2..)?.split(|&b| b == b' ');
     Some(Stat {
-        state: *fields.next()?.as_bytes().first()?,
-        parent: number(fields.next())?,
-        session: number(fields.nth(1))?,
+        state: *fields.next()?.first()?,
+        parent: digits(fields.next())?.try_into().ok()?,
+        session: digits(fields.nth(1))?.try_into().ok()?,
         // Fields 14 to 17; nth counts from what is left.
         cpu_ticks: [
-            number(fields.nth(7))?,
-            number(fields.next())?,
-            number(fields.next())?,
-            number(fields.next())?,
+            digits(fields.nth(7))?,
+            digits(fields.next())?,
+            digits(fields.next())?,
+            digits(fields.next())?,
         ],
-        threads: number(fields.nth(2))?,
-        start_ticks: number(fields.nth(1))?,
-        virtual_bytes: number(fields.next())?,
+        threads: digits(fields.nth(2))?,
+        start_ticks: digits(fields.nth(1))?,
+        virtual_bytes: digits(fields.next())?,
         // The kernel may show a small negative number here for a moment.
-        resident_pages: number::<i64>(fields.next())?.max(0).unsigned_abs(),
+        resident_pages: match fields.next()? {
+            [b'-', rest @ ..] => digits(Some(rest)).map(|_| 0)?,
+            positive => digits(Some(positive))?,
+        },
     })
+}
+
+/// A number of `stat`, of which there are a dozen for each process: without the detour over text.
+fn digits(field: Option<&[u8]>) -> Option<u64> {
+    let field = field?;
+    let add = |number: u64, byte: &u8| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    };
+    if field.is_empty() { None } else { field.iter().try_fold(0, add) }
 }
 
 fn number<T: FromStr>(text: Option<&str>) -> Option<T> {
