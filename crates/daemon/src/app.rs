@@ -97,6 +97,7 @@ impl App {
             supervisor: supervisor.clone(),
             definitions: Arc::clone(&definitions),
             listeners,
+            meter: rpc_server.meter(),
             pipe: pipe.clone(),
             config_path: settings.layout.main.clone(),
             containment,

@@ -19,6 +19,7 @@ pub(crate) struct Desk {
     pub(crate) supervisor: Handle,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) listeners: Listeners,
+    pub(crate) meter: Arc<rpc::Meter>,
     pub(crate) pipe: logpipe::LogPipe,
     pub(crate) config_path: PathBuf,
     pub(crate) containment: Containment,
@@ -131,6 +132,20 @@ impl LogSource for Desk {
     }
 }
 
+/// Of the status codes those that occurred, and OK.
+fn calls(stats: rpc::CallStats) -> metrics::GrpcMethod {
+    let handled = rpc::Meter::CODES.into_iter().zip(stats.handled);
+    metrics::GrpcMethod {
+        service: rpc::SERVICE,
+        name: stats.method,
+        streams: stats.streams,
+        started: stats.started,
+        handled: handled.filter(|(code, count)| *count > 0 || *code == "OK").collect(),
+        took: rpc::Meter::BOUNDS.into_iter().zip(stats.took).collect(),
+        total: stats.total,
+    }
+}
+
 impl metrics::Source for Desk {
     fn snapshot(&self) -> Snapshot {
         self.supervisor.snapshot()
@@ -148,6 +163,7 @@ impl metrics::Source for Desk {
             turns: metrics::Turns { count: turns.count, total: turns.total, longest: turns.longest },
             journal: crate::logs::journal(&self.pipe),
             listeners: self.listeners.gauges(),
+            grpc: self.meter.read().map(calls).collect(),
         }
     }
 

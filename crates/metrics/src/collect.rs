@@ -2,6 +2,7 @@
 
 pub(crate) mod cgroups;
 pub(crate) mod daemon;
+pub(crate) mod grpc;
 pub(crate) mod logs;
 pub(crate) mod proc;
 pub(crate) mod processes;

@@ -8,7 +8,7 @@ use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 use model::{HealthState, ProcessName, ProcessView, State, Wall};
 
 use crate::collect::proc::{Memory, Usage};
-use crate::collect::{Collected, Health, Report, cgroups, daemon, logs, proc, processes, self_process};
+use crate::collect::{Collected, Health, Report, cgroups, daemon, grpc, logs, proc, processes, self_process};
 use crate::durations::Durations;
 use crate::fleet::Fleet;
 use crate::history::{History, Point};
@@ -135,8 +135,15 @@ impl Exporter {
             self.durations.write(out);
             Ok(())
         });
+        let mut calls = Vec::new();
         watch(Group::Daemon, none, &mut |out| {
-            daemon::write(&self.source.daemon(), self.build, out);
+            let facts = self.source.daemon();
+            daemon::write(&facts, self.build, out);
+            calls = facts.grpc;
+            Ok(())
+        });
+        watch(Group::Grpc, none, &mut |out| {
+            grpc::write(&calls, out);
             Ok(())
         });
         watch(Group::SelfProcess, none, &mut |out| self_process::write(proc, out));

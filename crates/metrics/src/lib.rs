@@ -24,4 +24,4 @@ pub use durations::Durations;
 pub use exporter::{BuildInfo, Exporter};
 pub use http::{Config, ListenState, serve};
 pub use names::Detail;
-pub use source::{DaemonFacts, Journal, Listener, LogStream, Reload, SinkStats, Source, Turns};
+pub use source::{DaemonFacts, GrpcMethod, Journal, Listener, LogStream, Reload, SinkStats, Source, Turns};

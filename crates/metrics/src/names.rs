@@ -1,7 +1,8 @@
 //! The one table of metrics. Descriptors, `docs/METRICS.md` and the checks of dashboards and alert rules all
 //! derive from it; a metric that is not here can't be exported.
 //!
-//! Rules: prefix `ddprocmgr_` (but the standard `process_*` set for the daemon itself); the label `process` is
+//! Rules: prefix `ddprocmgr_` (but the standard `process_*` set for the daemon itself, and `grpc_server_*` as other
+//! gRPC servers have it); the label `process` is
 //! the process's name; no pid and no run in any label, because each new value is a new series and a counter
 //! that starts anew with each restart can't be alerted on.
 
@@ -75,6 +76,8 @@ pub enum Group {
     Durations,
     /// The daemon's own facts.
     Daemon,
+    /// Calls of the control API.
+    Grpc,
     /// The daemon as an operating system process.
     SelfProcess,
     /// The scrape itself.
@@ -83,13 +86,14 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order of the documentation.
-    pub const ALL: [Self; 8] = [
+    pub const ALL: [Self; 9] = [
         Self::Processes,
         Self::Proc,
         Self::Cgroups,
         Self::Logs,
         Self::Durations,
         Self::Daemon,
+        Self::Grpc,
         Self::SelfProcess,
         Self::Scrape,
     ];
@@ -104,6 +108,7 @@ impl Group {
             Self::Logs => "logs",
             Self::Durations => "durations",
             Self::Daemon => "daemon",
+            Self::Grpc => "grpc",
             Self::SelfProcess => "self_process",
             Self::Scrape => "scrape",
         }
@@ -310,6 +315,14 @@ table! {
             "Lifecycle events that the journal did not get.";
         LISTENER_UP = Gauge "ddprocmgr_listener_up" ["listener"] Bool, "1 per listener",
             "Whether dd-procmgrd listens on the address (1) or could not bind it and tries again (0).";
+    }
+    Grpc {
+        GRPC_STARTED = Counter "grpc_server_started_total" ["grpc_type", "grpc_service", "grpc_method"] Count, "1 per method",
+            "Calls that began.";
+        GRPC_HANDLED = Counter "grpc_server_handled_total" ["grpc_type", "grpc_service", "grpc_method", "grpc_code"] Count, "1 per method and code that occurred, and OK",
+            "Calls that ended, by status code.";
+        GRPC_HANDLING = Histogram "grpc_server_handling_seconds" ["grpc_type", "grpc_service", "grpc_method"] Seconds, "1 per method that was called",
+            "Time from the beginning of a call to its end.";
     }
     SelfProcess {
         SELF_CPU = Counter "process_cpu_seconds_total" [] Seconds, "1",

@@ -75,6 +75,27 @@ pub struct DaemonFacts {
     pub journal: Option<Journal>,
     /// Everything that the daemon listens on, or tries to.
     pub listeners: Vec<Listener>,
+    /// Calls of the control API: every method.
+    pub grpc: Vec<GrpcMethod>,
+}
+
+/// Calls of one method since the daemon started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcMethod {
+    /// The service's full name.
+    pub service: &'static str,
+    /// The method's name.
+    pub name: &'static str,
+    /// Whether its answer is a stream.
+    pub streams: bool,
+    /// Calls that began.
+    pub started: u64,
+    /// Calls that ended, by the name of their status code; a code appears once.
+    pub handled: Vec<(&'static str, u64)>,
+    /// Calls that ended within each bound and not within the one before; the bounds rise.
+    pub took: Vec<(Duration, u64)>,
+    /// Time that all that ended took together.
+    pub total: Duration,
 }
 
 /// How the last load of the configuration went; the first one counts.

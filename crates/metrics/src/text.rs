@@ -9,7 +9,7 @@ use std::time::Duration;
 
 use hyper::body::Bytes;
 use model::Wall;
-use prometheus::proto::{Histogram, LabelPair, MetricFamily, MetricType};
+use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 
 use crate::names::{Kind, Metric};
 
@@ -131,7 +131,13 @@ impl Text {
             let labels: Vec<&str> = sample.get_label().iter().map(LabelPair::value).collect();
             match family.get_field_type() {
                 MetricType::COUNTER => out.add(&labels, Value::Float(sample.get_counter().get_value())),
-                MetricType::HISTOGRAM => out.add_histogram(&labels, sample.get_histogram()),
+                MetricType::HISTOGRAM => {
+                    let histogram = sample.get_histogram();
+                    let buckets = histogram.get_bucket().iter();
+                    let buckets = buckets.map(|bucket| (bucket.upper_bound(), bucket.cumulative_count()));
+                    let sum = Value::Float(histogram.get_sample_sum());
+                    out.add_histogram(&labels, buckets, sum, histogram.get_sample_count());
+                }
                 _ => debug_assert!(false, "{} is neither counter nor histogram", metric.name),
             }
         }
@@ -241,18 +247,22 @@ impl Family<'_> {
         self.add(&labels, value);
     }
 
-    /// Adds a histogram: a sample for each bucket, their sum and their count.
-    fn add_histogram(&mut self, labels: &[&str], histogram: &Histogram) {
+    /// Adds a histogram: a sample for each bucket (bound, and all that is not above it), their sum and their count.
+    pub(crate) fn add_histogram(
+        &mut self,
+        labels: &[&str],
+        buckets: impl Iterator<Item = (f64, u64)>,
+        sum: Value,
+        count: u64,
+    ) {
         self.begin();
         let name = self.metric.name;
-        let buckets = Frame::new(&format!("{name}_bucket"), &[self.metric.labels, &["le"]].concat());
-        let count = histogram.get_sample_count();
-        let finite = histogram.get_bucket().iter();
-        let finite = finite.map(|b| (format!("{:?}", b.upper_bound()), b.cumulative_count()));
-        for (bound, count) in finite.chain([("+Inf".to_owned(), count)]) {
-            self.text.sample(&buckets, &[labels, &[&bound]].concat(), count.into());
+        let frame = Frame::new(&format!("{name}_bucket"), &[self.metric.labels, &["le"]].concat());
+        let finite = buckets.map(|(bound, below)| (format!("{bound:?}"), below));
+        for (bound, below) in finite.chain([("+Inf".to_owned(), count)]) {
+            self.text.sample(&frame, &[labels, &[&bound]].concat(), below.into());
         }
-        for (suffix, value) in [("sum", Value::Float(histogram.get_sample_sum())), ("count", count.into())] {
+        for (suffix, value) in [("sum", sum), ("count", count.into())] {
             self.text.sample(&Frame::new(&format!("{name}_{suffix}"), self.metric.labels), labels, value);
         }
     }

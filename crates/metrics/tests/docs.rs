@@ -43,6 +43,7 @@ fn title(group: Group) -> &'static str {
         Group::Logs => "Their output",
         Group::Durations => "How long things take",
         Group::Daemon => "The daemon",
+        Group::Grpc => "Its control API",
         Group::SelfProcess => "The daemon as an operating system process",
         Group::Scrape => "The scrape",
     }

@@ -15,8 +15,8 @@ use crate::exporter::System;
 use crate::names::Detail;
 use crate::proc::ProcFs;
 use crate::{
-    BuildInfo, DaemonFacts, Durations, Exporter, Journal, Listener, LogStream, Reload, SinkStats, Source,
-    Turns,
+    BuildInfo, DaemonFacts, Durations, Exporter, GrpcMethod, Journal, Listener, LogStream, Reload, SinkStats,
+    Source, Turns,
 };
 
 pub(crate) const BUILD: BuildInfo = BuildInfo { version: "1.2.3", revision: "0123abc" };
@@ -198,9 +198,26 @@ impl Default for Fixture {
                     Listener { name: "control_socket", up: true },
                     Listener { name: "control_tcp", up: false },
                 ],
+                grpc: vec![
+                    calls("ListProcesses", false, 12),
+                    calls("StreamLogs", true, 1),
+                    calls("CreateProcess", false, 0),
+                ],
             },
             details: BTreeMap::new(),
         }
+    }
+}
+
+fn calls(name: &'static str, streams: bool, ended: u64) -> GrpcMethod {
+    GrpcMethod {
+        service: "ddprocmgr.v1.ProcessManagerService",
+        name,
+        streams,
+        started: ended + u64::from(streams),
+        handled: vec![("OK", ended - ended.min(1)), ("PermissionDenied", ended.min(1))],
+        took: vec![(Duration::from_millis(1), ended - ended.min(1)), (Duration::from_secs(60), 0)],
+        total: Duration::from_secs(70) * u32::from(ended > 0),
     }
 }
 

@@ -60,8 +60,12 @@ fn names_follow_the_rules() {
     for m in TABLE {
         let name = m.name;
         let words: Vec<&str> = name.split('_').collect();
-        let standard = m.group == Group::SelfProcess;
-        assert_eq!(words[0], if standard { "process" } else { "ddprocmgr" }, "{name}");
+        let prefix = match m.group {
+            Group::SelfProcess => "process",
+            Group::Grpc => "grpc",
+            _ => "ddprocmgr",
+        };
+        assert_eq!(words[0], prefix, "{name}");
         assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}: snake case");
         assert!(!words.contains(&""), "{name}: one underscore at a time");
         assert_eq!(m.kind == Kind::Counter, name.ends_with("_total"), "{name}: _total is for counters");
