@@ -152,7 +152,9 @@ impl Page<'_> {
             };
             write!(out, "; {what} in {}", time(next.at.since(now)))?;
         }
-        small(out, view.problem.as_deref().unwrap_or(&view.status))?;
+        let failure = view.health.as_ref().map_or("", |health| health.message.as_str());
+        let said = [view.problem.as_deref().unwrap_or_default(), failure, &view.status];
+        small(out, said.into_iter().find(|text| !text.is_empty()).unwrap_or_default())?;
         out.write_str("</td>")?;
         cell(out, "uptime", &row.run().map_or_else(String::new, |(run, _)| time(now.since(run.started))))?;
         cell(out, "restarts", &view.counters.restarts.to_string())

@@ -31,8 +31,16 @@ fn each_process_has_its_row() {
     let api = row(&page, "api@1.blue");
     assert_eq!(
         api[..7],
-        ["api@1.blue", "running health unhealthy", "wanted up", "8 min", "3", "18.6 MiB", "18 s"]
-            .map(String::from)[..]
+        [
+            "api@1.blue",
+            "running health unhealthy",
+            "wanted upGET /: connection refused",
+            "8 min",
+            "3",
+            "18.6 MiB",
+            "18 s"
+        ]
+        .map(String::from)[..]
     );
     let crasher = row(&page, "crasher");
     assert_eq!(crasher[1], "crash_loop");
