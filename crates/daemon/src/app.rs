@@ -83,20 +83,18 @@ impl App {
         let happened = Arc::new(Notify::new());
         let ending = Arc::new(Ending::new(signals.flag()));
         let (counts, past) = Counts::open(&settings.state_dir);
+        let durations = Arc::new(metrics::Durations::default());
         let events = Events {
             pipe: pipe.clone(),
+            durations: Arc::clone(&durations),
             to_stderr: !(journal && journald),
             happened: Arc::clone(&happened),
             ending: Arc::clone(&ending),
             counts: counts.marker(),
         };
         let containment = containment();
-        let contained_by = match containment {
-            Containment::Cgroup(_) => "cgroup",
-            Containment::Subreaper => "subreaper",
-        };
         let (supervisor, supervisor_thread) =
-            start_supervisor(settings, containment, past, pipe.clone(), events)?;
+            start_supervisor(settings, containment.clone(), past, pipe.clone(), events)?;
         let of = supervisor.clone();
         let counts = counts.keep(move || of.snapshot()).context("starting the thread that keeps counts")?;
 
@@ -106,9 +104,10 @@ impl App {
             supervisor: supervisor.clone(),
             definitions: Arc::clone(&definitions),
             listeners,
+            meter: rpc_server.meter(),
             pipe: pipe.clone(),
             config_path: settings.layout.main.clone(),
-            containment: contained_by,
+            containment,
             started,
             ready: AtomicBool::new(false),
         });
@@ -117,8 +116,8 @@ impl App {
         let ready = watch::Sender::new(false);
         let mut servers = vec![io.spawn(serve_rpc(rpc_server, Arc::clone(&desk), &ready, &closing))];
         if let Some(addr) = settings.metrics {
-            let exporter =
-                Arc::new(metrics::Exporter::new(Arc::clone(&desk) as Arc<dyn metrics::Source>, build_info()));
+            let source = Arc::clone(&desk) as Arc<dyn metrics::Source>;
+            let exporter = Arc::new(metrics::Exporter::new(source, durations, build_info()));
             let config = metrics::Config { addr, retry: PORT_RETRY };
             servers.push(io.spawn(metrics::serve(config, exporter, metrics_state, flagged(&closing))));
         }
@@ -284,7 +283,8 @@ fn start_supervisor(
     let notify_dir = settings.notify_dir();
     let spawners = supervisor::Config::SPAWNERS;
     let config = supervisor::Config { spawners, containment, base_env, notify_dir, past };
-    supervisor::start(config, Arc::new(Stdio(pipe)), Arc::new(Network::default()), Box::new(events))
+    let prober = Arc::new(Network::new(Arc::clone(&events.durations)));
+    supervisor::start(config, Arc::new(Stdio(pipe)), prober, Box::new(events))
         .context("starting the supervisor")
 }
 

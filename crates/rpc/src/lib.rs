@@ -10,6 +10,7 @@ mod control;
 mod convert;
 mod fault;
 mod lookup;
+mod meter;
 mod server;
 mod service;
 mod signal;
@@ -25,6 +26,7 @@ pub use control::{
     Update, Updated, ViewResult, Violation,
 };
 pub use convert::default_log;
+pub use meter::{CallStats, Meter};
 pub use server::{BindError, Config, Server};
 pub use socket::SocketError;
 pub use token::Token;
