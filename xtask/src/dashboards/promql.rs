@@ -14,14 +14,6 @@ pub(crate) struct Selector<'a> {
     pub(crate) inside: Vec<&'a str>,
 }
 
-impl<'a> Selector<'a> {
-    /// Label and value of each matcher, the value with its operator: `("job", "=~\"$job\"")`.
-    pub(crate) fn labels(&self) -> impl Iterator<Item = (&'a str, &'a str)> {
-        let matchers = self.matchers.split(',').filter(|m| !m.is_empty());
-        matchers.map(|m| m.split_at(m.find(['=', '!']).unwrap_or(m.len())))
-    }
-}
-
 /// Names that a metric may begin with. Recorded series have a colon in their name and are none of these.
 const PREFIXES: [&str; 3] = ["ddprocmgr_", "process_", "grpc_server_"];
 

@@ -6,7 +6,8 @@ use std::collections::BTreeSet;
 
 use serde_json::Value;
 
-use crate::promql::selectors;
+use crate::names::labels;
+use crate::promql::{Selector, selectors};
 use crate::provisioned;
 
 /// Name and check: what breaks it, with the place.
@@ -213,9 +214,8 @@ fn target_matcher(board: &Value, label: &str) -> Vec<String> {
     let mut faults = Vec::new();
     for query in queries_of(board, false) {
         let found = selectors(query);
-        let right = |s: &crate::promql::Selector<'_>| {
-            s.labels().any(|(name, value)| name == label && value == expected)
-        };
+        let right =
+            |s: &Selector<'_>| labels(s).into_iter().any(|(name, value)| name == label && value == expected);
         if found.is_empty() || !found.iter().all(right) {
             faults.push(query.to_owned());
         }
@@ -226,9 +226,7 @@ fn target_matcher(board: &Value, label: &str) -> Vec<String> {
 fn target_counter(board: &Value) -> Vec<String> {
     let mut faults = Vec::new();
     for query in queries_of(board, false) {
-        let counted = |s: &crate::promql::Selector<'_>| {
-            matches!(s.inside.last(), Some(&("rate" | "irate" | "increase")))
-        };
+        let counted = |s: &Selector<'_>| matches!(s.inside.last(), Some(&("rate" | "irate" | "increase")));
         let counters = selectors(query).into_iter().filter(|s| s.name.ends_with("_total"));
         faults.extend(counters.filter(|s| !counted(s)).map(|_| query.to_owned()));
     }

@@ -11,6 +11,12 @@ use crate::{provisioned, queries};
 /// Functions that see through a counter that starts again from 0.
 const COUNTED: [&str; 3] = ["rate", "irate", "increase"];
 
+/// Label and value of each matcher, the value with its operator: `("job", "=~\"$job\"")`.
+pub(crate) fn labels<'a>(selector: &Selector<'a>) -> Vec<(&'a str, &'a str)> {
+    let matchers = selector.matchers.split(',').filter(|m| !m.is_empty());
+    matchers.map(|m| m.split_at(m.find(['=', '!']).unwrap_or(m.len()))).collect()
+}
+
 /// The entry of a series: histograms have three series each.
 fn entry(series: &str) -> Option<&'static Metric> {
     let named = |name: &str| TABLE.iter().copied().find(|m| m.name == name);
@@ -43,7 +49,7 @@ fn fault(selector: &Selector<'_>) -> Option<String> {
         metric.labels.iter().copied().chain(is_histogram(metric).then_some("le")).collect()
     };
     let known = |label: &str| ["job", "instance"].contains(&label) || own.contains(&label);
-    let stranger = selector.labels().find(|(label, _)| !known(label))?;
+    let stranger = labels(selector).into_iter().find(|(label, _)| !known(label))?;
     Some(format!("{name} has no label {}", stranger.0))
 }
 
