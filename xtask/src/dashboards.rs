@@ -23,6 +23,8 @@ use scene::Scene;
 const RULES: &str = "dashboards/alerts/ddprocmgr.yml";
 const RULE_TESTS: &str = "dashboards/alerts/tests";
 const EXAMPLE: &str = "examples/prometheus.yml";
+/// Explains all of it, with queries as examples.
+const GUIDE: &str = "docs/MONITORING.md";
 
 /// Longest wait for anything that Prometheus learns; it scrapes and evaluates each second.
 const PATIENCE: Duration = Duration::from_secs(60);

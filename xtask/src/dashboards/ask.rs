@@ -6,7 +6,7 @@ use anyhow::{Result, bail};
 
 use super::prometheus::{Prometheus, Sample};
 use super::promql::selectors;
-use super::queries::{Question, below_rules, of_dashboards, of_rules};
+use super::queries::{Question, below_rules, of_dashboards, of_guide, of_rules};
 use super::{PATIENCE, wait};
 
 /// Metrics that a daemon in the foreground does not have, with the reason. A query about one has to be understood; data
@@ -29,7 +29,9 @@ pub(crate) fn everything(prometheus: &Prometheus, root: &Path) -> Result<()> {
     let rules = of_rules(root)?;
     let mut due = of_dashboards(root)?;
     due.extend(below_rules(&rules));
-    for question in due.iter().chain(&rules) {
+    // Other exporters have a part in them, which are not there.
+    let examples = of_guide(root)?;
+    for question in due.iter().chain(&rules).chain(&examples) {
         prometheus.query(&question.expr)?;
     }
     let mut missing: Vec<&Question> =

@@ -110,6 +110,18 @@ pub(crate) fn of_rules(root: &Path) -> Result<Vec<Question>> {
     Ok(found)
 }
 
+/// The examples of the guide.
+pub(crate) fn of_guide(root: &Path) -> Result<Vec<Question>> {
+    let text = std::fs::read_to_string(root.join(super::GUIDE)).context(super::GUIDE)?;
+    let blocks = text.split("```promql\n").skip(1);
+    let found: Vec<Question> = blocks
+        .filter_map(|rest| rest.split_once("```"))
+        .map(|(expr, _)| Question::new(format!("{}: {}", super::GUIDE, expr.trim()), expr.trim()))
+        .collect();
+    ensure!(!found.is_empty(), "no examples in {}", super::GUIDE);
+    Ok(found)
+}
+
 /// What the rules look at, one question for each series: an alert that is quiet gives nothing, and its series have to be
 /// there all the same.
 pub(crate) fn below_rules(rules: &[Question]) -> Vec<Question> {

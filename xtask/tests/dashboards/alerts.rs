@@ -91,6 +91,25 @@ fn every_alert_has_a_runbook_and_every_runbook_an_alert() {
     }
 }
 
+/// A command that does not exist is worst at three in the morning.
+#[test]
+fn runbooks_and_alerts_use_verbs_that_exist() {
+    let verbs = std::fs::read_to_string(root().join("docs/CLI.md")).expect("it is there");
+    let mut texts = files(&[RUNBOOKS], "md");
+    texts.extend(files(&["dashboards/alerts"], "yml"));
+    let mut used = 0;
+    for (path, text) in &texts {
+        for (at, found) in text.match_indices("pm-cli ") {
+            let rest = &text[at + found.len()..];
+            let verb =
+                &rest[..rest.find(|c: char| !c.is_ascii_lowercase() && c != '-').unwrap_or(rest.len())];
+            assert!(verbs.contains(&format!("\n| `{verb}")), "{path}: pm-cli {verb}");
+            used += 1;
+        }
+    }
+    assert!(used > 40, "the commands were not found");
+}
+
 #[test]
 fn every_alert_has_a_test_that_fires_it_and_one_that_does_not() {
     let mut fired = BTreeSet::new();

@@ -3,7 +3,7 @@
 
 use std::collections::BTreeSet;
 
-use metrics::names::{Metric, TABLE};
+use metrics::names::{Kind, Metric, TABLE};
 
 use crate::promql::{Selector, selectors};
 use crate::{provisioned, queries};
@@ -25,7 +25,7 @@ fn entry(series: &str) -> Option<&'static Metric> {
 }
 
 fn is_histogram(metric: &Metric) -> bool {
-    metric.kind.to_string() == "histogram"
+    !matches!(metric.kind, Kind::Counter | Kind::Gauge)
 }
 
 /// What is wrong with the selectors of an expression.
@@ -39,12 +39,12 @@ fn fault(selector: &Selector<'_>) -> Option<String> {
         Vec::new()
     } else {
         let Some(metric) = entry(name) else { return Some(format!("no metric is called {name}")) };
-        let counts = metric.kind.to_string() == "counter" || is_histogram(metric);
+        let counts = metric.kind == Kind::Counter || is_histogram(metric);
         let counted = COUNTED.iter().any(|f| selector.inside.last() == Some(f));
         // A variable only asks which labels there are.
         let listed = selector.inside.last() == Some(&"label_values");
         if counts != counted && !listed {
-            return Some(format!("{name} is a {} and stands in {:?}", metric.kind, selector.inside));
+            return Some(format!("{name} is a {:?} and stands in {:?}", metric.kind, selector.inside));
         }
         metric.labels.iter().copied().chain(is_histogram(metric).then_some("le")).collect()
     };
@@ -71,9 +71,9 @@ fn each_fault_is_found() {
         ("ddprocmgr_process_nothing", "no metric is called ddprocmgr_process_nothing"),
         (
             "ddprocmgr_process_restarts_total > 3",
-            "ddprocmgr_process_restarts_total is a counter and stands in []",
+            "ddprocmgr_process_restarts_total is a Counter and stands in []",
         ),
-        ("rate(ddprocmgr_process_up[5m])", r#"ddprocmgr_process_up is a gauge and stands in ["rate"]"#),
+        ("rate(ddprocmgr_process_up[5m])", r#"ddprocmgr_process_up is a Gauge and stands in ["rate"]"#),
         (r#"ddprocmgr_process_up{pid="1"}"#, "ddprocmgr_process_up has no label pid"),
         ("rate(ddprocmgr_process_up_bucket[5m])", "no metric is called ddprocmgr_process_up_bucket"),
     ] {
