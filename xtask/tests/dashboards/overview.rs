@@ -225,37 +225,44 @@ fn ok_or(trouble: &str) -> serde_json::Value {
 fn daemons() -> Vec<Panel> {
     vec![
         Panel::lines("Memory of dd-procmgrd", "Resident memory of the daemon itself.", "bytes")
-            .query("{{instance}}", "process_resident_memory_bytes{@daemon}"),
+            .query("{{instance}}", "process_resident_memory_bytes{@daemon}")
+            .size(8, 8),
         Panel::lines("CPU of dd-procmgrd", "Processor time of the daemon itself; 100 % is one processor.", "percentunit")
-            .query("{{instance}}", "rate(process_cpu_seconds_total{@daemon}[$__rate_interval])"),
+            .query("{{instance}}", "rate(process_cpu_seconds_total{@daemon}[$__rate_interval])")
+            .size(8, 8),
+        Panel::lines("Descriptors of dd-procmgrd", "Open files, pipes and sockets of the daemon itself, and how many it may have.", "short")
+            .query("{{instance}}", "process_open_fds{@daemon}")
+            .query("{{instance}} limit", "process_max_fds{@daemon}")
+            .size(8, 8),
         Panel::lines("Time of a turn", "How long the supervisor's loop takes for one turn: everything else waits meanwhile.", "s")
             .query(
                 "{{instance}}",
                 "rate(ddprocmgr_supervisor_turn_seconds_total{@daemon}[$__rate_interval]) / rate(ddprocmgr_supervisor_turns_total{@daemon}[$__rate_interval])",
             )
             .query("{{instance}} longest", "ddprocmgr_supervisor_longest_turn_seconds{@daemon}"),
-        Panel::lines("Restart latency", "From the end of a run to the next one, without the delay that was asked for: 99 of 100 are faster.", "s")
-            .query("{{instance}}", &quantile("ddprocmgr_restart_latency_seconds")),
-        Panel::lines("Time to start", "From the decision to the running program: 99 of 100 are faster.", "s")
-            .query("{{instance}}", &quantile("ddprocmgr_spawn_duration_seconds")),
-        Panel::lines("Time to become ready", "From the decision to readiness, of those that say when they are ready: 99 of 100 are faster.", "s")
-            .query("{{instance}}", &quantile("ddprocmgr_ready_duration_seconds")),
-        Panel::lines("Time to stop", "From the signal to the end: 99 of 100 are faster.", "s")
-            .query("{{instance}}", &quantile("ddprocmgr_stop_duration_seconds")),
-        Panel::lines("Health checks", "Checks over the network by result, and how long 99 of 100 took at most.", "short")
-            .query("{{instance}} {{result}}", "sum by (job, instance, result) (rate(ddprocmgr_health_checks_total{@daemon}[$__rate_interval]))")
-            .query("{{instance}} seconds", &quantile("ddprocmgr_health_check_duration_seconds")),
         Panel::lines("Time of a scrape", "How long the daemon takes to collect its metrics, by collector.", "s")
             .query("{{instance}} {{collector}}", "ddprocmgr_scrape_collector_duration_seconds{@daemon}"),
-        Panel::lines("Descriptors of dd-procmgrd", "Open files, pipes and sockets of the daemon itself, and how many it may have.", "short")
-            .query("{{instance}}", "process_open_fds{@daemon}")
-            .query("{{instance}} limit", "process_max_fds{@daemon}"),
+        durations("Time to start", "From the decision to the running program", "ddprocmgr_spawn_duration_seconds"),
+        durations("Time to become ready", "From the decision to readiness, of those that say when they are ready", "ddprocmgr_ready_duration_seconds"),
+        durations("Time to stop", "From the signal to the end", "ddprocmgr_stop_duration_seconds"),
+        durations("Restart latency", "From the end of a run to the next one, without the delay that was asked for", "ddprocmgr_restart_latency_seconds"),
+        Panel::lines("Health checks", "Checks over the network by result.", "cps")
+            .query("{{instance}} {{result}}", "sum by (job, instance, result) (rate(ddprocmgr_health_checks_total{@daemon}[$__rate_interval]))")
+            .stacked()
+            .size(8, 8),
+        durations("Time of a health check", "How long a check over the network took", "ddprocmgr_health_check_duration_seconds"),
     ]
 }
 
-/// What 99 of 100 did not exceed.
-fn quantile(histogram: &str) -> String {
-    format!(
-        "histogram_quantile(0.99, sum by (job, instance, le) (rate({histogram}_bucket{{@daemon}}[$__rate_interval])))"
-    )
+/// What half of them and 99 of 100 did not exceed.
+fn durations(title: &str, description: &str, histogram: &str) -> Panel {
+    let quantile = |part: f64| {
+        format!(
+            "histogram_quantile({part}, sum by (job, instance, le) (rate({histogram}_bucket{{@daemon}}[$__rate_interval])))"
+        )
+    };
+    Panel::lines(title, &format!("{description}: half of them, and 99 of 100, were faster."), "s")
+        .query("{{instance}} half", &quantile(0.5))
+        .query("{{instance}} 99 %", &quantile(0.99))
+        .size(8, 8)
 }
