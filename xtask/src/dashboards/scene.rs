@@ -114,7 +114,8 @@ impl Scene {
             let alert = r#"ALERTS{alertname="DdProcmgrProcessRestarting",process="halted"}"#;
             Ok((!prometheus.query(alert)?.is_empty()).then_some(()))
         })?;
-        self.daemon.pm(&["stop", "halted"]).success();
+        // Disabled, so that it stays down over the restart that follows.
+        self.daemon.pm(&["disable", "--now", "halted"]).success();
         Ok(())
     }
 
