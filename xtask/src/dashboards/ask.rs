@@ -2,9 +2,9 @@
 
 use std::path::Path;
 
-use anyhow::{Result, bail};
+use anyhow::{Result, bail, ensure};
 
-use super::prometheus::{Prometheus, Sample};
+use super::prometheus::{Prometheus, Sample, lines};
 use super::promql::selectors;
 use super::queries::{Question, below_rules, of_dashboards, of_guide, of_rules};
 use super::{PATIENCE, wait};
@@ -31,8 +31,18 @@ pub(crate) fn everything(prometheus: &Prometheus, root: &Path) -> Result<()> {
     due.extend(below_rules(&rules));
     // Other exporters have a part in them, which are not there.
     let examples = of_guide(root)?;
+    wait("the other job to be there", || {
+        Ok((!prometheus.query(r#"process_start_time_seconds{job="prometheus"}"#)?.is_empty()).then_some(()))
+    })?;
     for question in due.iter().chain(&rules).chain(&examples) {
-        prometheus.query(&question.expr)?;
+        let answer = prometheus.query(&question.expr)?;
+        ensure!(
+            !answer.iter().any(Sample::is_foreign),
+            "{}: {} shows other jobs:{}",
+            question.place,
+            question.expr,
+            lines(&answer)
+        );
     }
     let mut missing: Vec<&Question> =
         due.iter().filter(|question| reason(&question.expr).is_none()).collect();

@@ -1,4 +1,4 @@
-//! A real Prometheus that scrapes one target and evaluates the rules each second, in a directory of its own.
+//! A real Prometheus that scrapes a daemon and itself and evaluates the rules each second, in a directory of its own.
 
 use std::fmt::{self, Write as _};
 use std::fs::File;
@@ -14,6 +14,8 @@ use tempfile::TempDir;
 
 use super::wait;
 
+/// The job that is meant. There is another one, which has metrics of the same names.
+const JOB: &str = "dd-procmgrd";
 /// Longest time for one answer.
 const ANSWER: Duration = Duration::from_secs(30);
 
@@ -33,6 +35,13 @@ pub(crate) struct Sample {
     labels: Value,
     /// Its value now.
     pub(crate) value: f64,
+}
+
+impl Sample {
+    /// Whether it is about another target than dd-procmgrd.
+    pub(crate) fn is_foreign(&self) -> bool {
+        self.labels["job"].as_str().is_some_and(|job| job != JOB)
+    }
 }
 
 impl fmt::Display for Sample {
@@ -56,13 +65,14 @@ impl Prometheus {
     /// Starts it and waits until it answers.
     pub(crate) fn start(target: &str, rules: &Path) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("pm-prometheus-").tempdir()?;
+        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let config = format!(
             "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ['{}']\nscrape_configs:\n  \
-             - job_name: dd-procmgrd\n    static_configs: [{{targets: ['{target}']}}]\n",
+             - job_name: {JOB}\n    static_configs: [{{targets: ['{target}']}}]\n  \
+             - job_name: prometheus\n    static_configs: [{{targets: ['{address}']}}]\n",
             rules.display()
         );
         std::fs::write(dir.path().join("prometheus.yml"), config)?;
-        let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let log = File::create(dir.path().join("log"))?;
         let child = Command::new("prometheus")
             .current_dir(dir.path())

@@ -40,6 +40,12 @@ fn expand(query: &str) -> String {
     query.replace("@process", &format!(r#"{daemon},process=~"$process""#)).replace("@daemon", daemon)
 }
 
+/// Metrics that every exporter has (`process_*`), of those targets only that are a dd-procmgrd: all jobs together are
+/// all of Prometheus.
+pub(crate) fn own(query: &str) -> String {
+    format!("{query} and on (job, instance) ddprocmgr_build_info{{@daemon}}")
+}
+
 /// One panel; its place follows from those before it.
 pub(crate) struct Panel {
     json: Value,
@@ -79,6 +85,10 @@ impl Panel {
     pub(crate) fn stat(title: &str, description: &str, unit: &str, query: &str) -> Self {
         let mut panel = Self::new("stat", title, description, unit, (4, 4));
         panel.defaults()["color"] = json!({"mode": "thresholds"});
+        if unit == "short" {
+            // Numbers of things: an increase is extrapolated, and 2 restarts would be 2.07.
+            panel.defaults()["decimals"] = json!(0);
+        }
         panel.json["options"] = json!({
             "colorMode": "value",
             "graphMode": "none",
@@ -180,10 +190,14 @@ impl Panel {
             "refId": letter(targets.len()),
             "datasource": self.json["datasource"],
             "expr": expand(query),
-            "format": format,
-            "instant": instant,
-            "range": !instant,
         });
+        if self.json["datasource"] == Source::Loki.reference() {
+            target["queryType"] = json!("range");
+        } else {
+            target["format"] = json!(format);
+            target["instant"] = json!(instant);
+            target["range"] = json!(!instant);
+        }
         if !legend.is_empty() {
             target["legendFormat"] = json!(legend);
         }
@@ -397,7 +411,7 @@ pub(crate) fn annotations() -> Vec<Value> {
         annotation(
             "dd-procmgrd started",
             "red",
-            "process_start_time_seconds{@daemon} * 1000",
+            &own("process_start_time_seconds{@daemon} * 1000"),
             "{{instance}}",
             true,
         ),

@@ -2,7 +2,7 @@
 
 use serde_json::json;
 
-use crate::make::{Board, Panel, Source, annotations, variables};
+use crate::make::{Board, Panel, Source, annotations, own, variables};
 use crate::states;
 
 /// Where a row about a process leads.
@@ -93,9 +93,9 @@ fn numbers() -> Vec<Panel> {
         .size(3, 4),
         Panel::stat(
             "Not scraped",
-            "Hosts that Prometheus gets no metrics from.",
+            "Hosts that Prometheus gets no metrics from, and got some in the time shown.",
             "short",
-            "count(up{@daemon} == 0) or vector(0)",
+            "count(up{@daemon} == 0 and on (job, instance) max_over_time(ddprocmgr_build_info{@daemon}[$__range])) or vector(0)",
         )
         .from(1.0, "red")
         .size(3, 4),
@@ -187,7 +187,7 @@ fn hosts() -> Panel {
         "One row for each dd-procmgrd.",
         &[
             "max by (job, instance, version, revision) (ddprocmgr_build_info{@daemon})",
-            "time() - max by (job, instance) (process_start_time_seconds{@daemon})",
+            "time() - max by (job, instance) (process_start_time_seconds{@daemon} and on (job, instance) ddprocmgr_build_info{@daemon})",
             "sum by (job, instance) (ddprocmgr_processes{@daemon})",
             "min by (job, instance) (ddprocmgr_config_last_reload_successful{@daemon})",
             "1000 * max by (job, instance) (ddprocmgr_config_last_reload_success_timestamp_seconds{@daemon})",
@@ -225,14 +225,14 @@ fn ok_or(trouble: &str) -> serde_json::Value {
 fn daemons() -> Vec<Panel> {
     vec![
         Panel::lines("Memory of dd-procmgrd", "Resident memory of the daemon itself.", "bytes")
-            .query("{{instance}}", "process_resident_memory_bytes{@daemon}")
+            .query("{{instance}}", &own("process_resident_memory_bytes{@daemon}"))
             .size(8, 8),
         Panel::lines("CPU of dd-procmgrd", "Processor time of the daemon itself; 100 % is one processor.", "percentunit")
-            .query("{{instance}}", "rate(process_cpu_seconds_total{@daemon}[$__rate_interval])")
+            .query("{{instance}}", &own("rate(process_cpu_seconds_total{@daemon}[$__rate_interval])"))
             .size(8, 8),
         Panel::lines("Descriptors of dd-procmgrd", "Open files, pipes and sockets of the daemon itself, and how many it may have.", "short")
-            .query("{{instance}}", "process_open_fds{@daemon}")
-            .query("{{instance}} limit", "process_max_fds{@daemon}")
+            .query("{{instance}}", &own("process_open_fds{@daemon}"))
+            .query("{{instance}} limit", &own("process_max_fds{@daemon}"))
             .size(8, 8),
         Panel::lines("Time of a turn", "How long the supervisor's loop takes for one turn: everything else waits meanwhile.", "s")
             .query(
