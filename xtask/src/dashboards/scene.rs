@@ -48,8 +48,9 @@ const STATES: [(&str, &str); 12] = [
     ("waiting", "waiting"),
 ];
 
-/// Alerts that have to be there for these processes, and whether they fire at once or wait for their time.
-const DUE: [(&str, &str, &str); 8] = [
+/// Alerts that have to be there for these processes (the last one is about none), and whether they fire at once or wait
+/// for their time.
+const DUE: [(&str, &str, &str); 9] = [
     ("DdProcmgrProcessRestarting", "crasher", "firing"),
     ("DdProcmgrProcessCrashLooping", "backoff", "pending"),
     ("DdProcmgrProcessCrashLooping", "crash_loop", "pending"),
@@ -58,6 +59,7 @@ const DUE: [(&str, &str, &str); 8] = [
     ("DdProcmgrProcessNotStopping", "stopping", "pending"),
     ("DdProcmgrProcessUnhealthy", "sick", "pending"),
     ("DdProcmgrProcessInvalid", "invalid", "pending"),
+    ("DdProcmgrConfigReloadFailed", "", "pending"),
 ];
 
 /// Processes that nothing is wrong with.

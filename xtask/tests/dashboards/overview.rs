@@ -31,6 +31,8 @@ fn panels() -> Vec<Panel> {
     panels.push(Panel::row("Hosts"));
     panels.push(hosts());
     panels.extend(daemons());
+    panels.push(Panel::row("Control API"));
+    panels.extend(calls());
     panels
 }
 
@@ -251,6 +253,20 @@ fn daemons() -> Vec<Panel> {
             .stacked()
             .size(8, 8),
         durations("Time of a health check", "How long a check over the network took", "ddprocmgr_health_check_duration_seconds"),
+    ]
+}
+
+fn calls() -> Vec<Panel> {
+    vec![
+        Panel::lines("Calls", "Calls of the control API by method.", "cps")
+            .query("{{instance}} {{grpc_method}}", &own("sum by (job, instance, grpc_method) (rate(grpc_server_started_total{@daemon}[$__rate_interval]))"))
+            .size(8, 8),
+        Panel::lines("Results", "Calls that ended, by status code.", "cps")
+            .query("{{instance}} {{grpc_code}}", &own("sum by (job, instance, grpc_code) (rate(grpc_server_handled_total{@daemon}[$__rate_interval]))"))
+            .size(8, 8),
+        Panel::lines("Time of a call", "By method: 99 of 100 were faster.", "s")
+            .query("{{instance}} {{grpc_method}}", &own("histogram_quantile(0.99, sum by (job, instance, grpc_method, le) (rate(grpc_server_handling_seconds_bucket{@daemon}[$__rate_interval])))"))
+            .size(8, 8),
     ]
 }
 
