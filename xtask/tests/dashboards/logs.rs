@@ -8,7 +8,8 @@ pub(crate) fn board() -> Board {
     Board {
         name: "logs",
         title: "dd-procmgrd / Log pipeline",
-        description: "From the pipes of the processes to files and journald: read = written + dropped + truncated + queued.",
+        description: "From the pipes of the processes to files and journald: read = written + dropped \
+        + truncated + queued.",
         source: Source::Prometheus,
         variables: variables(),
         annotations: annotations(),
@@ -74,46 +75,80 @@ fn flow() -> Vec<Panel> {
     vec![
         Panel::lines("Lines read", "The 20 that print most.", "cps").query(
             "{{instance}} {{process}}",
-            "topk(20, sum by (job, instance, process) (rate(ddprocmgr_process_log_lines_total{@process}[$__rate_interval])))",
+            "topk(20, sum by (job, instance, process) \
+             (rate(ddprocmgr_process_log_lines_total{@process}[$__rate_interval])))",
         ),
         Panel::lines("Bytes read", "The 20 that print most.", "Bps").query(
             "{{instance}} {{process}}",
-            "topk(20, sum by (job, instance, process) (rate(ddprocmgr_process_log_bytes_total{@process}[$__rate_interval])))",
+            "topk(20, sum by (job, instance, process) \
+             (rate(ddprocmgr_process_log_bytes_total{@process}[$__rate_interval])))",
         ),
         Panel::lines("Lines written", "Whole lines that reached each sink.", "cps").query(
             "{{instance}} {{sink}}",
-            "sum by (job, instance, sink) (rate(ddprocmgr_process_log_written_lines_total{@process}[$__rate_interval]))",
+            "sum by (job, instance, sink) \
+             (rate(ddprocmgr_process_log_written_lines_total{@process}[$__rate_interval]))",
         ),
         Panel::lines("Bytes written", "Bytes that reached each sink, with marks and framing.", "Bps").query(
             "{{instance}} {{sink}}",
-            "sum by (job, instance, sink) (rate(ddprocmgr_process_log_written_bytes_total{@process}[$__rate_interval]))",
+            "sum by (job, instance, sink) \
+             (rate(ddprocmgr_process_log_written_bytes_total{@process}[$__rate_interval]))",
         ),
     ]
 }
 
 fn trouble() -> Vec<Panel> {
     vec![
-        Panel::lines("Dropped lines", "Lines that did not reach a sink, of those processes that lost any.", "short").query(
+        Panel::lines(
+            "Dropped lines",
+            "Lines that did not reach a sink, of those processes that lost any.",
+            "short",
+        )
+        .query(
             "{{instance}} {{process}} {{sink}}",
-            "sum by (job, instance, process, sink) (increase(ddprocmgr_process_log_dropped_lines_total{@process}[$__rate_interval])) > 0",
+            "sum by (job, instance, process, sink) \
+             (increase(ddprocmgr_process_log_dropped_lines_total{@process}[$__rate_interval])) > 0",
         ),
-        Panel::lines("Cut lines", "Lines longer than max_line, of those processes that printed any.", "short").query(
+        Panel::lines(
+            "Cut lines",
+            "Lines longer than max_line, of those processes that printed any.",
+            "short",
+        )
+        .query(
             "{{instance}} {{process}} {{sink}}",
-            "sum by (job, instance, process, sink) (increase(ddprocmgr_process_log_truncated_lines_total{@process}[$__rate_interval])) > 0",
+            "sum by (job, instance, process, sink) \
+             (increase(ddprocmgr_process_log_truncated_lines_total{@process}[$__rate_interval])) > 0",
         ),
-        Panel::lines("Waiting lines", "Lines between pipe and sink: the 20 longest queues. At the file's the process waits, at journald's it loses lines.", "short").query(
+        Panel::lines(
+            "Waiting lines",
+            "Lines between pipe and sink: the 20 longest queues. At the \
+             file's the process waits, at journald's it loses lines.",
+            "short",
+        )
+        .query(
             "{{instance}} {{process}} {{sink}}",
-            "topk(20, sum by (job, instance, process, sink) (ddprocmgr_process_log_queued_lines{@process}))",
+            "topk(20, sum by (job, instance, process, sink) \
+             (ddprocmgr_process_log_queued_lines{@process}))",
         ),
         Panel::lines("Write errors", "Failed writes to a sink.", "short").query(
             "{{instance}} {{process}} {{sink}}",
-            "sum by (job, instance, process, sink) (increase(ddprocmgr_process_log_write_errors_total{@process}[$__rate_interval])) > 0",
+            "sum by (job, instance, process, sink) \
+             (increase(ddprocmgr_process_log_write_errors_total{@process}[$__rate_interval])) > 0",
         ),
-        Panel::lines("Connection to journald", "1 while connected. A host that uses no journal is not shown.", "short")
-            .query("{{instance}}", "ddprocmgr_journald_connected{@daemon}"),
+        Panel::lines(
+            "Connection to journald",
+            "1 while connected. A host that uses no journal is not shown.",
+            "short",
+        )
+        .query("{{instance}}", "ddprocmgr_journald_connected{@daemon}"),
         Panel::lines("Errors of journald", "Failed connects and sends, and events that were lost.", "short")
-            .query("{{instance}} errors", "increase(ddprocmgr_journald_errors_total{@daemon}[$__rate_interval])")
-            .query("{{instance}} lost events", "increase(ddprocmgr_journald_events_dropped_total{@daemon}[$__rate_interval])"),
+            .query(
+                "{{instance}} errors",
+                "increase(ddprocmgr_journald_errors_total{@daemon}[$__rate_interval])",
+            )
+            .query(
+                "{{instance}} lost events",
+                "increase(ddprocmgr_journald_events_dropped_total{@daemon}[$__rate_interval])",
+            ),
     ]
 }
 
@@ -122,11 +157,15 @@ fn losers() -> Panel {
         "By process and sink",
         "What each process had in the time shown.",
         &[
-            "sum by (job, instance, process, sink) (increase(ddprocmgr_process_log_written_lines_total{@process}[$__range]))",
-            "sum by (job, instance, process, sink) (increase(ddprocmgr_process_log_dropped_lines_total{@process}[$__range]))",
-            "sum by (job, instance, process, sink) (increase(ddprocmgr_process_log_truncated_lines_total{@process}[$__range]))",
+            "sum by (job, instance, process, sink) \
+             (increase(ddprocmgr_process_log_written_lines_total{@process}[$__range]))",
+            "sum by (job, instance, process, sink) \
+             (increase(ddprocmgr_process_log_dropped_lines_total{@process}[$__range]))",
+            "sum by (job, instance, process, sink) \
+             (increase(ddprocmgr_process_log_truncated_lines_total{@process}[$__range]))",
             "sum by (job, instance, process, sink) (ddprocmgr_process_log_queued_lines{@process})",
-            "sum by (job, instance, process, sink) (increase(ddprocmgr_process_log_write_errors_total{@process}[$__range]))",
+            "sum by (job, instance, process, sink) \
+             (increase(ddprocmgr_process_log_write_errors_total{@process}[$__range]))",
         ],
         &[
             ("instance", "instance"),

@@ -12,6 +12,9 @@ const PROCESS: &str = "/d/ddprocmgr-process?var-datasource=${datasource}&var-job
 /// The line to type for the journal of a process, made of its PROCESS_ID.
 pub(crate) const JOURNALCTL: &str = r#"label_replace(max by (job, instance, process, process_id, command, user, restart_policy) (ddprocmgr_process_info{@process}), "journal", "journalctl -u dd-procmgrd PROCESS_ID=$1", "process_id", "(.+)")"#;
 
+/// Those that are not up yet, and those that are up and sick; without any health check there is no series of it.
+const NOT_READY: &str = r#"sum(ddprocmgr_processes{@daemon,state=~"starting|waiting"}) + (sum(ddprocmgr_process_health{@process,state="unhealthy"}) or vector(0))"#;
+
 pub(crate) fn board() -> Board {
     Board {
         name: "overview",
@@ -49,7 +52,7 @@ fn numbers() -> Vec<Panel> {
             "Not ready",
             "Processes on their way up, held back by others, or that fail their health check.",
             "short",
-            r#"sum(ddprocmgr_processes{@daemon,state=~"starting|waiting"}) + (sum(ddprocmgr_process_health{@process,state="unhealthy"}) or vector(0))"#,
+            NOT_READY,
         )
         .from(1.0, "yellow")
         .size(3, 4),
@@ -97,7 +100,8 @@ fn numbers() -> Vec<Panel> {
             "Not scraped",
             "Hosts that Prometheus gets no metrics from, and got some in the time shown.",
             "short",
-            "count(up{@daemon} == 0 and on (job, instance) max_over_time(ddprocmgr_build_info{@daemon}[$__range])) or vector(0)",
+            "count(up{@daemon} == 0 and on (job, instance) \
+             max_over_time(ddprocmgr_build_info{@daemon}[$__range])) or vector(0)",
         )
         .from(1.0, "red")
         .size(3, 4),
@@ -105,16 +109,25 @@ fn numbers() -> Vec<Panel> {
 }
 
 fn processes() -> Panel {
+    let link = json!({"title": "${__data.fields.process} in depth", "url": PROCESS, "targetBlank": false});
+    let colored = json!({"type": "color-text"});
+    let any = json!({
+        "mode": "absolute",
+        "steps": [{"color": "text", "value": null}, {"color": "orange", "value": 1}],
+    });
     Panel::table(
         "Processes",
-        "One row for each process. Its name leads to its own dashboard; the last column is what to type on its host.",
+        "One row for each process. Its name leads to its own dashboard; the last column is what to \
+         type on its host.",
         &[
             JOURNALCTL,
             "max by (job, instance, process, state) (ddprocmgr_process_state{@process} == 1)",
             "max by (job, instance, process) (ddprocmgr_process_uptime_seconds{@process})",
-            "max by (job, instance, process) (increase(ddprocmgr_process_restarts_total{@process}[$__range]))",
+            "max by (job, instance, process) \
+             (increase(ddprocmgr_process_restarts_total{@process}[$__range]))",
             "max by (job, instance, process) (ddprocmgr_process_tree_resident_memory_bytes{@process})",
-            "max by (job, instance, process) (rate(ddprocmgr_process_tree_cpu_seconds_total{@process}[$__rate_interval]))",
+            "max by (job, instance, process) \
+             (rate(ddprocmgr_process_tree_cpu_seconds_total{@process}[$__rate_interval]))",
             "max by (job, instance, process) (ddprocmgr_process_last_exit_code{@process})",
         ],
         &[
@@ -134,10 +147,10 @@ fn processes() -> Panel {
             ("job", "job"),
         ],
     )
-    .column("process", &[("links", json!([{"title": "${__data.fields.process} in depth", "url": PROCESS, "targetBlank": false}]))])
-    .column("state", &[("mappings", states::by_name()), ("custom.cellOptions", json!({"type": "color-text"}))])
+    .column("process", &[("links", json!([link]))])
+    .column("state", &[("mappings", states::by_name()), ("custom.cellOptions", colored.clone())])
     .column("Uptime", &[("unit", json!("dtdurations"))])
-    .column("Restarts", &[("decimals", json!(0)), ("custom.cellOptions", json!({"type": "color-text"})), ("thresholds", json!({"mode": "absolute", "steps": [{"color": "text", "value": null}, {"color": "orange", "value": 1}]}))])
+    .column("Restarts", &[("decimals", json!(0)), ("custom.cellOptions", colored), ("thresholds", any)])
     .column("Memory", &[("unit", json!("bytes"))])
     .column("CPU", &[("unit", json!("percentunit")), ("decimals", json!(1))])
     .column("journal", &[("custom.width", json!(420)), ("custom.inspect", json!(true))])
@@ -189,10 +202,12 @@ fn hosts() -> Panel {
         "One row for each dd-procmgrd.",
         &[
             "max by (job, instance, version, revision) (ddprocmgr_build_info{@daemon})",
-            "time() - max by (job, instance) (process_start_time_seconds{@daemon} and on (job, instance) ddprocmgr_build_info{@daemon})",
+            "time() - max by (job, instance) \
+             (process_start_time_seconds{@daemon} and on (job, instance) ddprocmgr_build_info{@daemon})",
             "sum by (job, instance) (ddprocmgr_processes{@daemon})",
             "min by (job, instance) (ddprocmgr_config_last_reload_successful{@daemon})",
-            "1000 * max by (job, instance) (ddprocmgr_config_last_reload_success_timestamp_seconds{@daemon})",
+            "1000 * max by (job, instance) \
+             (ddprocmgr_config_last_reload_success_timestamp_seconds{@daemon})",
             "min by (job, instance) (ddprocmgr_listener_up{@daemon})",
             "min by (job, instance) (ddprocmgr_scrape_collector_success{@daemon})",
         ],
@@ -229,43 +244,84 @@ fn daemons() -> Vec<Panel> {
         Panel::lines("Memory of dd-procmgrd", "Resident memory of the daemon itself.", "bytes")
             .query("{{instance}}", &own("process_resident_memory_bytes{@daemon}"))
             .size(8, 8),
-        Panel::lines("CPU of dd-procmgrd", "Processor time of the daemon itself; 100 % is one processor.", "percentunit")
-            .query("{{instance}}", &own("rate(process_cpu_seconds_total{@daemon}[$__rate_interval])"))
-            .size(8, 8),
-        Panel::lines("Descriptors of dd-procmgrd", "Open files, pipes and sockets of the daemon itself, and how many it may have.", "short")
-            .query("{{instance}}", &own("process_open_fds{@daemon}"))
-            .query("{{instance}} limit", &own("process_max_fds{@daemon}"))
-            .size(8, 8),
-        Panel::lines("Time of a turn", "How long the supervisor's loop takes for one turn: everything else waits meanwhile.", "s")
-            .query(
-                "{{instance}}",
-                "rate(ddprocmgr_supervisor_turn_seconds_total{@daemon}[$__rate_interval]) / rate(ddprocmgr_supervisor_turns_total{@daemon}[$__rate_interval])",
-            )
-            .query("{{instance}} longest", "ddprocmgr_supervisor_longest_turn_seconds{@daemon}"),
-        Panel::lines("Time of a scrape", "How long the daemon takes to collect its metrics, by collector.", "s")
-            .query("{{instance}} {{collector}}", "ddprocmgr_scrape_collector_duration_seconds{@daemon}"),
-        durations("Time to start", "From the decision to the running program", "ddprocmgr_spawn_duration_seconds"),
-        durations("Time to become ready", "From the decision to readiness, of those that say when they are ready", "ddprocmgr_ready_duration_seconds"),
+        Panel::lines(
+            "CPU of dd-procmgrd",
+            "Processor time of the daemon itself; 100 % is one processor.",
+            "percentunit",
+        )
+        .query("{{instance}}", &own("rate(process_cpu_seconds_total{@daemon}[$__rate_interval])"))
+        .size(8, 8),
+        Panel::lines(
+            "Descriptors of dd-procmgrd",
+            "Open files, pipes and sockets of the daemon itself, and how many it may have.",
+            "short",
+        )
+        .query("{{instance}}", &own("process_open_fds{@daemon}"))
+        .query("{{instance}} limit", &own("process_max_fds{@daemon}"))
+        .size(8, 8),
+        Panel::lines(
+            "Time of a turn",
+            "How long the supervisor's loop takes for one turn: everything else waits meanwhile.",
+            "s",
+        )
+        .query(
+            "{{instance}}",
+            "rate(ddprocmgr_supervisor_turn_seconds_total{@daemon}[$__rate_interval]) / \
+             rate(ddprocmgr_supervisor_turns_total{@daemon}[$__rate_interval])",
+        )
+        .query("{{instance}} longest", "ddprocmgr_supervisor_longest_turn_seconds{@daemon}"),
+        Panel::lines(
+            "Time of a scrape",
+            "How long the daemon takes to collect its metrics, by collector.",
+            "s",
+        )
+        .query("{{instance}} {{collector}}", "ddprocmgr_scrape_collector_duration_seconds{@daemon}"),
+        durations(
+            "Time to start",
+            "From the decision to the running program",
+            "ddprocmgr_spawn_duration_seconds",
+        ),
+        durations(
+            "Time to become ready",
+            "From the decision to readiness, of those that say when they are ready",
+            "ddprocmgr_ready_duration_seconds",
+        ),
         durations("Time to stop", "From the signal to the end", "ddprocmgr_stop_duration_seconds"),
-        durations("Restart latency", "From the end of a run to the next one, without the delay that was asked for", "ddprocmgr_restart_latency_seconds"),
+        durations(
+            "Restart latency",
+            "From the end of a run to the next one, without the delay that was asked for",
+            "ddprocmgr_restart_latency_seconds",
+        ),
         Panel::lines("Health checks", "Checks over the network by result.", "cps")
-            .query("{{instance}} {{result}}", "sum by (job, instance, result) (rate(ddprocmgr_health_checks_total{@daemon}[$__rate_interval]))")
+            .query(
+                "{{instance}} {{result}}",
+                "sum by (job, instance, result) \
+                 (rate(ddprocmgr_health_checks_total{@daemon}[$__rate_interval]))",
+            )
             .stacked()
             .size(8, 8),
-        durations("Time of a health check", "How long a check over the network took", "ddprocmgr_health_check_duration_seconds"),
+        durations(
+            "Time of a health check",
+            "How long a check over the network took",
+            "ddprocmgr_health_check_duration_seconds",
+        ),
     ]
 }
 
 fn calls() -> Vec<Panel> {
+    let rate = |labels: &str, metric: &str| {
+        format!("sum by (job, instance, {labels}) (rate({metric}{{@daemon}}[$__rate_interval]))")
+    };
+    let slowest = rate("grpc_method, le", "grpc_server_handling_seconds_bucket");
     vec![
         Panel::lines("Calls", "Calls of the control API by method.", "cps")
-            .query("{{instance}} {{grpc_method}}", &own("sum by (job, instance, grpc_method) (rate(grpc_server_started_total{@daemon}[$__rate_interval]))"))
+            .query("{{instance}} {{grpc_method}}", &own(&rate("grpc_method", "grpc_server_started_total")))
             .size(8, 8),
         Panel::lines("Results", "Calls that ended, by status code.", "cps")
-            .query("{{instance}} {{grpc_code}}", &own("sum by (job, instance, grpc_code) (rate(grpc_server_handled_total{@daemon}[$__rate_interval]))"))
+            .query("{{instance}} {{grpc_code}}", &own(&rate("grpc_code", "grpc_server_handled_total")))
             .size(8, 8),
         Panel::lines("Time of a call", "By method: 99 of 100 were faster.", "s")
-            .query("{{instance}} {{grpc_method}}", &own("histogram_quantile(0.99, sum by (job, instance, grpc_method, le) (rate(grpc_server_handling_seconds_bucket{@daemon}[$__rate_interval])))"))
+            .query("{{instance}} {{grpc_method}}", &own(&format!("histogram_quantile(0.99, {slowest})")))
             .size(8, 8),
     ]
 }
@@ -274,7 +330,8 @@ fn calls() -> Vec<Panel> {
 fn durations(title: &str, description: &str, histogram: &str) -> Panel {
     let quantile = |part: f64| {
         format!(
-            "histogram_quantile({part}, sum by (job, instance, le) (rate({histogram}_bucket{{@daemon}}[$__rate_interval])))"
+            "histogram_quantile({part}, sum by (job, instance, le) \
+             (rate({histogram}_bucket{{@daemon}}[$__rate_interval])))"
         )
     };
     Panel::lines(title, &format!("{description}: half of them, and 99 of 100, were faster."), "s")

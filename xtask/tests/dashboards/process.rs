@@ -102,7 +102,8 @@ fn definition() -> Panel {
             "max by (job, instance, process) (ddprocmgr_process_wanted_up{@process})",
             "max by (job, instance, process) (ddprocmgr_process_definition_broken{@process})",
             "1000 * max by (job, instance, process) (ddprocmgr_process_state_timestamp_seconds{@process})",
-            "1000 * max by (job, instance, process) (ddprocmgr_process_last_exit_timestamp_seconds{@process})",
+            "1000 * max by (job, instance, process) \
+             (ddprocmgr_process_last_exit_timestamp_seconds{@process})",
         ],
         &[
             ("instance", "instance"),
@@ -165,24 +166,53 @@ fn resources() -> Vec<Panel> {
     vec![
         Panel::lines(
             "Memory",
-            "Resident memory of the main process and of all of its run; what its cgroup is charged and may take, where it has one.",
+            "Resident memory of the main process and of all of its run; what its cgroup is charged \
+             and may take, where it has one.",
             "bytes",
         )
         .query("{{instance}} main process", "ddprocmgr_process_resident_memory_bytes{@process}")
         .query("{{instance}} all", "ddprocmgr_process_tree_resident_memory_bytes{@process}")
         .query("{{instance}} cgroup", "ddprocmgr_process_cgroup_memory_bytes{@process}")
         .query("{{instance}} limit", "ddprocmgr_process_cgroup_memory_limit_bytes{@process}"),
-        Panel::lines("CPU", "Processor time of the main process and of all of its run; 100 % is one processor.", "percentunit")
-            .query("{{instance}} main process", "rate(ddprocmgr_process_cpu_seconds_total{@process}[$__rate_interval])")
-            .query("{{instance}} all", "rate(ddprocmgr_process_tree_cpu_seconds_total{@process}[$__rate_interval])"),
-        Panel::lines("Pressure", "Share of the time in which something of it had to wait for a resource, where its cgroup tells.", "percentunit")
-            .query("{{instance}} {{resource}}", "rate(ddprocmgr_process_cgroup_pressure_seconds_total{@process}[$__rate_interval])"),
+        Panel::lines(
+            "CPU",
+            "Processor time of the main process and of all of its run; 100 % is one processor.",
+            "percentunit",
+        )
+        .query(
+            "{{instance}} main process",
+            "rate(ddprocmgr_process_cpu_seconds_total{@process}[$__rate_interval])",
+        )
+        .query(
+            "{{instance}} all",
+            "rate(ddprocmgr_process_tree_cpu_seconds_total{@process}[$__rate_interval])",
+        ),
+        Panel::lines(
+            "Pressure",
+            "Share of the time in which something of it had to wait for a \
+             resource, where its cgroup tells.",
+            "percentunit",
+        )
+        .query(
+            "{{instance}} {{resource}}",
+            "rate(ddprocmgr_process_cgroup_pressure_seconds_total{@process}[$__rate_interval])",
+        ),
         Panel::lines("Storage", "Bytes that the main process made the kernel read and write.", "Bps")
-            .query("{{instance}} read", "rate(ddprocmgr_process_read_bytes_total{@process}[$__rate_interval])")
-            .query("{{instance}} written", "rate(ddprocmgr_process_written_bytes_total{@process}[$__rate_interval])"),
-        Panel::lines("Processes and threads", "Processes of its run, and threads of the main process.", "short")
-            .query("{{instance}} processes", "ddprocmgr_process_tree_processes{@process}")
-            .query("{{instance}} threads", "ddprocmgr_process_threads{@process}"),
+            .query(
+                "{{instance}} read",
+                "rate(ddprocmgr_process_read_bytes_total{@process}[$__rate_interval])",
+            )
+            .query(
+                "{{instance}} written",
+                "rate(ddprocmgr_process_written_bytes_total{@process}[$__rate_interval])",
+            ),
+        Panel::lines(
+            "Processes and threads",
+            "Processes of its run, and threads of the main process.",
+            "short",
+        )
+        .query("{{instance}} processes", "ddprocmgr_process_tree_processes{@process}")
+        .query("{{instance}} threads", "ddprocmgr_process_threads{@process}"),
         Panel::lines("Descriptors", "Open files, pipes and sockets of the main process.", "short")
             .query("{{instance}}", "ddprocmgr_process_open_fds{@process}"),
     ]
@@ -195,7 +225,15 @@ fn output() -> Vec<Panel> {
             "rate(ddprocmgr_process_log_lines_total{@process}[$__rate_interval])",
         ),
         Panel::lines("Lost log lines", "Lines that did not reach a sink, or were cut.", "short")
-            .query("{{instance}} {{sink}} dropped", "sum by (job, instance, process, sink) (increase(ddprocmgr_process_log_dropped_lines_total{@process}[$__rate_interval]))")
-            .query("{{instance}} {{sink}} cut", "sum by (job, instance, process, sink) (increase(ddprocmgr_process_log_truncated_lines_total{@process}[$__rate_interval]))"),
+            .query(
+                "{{instance}} {{sink}} dropped",
+                "sum by (job, instance, process, sink) \
+                 (increase(ddprocmgr_process_log_dropped_lines_total{@process}[$__rate_interval]))",
+            )
+            .query(
+                "{{instance}} {{sink}} cut",
+                "sum by (job, instance, process, sink) \
+                 (increase(ddprocmgr_process_log_truncated_lines_total{@process}[$__rate_interval]))",
+            ),
     ]
 }
