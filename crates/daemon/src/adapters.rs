@@ -3,6 +3,7 @@
 use std::sync::Arc;
 
 use logpipe::{ChildEnds, LogPipe, Source};
+use metrics::Durations;
 use model::{Event, EventKind, Output, OutputSpec, ProcessName, ProcessRef, ProcessSpec, RunId};
 use supervisor::{Attach, ChildStdio, Observer, Role, RunInfo, StdioError, StdioProvider};
 use tokio::sync::Notify;
@@ -79,18 +80,20 @@ impl StdioProvider for Stdio {
     }
 }
 
-/// Lifecycle events go to the journal, to standard error, and wake whoever shows a summary.
+/// Lifecycle events go to the journal, to standard error, into the metrics, and wake whoever shows a summary.
 pub(crate) struct Events {
     pub(crate) pipe: LogPipe,
     /// False when standard error is the journal and the event is in it already, with its fields.
     pub(crate) to_stderr: bool,
     pub(crate) happened: Arc<Notify>,
     pub(crate) ending: Arc<Ending>,
+    pub(crate) durations: Arc<Durations>,
 }
 
 impl Observer for Events {
     fn event(&mut self, event: &Event) {
         self.pipe.event(event);
+        self.durations.event(event);
         self.happened.notify_one();
         if let EventKind::CriticalEnded { code } = event.kind {
             self.ending.critical(code);

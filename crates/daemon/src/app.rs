@@ -79,18 +79,17 @@ impl App {
         let pipe = start_pipe(settings, journald)?;
         let happened = Arc::new(Notify::new());
         let ending = Arc::new(Ending::new(signals.flag()));
+        let durations = Arc::new(metrics::Durations::default());
         let events = Events {
             pipe: pipe.clone(),
+            durations: Arc::clone(&durations),
             to_stderr: !(journal && journald),
             happened: Arc::clone(&happened),
             ending: Arc::clone(&ending),
         };
         let containment = containment();
-        let contained_by = match containment {
-            Containment::Cgroup(_) => "cgroup",
-            Containment::Subreaper => "subreaper",
-        };
-        let (supervisor, supervisor_thread) = start_supervisor(settings, containment, pipe.clone(), events)?;
+        let (supervisor, supervisor_thread) =
+            start_supervisor(settings, containment.clone(), pipe.clone(), events)?;
 
         let layers = Layers::new(settings.layout.clone(), host, &settings.runtime_dir, settings.log_files);
         let definitions = Arc::new(Definitions::new(layers, supervisor.clone()));
@@ -98,9 +97,10 @@ impl App {
             supervisor: supervisor.clone(),
             definitions: Arc::clone(&definitions),
             listeners,
+            meter: rpc_server.meter(),
             pipe: pipe.clone(),
             config_path: settings.layout.main.clone(),
-            containment: contained_by,
+            containment,
             started,
             ready: AtomicBool::new(false),
         });
@@ -109,8 +109,8 @@ impl App {
         let ready = watch::Sender::new(false);
         let mut servers = vec![io.spawn(serve_rpc(rpc_server, Arc::clone(&desk), &ready, &closing))];
         if let Some(addr) = settings.metrics {
-            let exporter =
-                Arc::new(metrics::Exporter::new(Arc::clone(&desk) as Arc<dyn metrics::Source>, build_info()));
+            let source = Arc::clone(&desk) as Arc<dyn metrics::Source>;
+            let exporter = Arc::new(metrics::Exporter::new(source, durations, build_info()));
             let config = metrics::Config { addr, retry: PORT_RETRY };
             servers.push(io.spawn(metrics::serve(config, exporter, metrics_state, flagged(&closing))));
         }
@@ -273,7 +273,8 @@ fn start_supervisor(
     let notify_dir = settings.notify_dir();
     let config =
         supervisor::Config { spawners: supervisor::Config::SPAWNERS, containment, base_env, notify_dir };
-    supervisor::start(config, Arc::new(Stdio(pipe)), Arc::new(Network::default()), Box::new(events))
+    let prober = Arc::new(Network::new(Arc::clone(&events.durations)));
+    supervisor::start(config, Arc::new(Stdio(pipe)), prober, Box::new(events))
         .context("starting the supervisor")
 }
 

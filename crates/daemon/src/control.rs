@@ -4,12 +4,12 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{Command, ProcessName, Reply, Signal, Snapshot, Wall};
+use model::{Command, InvocationId, ProcessName, Reply, Signal, Snapshot, Wall};
 use rpc::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, Fragment, LogChunk, LogRequest,
     LogSource, OverrideText, ReloadReport, SetOverride, Update, Updated, ViewResult,
 };
-use supervisor::Handle;
+use supervisor::{Containment, Handle};
 
 use crate::definitions::{Definitions, ask, unexpected};
 use crate::listeners::Listeners;
@@ -19,9 +19,10 @@ pub(crate) struct Desk {
     pub(crate) supervisor: Handle,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) listeners: Listeners,
+    pub(crate) meter: Arc<rpc::Meter>,
     pub(crate) pipe: logpipe::LogPipe,
     pub(crate) config_path: PathBuf,
-    pub(crate) containment: &'static str,
+    pub(crate) containment: Containment,
     pub(crate) started: Wall,
     pub(crate) ready: AtomicBool,
 }
@@ -46,6 +47,14 @@ impl Desk {
     }
 }
 
+/// For people.
+fn contained_by(containment: &Containment) -> &'static str {
+    match containment {
+        Containment::Cgroup(_) => "cgroup",
+        Containment::Subreaper => "subreaper",
+    }
+}
+
 impl Control for Desk {
     fn snapshot(&self) -> Snapshot {
         self.supervisor.snapshot()
@@ -60,7 +69,7 @@ impl Control for Desk {
             config_path: self.config_path.clone(),
             last_reload: self.definitions.outcomes().last,
             listeners: self.listeners.list(),
-            containment: self.containment.into(),
+            containment: contained_by(&self.containment).into(),
         }
     }
 
@@ -123,6 +132,20 @@ impl LogSource for Desk {
     }
 }
 
+/// Of the status codes those that occurred, and OK.
+fn calls(stats: rpc::CallStats) -> metrics::GrpcMethod {
+    let handled = rpc::Meter::CODES.into_iter().zip(stats.handled);
+    metrics::GrpcMethod {
+        service: rpc::SERVICE,
+        name: stats.method,
+        streams: stats.streams,
+        started: stats.started,
+        handled: handled.filter(|(code, count)| *count > 0 || *code == "OK").collect(),
+        took: rpc::Meter::BOUNDS.into_iter().zip(stats.took).collect(),
+        total: stats.total,
+    }
+}
+
 impl metrics::Source for Desk {
     fn snapshot(&self) -> Snapshot {
         self.supervisor.snapshot()
@@ -140,10 +163,15 @@ impl metrics::Source for Desk {
             turns: metrics::Turns { count: turns.count, total: turns.total, longest: turns.longest },
             journal: crate::logs::journal(&self.pipe),
             listeners: self.listeners.gauges(),
+            grpc: self.meter.read().map(calls).collect(),
         }
     }
 
     fn ready(&self) -> bool {
         self.ready.load(Ordering::Acquire)
+    }
+
+    fn cgroup(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {
+        self.containment.cgroup_of(process, invocation)
     }
 }

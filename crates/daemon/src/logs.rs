@@ -66,10 +66,10 @@ fn refused(error: &LogError) -> ControlError {
 /// The accounts of every stream, for the exposition.
 pub(crate) fn accounting(pipe: &LogPipe) -> Vec<metrics::LogStream> {
     let of = |stats: &logpipe::StreamStats| {
-        let sinks = Sink::ALL.into_iter().filter_map(|sink| {
+        let sinks = Sink::ALL.map(|sink| {
             stats.sink(sink).map(|s| metrics::SinkStats {
-                sink,
                 written: s.written,
+                bytes: s.bytes_written,
                 dropped: s.dropped,
                 truncated: s.truncated,
                 queued: s.queued,
@@ -81,7 +81,7 @@ pub(crate) fn accounting(pipe: &LogPipe) -> Vec<metrics::LogStream> {
             stream: stats.stream,
             lines: stats.lines_read,
             bytes: stats.bytes_read,
-            sinks: sinks.collect(),
+            sinks,
         }
     };
     pipe.stats().iter().map(of).collect()

@@ -5,22 +5,31 @@
 //! first check: who has none does not pay for it.
 
 use std::io;
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
 
 use health::Checker;
+use metrics::Durations;
 use model::Probe;
 use supervisor::{ProbeDone, Prober};
 use tokio::runtime::{Builder, Runtime};
 
 /// Makes checks over the network. Whatever still runs when it is dropped is answered with that.
 #[derive(Default)]
-pub(crate) struct Network(Mutex<Option<(Checker, Runtime)>>);
+pub(crate) struct Network {
+    started: Mutex<Option<(Checker, Runtime)>>,
+    durations: Arc<Durations>,
+}
 
 impl Network {
+    /// Nothing is started yet; `durations` hears how long each check took.
+    pub(crate) fn new(durations: Arc<Durations>) -> Self {
+        Self { started: Mutex::default(), durations }
+    }
+
     /// The checker, started when it is not yet.
     fn checker(&self) -> io::Result<Checker> {
-        let mut started = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mut started = self.started.lock().unwrap_or_else(PoisonError::into_inner);
         if let Some((checker, _)) = &*started {
             return Ok(checker.clone());
         }
@@ -33,6 +42,11 @@ impl Network {
 
 impl Prober for Network {
     fn probe(&self, probe: &Probe, timeout: Duration, done: ProbeDone) {
+        let (durations, begun) = (Arc::clone(&self.durations), Instant::now());
+        let done: ProbeDone = Box::new(move |result| {
+            durations.health_check(begun.elapsed(), result.is_ok());
+            done(result);
+        });
         match self.checker() {
             Ok(checker) => checker.check(probe.clone(), timeout, done),
             // Tried again with the next check.
@@ -44,7 +58,7 @@ impl Prober for Network {
 impl Drop for Network {
     /// Without waiting, so that it may happen on any thread.
     fn drop(&mut self) {
-        let started = self.0.get_mut().unwrap_or_else(PoisonError::into_inner);
+        let started = self.started.get_mut().unwrap_or_else(PoisonError::into_inner);
         if let Some((_, runtime)) = started.take() {
             runtime.shutdown_background();
         }
@@ -64,7 +78,7 @@ mod tests {
     #[test]
     fn the_thread_comes_with_the_first_check_and_its_end_is_told() {
         let network = Network::default();
-        assert!(network.0.lock().unwrap().is_none(), "nobody asked yet");
+        assert!(network.started.lock().unwrap().is_none(), "nobody asked yet");
 
         let listener = TcpListener::bind("127.0.0.1:0").unwrap();
         let address = listener.local_addr().unwrap();

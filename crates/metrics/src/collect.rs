@@ -1,39 +1,29 @@
 //! Collectors: one per source, one file each. A failing one leaves its mark and never fails the scrape.
 
-mod daemon;
-mod logs;
-mod processes;
-mod self_process;
+pub(crate) mod cgroups;
+pub(crate) mod daemon;
+pub(crate) mod grpc;
+pub(crate) mod logs;
+pub(crate) mod proc;
+pub(crate) mod processes;
+pub(crate) mod self_process;
 
-use std::collections::HashMap;
 use std::panic::{AssertUnwindSafe, catch_unwind};
+use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
-use std::time::Instant;
+use std::time::{Duration, Instant};
 
-use prometheus::core::{Collector, Desc};
-use prometheus::proto::MetricFamily;
-
-pub(crate) use daemon::Daemon;
-pub(crate) use logs::Logs;
-pub(crate) use processes::Processes;
-pub(crate) use self_process::SelfProcess;
-
-use crate::family::{Families, flag};
-use crate::names::{COLLECTOR_DURATION, COLLECTOR_SUCCESS, Group, Metric, TABLE};
+use crate::names::{COLLECTOR_DURATION, COLLECTOR_SUCCESS, Group};
 use crate::proc::ProcError;
+use crate::text::Text;
 
-/// One source of metrics.
-pub(crate) trait Collect: Send + Sync {
-    /// The part of the table that it exports.
-    const GROUP: Group;
-    /// Asks its source and adds what it got. What was added before an error is exported all the same.
-    fn collect(&self, out: &mut Families) -> Result<(), CollectError>;
-}
+/// How a collector ended.
+pub(crate) type Collected = Result<(), CollectError>;
 
 /// Why a collector left something out.
 #[derive(Debug, thiserror::Error)]
 pub(crate) enum CollectError {
-    /// A file of /proc.
+    /// A file of /proc or of a cgroup.
     #[error(transparent)]
     Proc(#[from] ProcError),
     /// The same for some of the managed processes.
@@ -44,40 +34,67 @@ pub(crate) enum CollectError {
         /// How many others failed too.
         more: usize,
     },
+    /// More processes on the machine than a scrape looks at.
+    #[error("there are more than {0} processes on this machine: the metrics of process trees are left out")]
+    TooMany(usize),
+    /// When the sample was taken that is shown.
+    #[error(transparent)]
+    Earlier(Arc<CollectError>),
     /// A bug; the daemon goes on without this collector's metrics.
     #[error("the collector panicked")]
     Panicked,
 }
 
-/// A collector with its own success and duration, as the registry wants it.
-pub(crate) struct Measured<C> {
-    inner: C,
-    descs: Vec<Desc>,
-    /// So that a lasting failure is logged once and not with every scrape.
-    failing: AtomicBool,
+/// The failures of single processes, told as one.
+#[derive(Debug, Default)]
+pub(crate) struct Failures(Option<(ProcError, usize)>);
+
+impl Failures {
+    /// One more.
+    pub(crate) fn add(&mut self, error: ProcError) {
+        self.0 = Some(self.0.take().map_or((error, 0), |(first, more)| (first, more + 1)));
+    }
+
+    /// All of them; `Ok` when there was none.
+    pub(crate) fn into_result(self) -> Collected {
+        self.0.map_or(Ok(()), |(first, more)| Err(CollectError::Processes { first, more }))
+    }
 }
 
-impl<C: Collect> Measured<C> {
-    /// Wraps a collector.
-    pub(crate) fn new(inner: C) -> Self {
-        let own = TABLE.iter().filter(|m| m.group == C::GROUP).map(|m| describe(m, None));
-        // The same two names stand in every wrapper; the label's value as a constant makes them distinct.
-        let measured = [&COLLECTOR_SUCCESS, &COLLECTOR_DURATION].map(|m| describe(m, Some(C::GROUP)));
-        Self { inner, descs: own.chain(measured).collect(), failing: AtomicBool::new(false) }
+/// How each collector is doing.
+#[derive(Debug, Default)]
+pub(crate) struct Health {
+    /// So that a lasting failure is logged once and not with every scrape.
+    failing: [AtomicBool; Group::ALL.len()],
+}
+
+/// How the collectors of one scrape did.
+#[derive(Debug, Default)]
+pub(crate) struct Report(Vec<(Group, bool, Duration)>);
+
+impl Health {
+    /// Runs one collector, which has already taken `spent` for what it prepared. What it wrote before an error is exported
+    /// all the same; after a panic a half-written family would be a lie, so all of it goes.
+    pub(crate) fn watch(
+        &self,
+        report: &mut Report,
+        group: Group,
+        spent: Duration,
+        out: &mut Text,
+        collect: impl FnOnce(&mut Text) -> Collected,
+    ) {
+        let (begun, mark) = (Instant::now(), out.mark());
+        let result = catch_unwind(AssertUnwindSafe(|| collect(out))).unwrap_or_else(|_| {
+            out.rewind(mark);
+            Err(CollectError::Panicked)
+        });
+        let success = self.note(group, result);
+        report.0.push((group, success, spent + begun.elapsed()));
     }
 
-    fn attempt(&self) -> (Families, Result<(), CollectError>) {
-        let mut out = Families::default();
-        // A half-filled family after a panic would be a lie, so all of the collector's families go.
-        match catch_unwind(AssertUnwindSafe(|| self.inner.collect(&mut out))) {
-            Ok(result) => (out, result),
-            Err(_) => (Families::default(), Err(CollectError::Panicked)),
-        }
-    }
-
-    fn report(&self, result: Result<(), CollectError>) -> bool {
-        let collector = C::GROUP.as_str();
-        let was_failing = self.failing.swap(result.is_err(), Ordering::Relaxed);
+    fn note(&self, group: Group, result: Collected) -> bool {
+        let collector = group.as_str();
+        let was_failing = self.failing[group as usize].swap(result.is_err(), Ordering::Relaxed);
         match result {
             Ok(()) if was_failing => tracing::info!(collector, "metrics are complete again"),
             Err(error) if !was_failing => {
@@ -91,26 +108,12 @@ impl<C: Collect> Measured<C> {
     }
 }
 
-impl<C: Collect> Collector for Measured<C> {
-    fn desc(&self) -> Vec<&Desc> {
-        self.descs.iter().collect()
+impl Report {
+    /// The metrics of the collectors themselves.
+    pub(crate) fn write(&self, out: &mut Text) {
+        let mut family = out.family(&COLLECTOR_SUCCESS);
+        self.0.iter().for_each(|(group, success, _)| family.add(&[group.as_str()], *success));
+        let mut family = out.family(&COLLECTOR_DURATION);
+        self.0.iter().for_each(|(group, _, took)| family.add(&[group.as_str()], *took));
     }
-
-    fn collect(&self) -> Vec<MetricFamily> {
-        let begun = Instant::now();
-        let (mut out, result) = self.attempt();
-        let took = begun.elapsed().as_secs_f64();
-        let success = self.report(result);
-        let labels = [C::GROUP.as_str()];
-        out.fill(&COLLECTOR_SUCCESS, 1, |f| f.add(&labels, flag(success)));
-        out.fill(&COLLECTOR_DURATION, 1, |f| f.add(&labels, took));
-        out.into_inner()
-    }
-}
-
-fn describe(metric: &Metric, collector: Option<Group>) -> Desc {
-    let constant = collector.map(|c| ("collector".to_owned(), c.as_str().to_owned()));
-    let variable = metric.labels.iter().filter(|_| constant.is_none()).map(|l| (*l).to_owned()).collect();
-    Desc::new(metric.name.to_owned(), metric.help.to_owned(), variable, HashMap::from_iter(constant))
-        .expect("names and labels of the table are valid: a test checks them")
 }

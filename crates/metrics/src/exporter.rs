@@ -1,18 +1,21 @@
 //! Joins the collectors into one exposition.
 
+use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
-use model::Wall;
-use prometheus::proto::MetricFamily;
-use prometheus::{Registry, TextEncoder};
+use model::{HealthState, ProcessName, ProcessView, State, Wall};
 
-use crate::collect::{Collect, Daemon, Logs, Measured, Processes, SelfProcess};
-use crate::family::Family;
-use crate::names::SCRAPE_DURATION;
-use crate::proc::ProcFs;
+use crate::collect::proc::{Memory, Usage};
+use crate::collect::{Collected, Health, Report, cgroups, daemon, grpc, logs, proc, processes, self_process};
+use crate::durations::Durations;
+use crate::fleet::Fleet;
+use crate::history::{History, Point};
+use crate::names::{Group, SCRAPE_DURATION};
+use crate::proc::{ProcFs, Reader, parse};
 use crate::source::Source;
+use crate::text::{Exposition, Text};
 
 /// What was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -23,71 +26,191 @@ pub struct BuildInfo {
     pub revision: &'static str,
 }
 
-/// Everything that /metrics shows. Holds no value of its own: each exposition is collected anew.
+/// Everything that /metrics shows.
 pub struct Exporter {
     source: Arc<dyn Source>,
-    registry: Registry,
+    durations: Arc<Durations>,
+    build: BuildInfo,
+    system: System,
+    memory: Memory,
+    history: History,
+    health: Health,
     /// Length of the last exposition, so that the next one is written without growing its buffer step by step.
     last_length: AtomicUsize,
 }
 
+/// Where to look: the machine's own, or a test's.
+#[derive(Debug)]
+pub(crate) struct System {
+    pub(crate) proc: ProcFs,
+    /// The daemon's own cgroup, managed processes included.
+    pub(crate) cgroup: Option<PathBuf>,
+    pub(crate) now: fn() -> Wall,
+}
+
+/// All processes, with what the kernel knows of them, at one moment.
+#[derive(Debug)]
+pub(crate) struct Sample {
+    pub(crate) fleet: Fleet,
+    pub(crate) usage: Usage,
+    took: Duration,
+}
+
 impl std::fmt::Debug for Exporter {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Exporter").field("registry", &self.registry).finish_non_exhaustive()
+        f.debug_struct("Exporter").field("build", &self.build).finish_non_exhaustive()
     }
 }
 
 impl Exporter {
     /// An exporter of the system that it runs on.
     #[must_use]
-    pub fn new(source: Arc<dyn Source>, build: BuildInfo) -> Self {
-        Self::on(source, build, ProcFs::detect(), wall_clock)
+    pub fn new(source: Arc<dyn Source>, durations: Arc<Durations>, build: BuildInfo) -> Self {
+        let proc = ProcFs::detect();
+        let cgroup = own_cgroup(&proc);
+        Self::on(source, durations, build, System { proc, cgroup, now: wall_clock })
     }
 
-    /// An exporter with the given /proc and clock.
-    pub(crate) fn on(source: Arc<dyn Source>, build: BuildInfo, proc: ProcFs, now: fn() -> Wall) -> Self {
-        let proc = Arc::new(proc);
-        let registry = Registry::new();
-        add(&registry, Processes { source: Arc::clone(&source), proc: Arc::clone(&proc), now });
-        add(&registry, Logs { source: Arc::clone(&source) });
-        add(&registry, Daemon { source: Arc::clone(&source), build });
-        add(&registry, SelfProcess { proc });
-        Self { source, registry, last_length: AtomicUsize::new(0) }
+    /// An exporter of the given one.
+    pub(crate) fn on(
+        source: Arc<dyn Source>,
+        durations: Arc<Durations>,
+        build: BuildInfo,
+        system: System,
+    ) -> Self {
+        let (memory, history, health) = (Memory::default(), History::default(), Health::default());
+        Self { source, durations, build, system, memory, history, health, last_length: AtomicUsize::new(0) }
     }
 
-    /// The exposition in the text format 0.0.4. Blocks for as long as /proc takes (some 10 µs per live
-    /// process): not for an I/O thread.
-    ///
-    /// # Panics
-    /// Never: the encoder refuses only families without a sample, which the registry has left out.
+    /// The exposition in the text format 0.0.4. Blocks for as long as /proc takes (some 10 µs per live process): not for
+    /// an I/O thread.
     #[must_use]
     pub fn render(&self) -> Vec<u8> {
-        let mut text = String::with_capacity(self.last_length.load(Ordering::Relaxed));
-        TextEncoder::new().encode_utf8(&self.families(), &mut text).expect("no family is empty");
-        // A little more than this time: values grow by a digit now and then.
-        self.last_length.store(text.len() + text.len() / 64, Ordering::Relaxed);
-        text.into_bytes()
+        self.exposition(&self.sample()).text.into()
     }
 
-    /// All families, sorted by name.
-    pub(crate) fn families(&self) -> Vec<MetricFamily> {
+    /// Looks at all processes. Blocks for as long as /proc takes.
+    pub(crate) fn sample(&self) -> Sample {
         let begun = Instant::now();
-        let mut families = self.registry.gather();
-        let mut duration = Family::new(&SCRAPE_DURATION, 1);
-        duration.add(&[], begun.elapsed().as_secs_f64());
-        let place = families.partition_point(|f| f.name() < SCRAPE_DURATION.name);
-        families.insert(place, duration.into());
-        families
+        let fleet = Fleet::of(&*self.source, self.system.now);
+        let usage = self.memory.read(&fleet, &self.system.proc);
+        let sample = Sample { fleet, usage, took: begun.elapsed() };
+        self.history.add(sample.fleet.now, self.points(&sample));
+        sample
     }
 
-    /// Whether the daemon has finished its start.
-    pub(crate) fn ready(&self) -> bool {
-        self.source.ready()
+    fn points<'a>(&'a self, sample: &'a Sample) -> impl Iterator<Item = (&'a ProcessName, Point)> {
+        let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
+        sample.fleet.rows.iter().enumerate().map(move |(place, row)| {
+            let bytes = sample.usage.resident_pages(place).and_then(|pages| self.system.proc.pages(pages));
+            let (kib, restarts) = (small(bytes.unwrap_or(0) / 1024), small(row.view.counters.restarts));
+            (&row.view.spec.name, Point { kib, restarts })
+        })
+    }
+
+    /// Writes a sample, and everything that is not of a process.
+    pub(crate) fn exposition(&self, sample: &Sample) -> Exposition {
+        let begun = Instant::now();
+        let (fleet, proc) = (&sample.fleet, &self.system.proc);
+        let mut out = Text::with_capacity(self.last_length.load(Ordering::Relaxed));
+        let mut report = Report::default();
+        let mut watch = |group, spent, collect: &mut dyn FnMut(&mut Text) -> Collected| {
+            self.health.watch(&mut report, group, spent, &mut out, collect);
+        };
+        let none = Duration::ZERO;
+        watch(Group::Processes, none, &mut |out| {
+            processes::write(fleet, out);
+            Ok(())
+        });
+        watch(Group::Proc, sample.usage.took, &mut |out| proc::write(fleet, &sample.usage, proc, out));
+        watch(Group::Cgroups, none, &mut |out| {
+            let own = self.system.cgroup.as_deref();
+            cgroups::write(fleet, &*self.source, own, &mut Reader::new(proc), out)
+        });
+        watch(Group::Logs, none, &mut |out| {
+            logs::write(fleet, &self.source.log_streams(), out);
+            Ok(())
+        });
+        watch(Group::Durations, none, &mut |out| {
+            self.durations.write(out);
+            Ok(())
+        });
+        let mut calls = Vec::new();
+        watch(Group::Daemon, none, &mut |out| {
+            let facts = self.source.daemon();
+            daemon::write(&facts, self.build, out);
+            calls = facts.grpc;
+            Ok(())
+        });
+        watch(Group::Grpc, none, &mut |out| {
+            grpc::write(&calls, out);
+            Ok(())
+        });
+        watch(Group::SelfProcess, none, &mut |out| self_process::write(proc, out));
+        report.write(&mut out);
+        out.single(&SCRAPE_DURATION, sample.took + begun.elapsed());
+        let exposition = out.finish();
+        // A little more than this time: values grow by a digit now and then.
+        let length = exposition.text.len();
+        self.last_length.store(length + length / 64, Ordering::Relaxed);
+        exposition
+    }
+
+    /// Whether everything that is started by itself is ready.
+    pub(crate) fn readiness(&self) -> Result<(), NotReady> {
+        if !self.source.ready() {
+            return Err(NotReady::Daemon);
+        }
+        let snapshot = self.source.snapshot();
+        let late: Vec<ProcessName> = snapshot
+            .processes
+            .iter()
+            .filter(|view| is_late(view))
+            .map(|view| view.spec.name.clone())
+            .collect();
+        if late.is_empty() { Ok(()) } else { Err(NotReady::Processes(late)) }
+    }
+
+    /// What the status page shows beside a sample.
+    pub(crate) fn parts(&self) -> (BuildInfo, &ProcFs, &History) {
+        (self.build, &self.system.proc, &self.history)
     }
 }
 
-fn add(registry: &Registry, collector: impl Collect + 'static) {
-    registry.register(Box::new(Measured::new(collector))).expect("names are unique: a test checks the table");
+/// Why `/readyz` says no.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub(crate) enum NotReady {
+    /// The daemon has not finished its start.
+    Daemon,
+    /// These are started by themselves and are not up.
+    Processes(Vec<ProcessName>),
+}
+
+/// Whether a process that is started by itself is not up, or not healthy. One that an operator stopped is as it shall be.
+fn is_late(view: &ProcessView) -> bool {
+    let ready = match view.state {
+        State::Running | State::Reloading => {
+            view.health.as_ref().is_none_or(|health| health.state == HealthState::Healthy)
+        }
+        State::Exited | State::Skipped | State::Stopped => true,
+        State::Stopping => !view.wanted_up,
+        State::Starting
+        | State::Backoff
+        | State::CrashLoop
+        | State::Failed
+        | State::Waiting
+        | State::Invalid => false,
+    };
+    view.spec.auto_start && !ready
+}
+
+/// The cgroup that the daemon was started in: the unit's, which holds all that the daemon starts. The daemon itself may
+/// have moved to a part of it.
+fn own_cgroup(proc: &ProcFs) -> Option<PathBuf> {
+    let path = Reader::new(proc).file(&"/proc/self/cgroup", parse::cgroup).ok()??;
+    let path = path.strip_suffix("/supervisor").unwrap_or(&path);
+    let own = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
+    own.join("memory.events").exists().then_some(own)
 }
 
 fn wall_clock() -> Wall {

@@ -2,10 +2,12 @@
 //!
 //! Its bounds: [`Limits`]. Beyond the number of connections further clients wait in the kernel's backlog.
 
+mod accept;
 mod connection;
 mod page;
 mod routes;
 mod stall;
+mod status;
 
 #[cfg(test)]
 mod tests;

@@ -1,22 +1,27 @@
 //! Metrics: what the daemon knows, as a Prometheus exposition over HTTP.
 //!
-//! Pull only: nothing is sampled, stored or woken up between scrapes. A scrape asks each source once
-//! ([`Source`] for what the daemon knows, /proc for what the kernel knows) and builds fresh families from the
+//! Pull only: nothing is sampled or woken up between scrapes, and only [`Durations`] are counted as they happen. A scrape
+//! asks each source once ([`Source`] for what the daemon knows, /proc and cgroups for what the kernel knows) and writes the
 //! answers, so a process that is gone leaves no series behind. Which metrics exist is said in one place,
 //! [`names::TABLE`]; the exposition, `docs/METRICS.md` and the dashboards are checked against it.
 
 pub mod names;
 
 mod collect;
+mod durations;
 mod exporter;
-mod family;
+mod fleet;
+mod history;
 mod http;
 mod proc;
 mod source;
+mod text;
 
 #[cfg(test)]
 mod tests;
 
+pub use durations::Durations;
 pub use exporter::{BuildInfo, Exporter};
 pub use http::{Config, ListenState, serve};
-pub use source::{DaemonFacts, Journal, Listener, LogStream, Reload, SinkStats, Source, Turns};
+pub use names::Detail;
+pub use source::{DaemonFacts, GrpcMethod, Journal, Listener, LogStream, Reload, SinkStats, Source, Turns};

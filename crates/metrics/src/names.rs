@@ -1,27 +1,33 @@
 //! The one table of metrics. Descriptors, `docs/METRICS.md` and the checks of dashboards and alert rules all
 //! derive from it; a metric that is not here can't be exported.
 //!
-//! Rules: prefix `ddprocmgr_` (but the standard `process_*` set for the daemon itself); the label `process` is
+//! Rules: prefix `ddprocmgr_` (but the standard `process_*` set for the daemon itself, and `grpc_server_*` as other
+//! gRPC servers have it); the label `process` is
 //! the process's name; no pid and no run in any label, because each new value is a new series and a counter
 //! that starts anew with each restart can't be alerted on.
 
 use std::fmt;
 
-/// Counter or gauge; the exposition has nothing else.
+/// What a metric is; the exposition has nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
     /// Only goes up; starts again from 0 with the daemon.
     Counter,
     /// Goes both ways.
     Gauge,
+    /// Durations, counted by how long they were: `_bucket`, `_sum` and `_count` of each.
+    Histogram,
 }
 
-impl fmt::Display for Kind {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.pad(match self {
+impl Kind {
+    /// The word of the TYPE line.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
             Self::Counter => "counter",
             Self::Gauge => "gauge",
-        })
+            Self::Histogram => "histogram",
+        }
     }
 }
 
@@ -58,12 +64,20 @@ impl fmt::Display for Unit {
 /// Which collector exports a metric.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Group {
-    /// The supervisor's snapshot and the processes' /proc entries.
+    /// The supervisor's snapshot.
     Processes,
+    /// The processes' /proc entries.
+    Proc,
+    /// The processes' cgroups.
+    Cgroups,
     /// The log pipeline's accounting.
     Logs,
+    /// How long starts, stops and checks took.
+    Durations,
     /// The daemon's own facts.
     Daemon,
+    /// Calls of the control API.
+    Grpc,
     /// The daemon as an operating system process.
     SelfProcess,
     /// The scrape itself.
@@ -72,15 +86,29 @@ pub enum Group {
 
 impl Group {
     /// Every group, in the order of the documentation.
-    pub const ALL: [Self; 5] = [Self::Processes, Self::Logs, Self::Daemon, Self::SelfProcess, Self::Scrape];
+    pub const ALL: [Self; 9] = [
+        Self::Processes,
+        Self::Proc,
+        Self::Cgroups,
+        Self::Logs,
+        Self::Durations,
+        Self::Daemon,
+        Self::Grpc,
+        Self::SelfProcess,
+        Self::Scrape,
+    ];
 
     /// The value of the label `collector`.
     #[must_use]
     pub fn as_str(self) -> &'static str {
         match self {
             Self::Processes => "processes",
+            Self::Proc => "proc",
+            Self::Cgroups => "cgroups",
             Self::Logs => "logs",
+            Self::Durations => "durations",
             Self::Daemon => "daemon",
+            Self::Grpc => "grpc",
             Self::SelfProcess => "self_process",
             Self::Scrape => "scrape",
         }
@@ -104,6 +132,46 @@ pub struct Metric {
     pub help: &'static str,
     /// Who exports it.
     pub group: Group,
+}
+
+/// How much of one process is exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum Detail {
+    /// Nothing but its part of `ddprocmgr_processes`.
+    Off,
+    /// [`BASIC`].
+    Basic,
+    /// Everything.
+    #[default]
+    Full,
+}
+
+/// What is exported of a process with [`Detail::Basic`]: a fifth of the series.
+pub static BASIC: &[&Metric] = &[
+    &PROCESS_INFO,
+    &PROCESS_UP,
+    &PROCESS_WANTED,
+    &PROCESS_RESTARTS,
+    &PROCESS_STARTS,
+    &PROCESS_START_TIME,
+    &PROCESS_UPTIME,
+    &PROCESS_LAST_EXIT_CODE,
+    &PROCESS_LAST_EXIT_TIME,
+    &PROCESS_CPU,
+    &PROCESS_RESIDENT,
+    &LOG_DROPPED,
+];
+
+impl Metric {
+    /// Whether it is exported of a process with this much detail.
+    #[must_use]
+    pub fn is_in(&self, detail: Detail) -> bool {
+        match detail {
+            Detail::Off => false,
+            Detail::Basic => BASIC.iter().any(|m| std::ptr::eq(*m, self)),
+            Detail::Full => true,
+        }
+    }
 }
 
 /// Declares each metric as a static and lists it in [`TABLE`], so that none can be left out of the table.
@@ -131,8 +199,14 @@ table! {
             "Definition of the managed process; always 1. The command is the program alone, cut at 128 bytes; an empty user is the daemon's own.";
         PROCESS_UP = Gauge "ddprocmgr_process_up" ["process"] Bool, "1 per process",
             "Whether the main process is alive (1) or not (0).";
+        PROCESS_WANTED = Gauge "ddprocmgr_process_wanted_up" ["process"] Bool, "1 per process",
+            "Whether the managed process is meant to be up (1), or was stopped or never started (0).";
+        PROCESS_BROKEN = Gauge "ddprocmgr_process_definition_broken" ["process"] Bool, "1 per process",
+            "Whether the newest definition is broken (1), so that an older one or none is in force.";
         PROCESS_STATE = Gauge "ddprocmgr_process_state" ["process", "state"] Bool, "1 per process and state",
             "State of the managed process: 1 for the current state, 0 for all others.";
+        PROCESS_STATE_TIME = Gauge "ddprocmgr_process_state_timestamp_seconds" ["process"] UnixSeconds, "1 per process",
+            "Time since which the managed process is in its state.";
         PROCESS_RESTARTS = Counter "ddprocmgr_process_restarts_total" ["process"] Count, "1 per process",
             "Automatic restarts of the managed process.";
         PROCESS_STARTS = Counter "ddprocmgr_process_starts_total" ["process"] Count, "1 per process",
@@ -143,6 +217,20 @@ table! {
             "Time at which the current run was started; absent while the process is down.";
         PROCESS_UPTIME = Gauge "ddprocmgr_process_uptime_seconds" ["process"] Seconds, "1 per process",
             "Time since the current run was started; 0 while the process is down.";
+        PROCESS_LAST_EXIT_CODE = Gauge "ddprocmgr_process_last_exit_code" ["process"] Code, "at most 1 per process",
+            "How the last run ended, as a shell counts: exit code, 128 + N after signal N, 255 when unknown; absent before the first end and when the last run never began.";
+        PROCESS_LAST_EXIT_TIME = Gauge "ddprocmgr_process_last_exit_timestamp_seconds" ["process"] UnixSeconds, "at most 1 per process",
+            "Time at which the last run ended or failed to begin; absent before.";
+        PROCESS_RESTART_DELAY = Gauge "ddprocmgr_process_restart_delay_seconds" ["process"] Seconds, "1 per process",
+            "Time until the next automatic start; 0 when none is due.";
+        PROCESS_NEXT_START = Gauge "ddprocmgr_process_next_start_timestamp_seconds" ["process"] UnixSeconds, "at most 1 per process",
+            "Time of the next automatic start, in backoff and crash_loop; absent when none is due.";
+        PROCESS_HEALTH = Gauge "ddprocmgr_process_health" ["process", "state"] Bool, "3 per live process with a health check",
+            "What the health checks say: 1 for the current state, 0 for the others; absent without a health check and while the process is not up.";
+        PROCESS_HEALTH_FAILURES = Gauge "ddprocmgr_process_health_check_failures" ["process"] Count, "1 per live process with a health check",
+            "Health checks that failed in a row until now.";
+    }
+    Proc {
         PROCESS_CPU = Counter "ddprocmgr_process_cpu_seconds_total" ["process"] Seconds, "1 per process",
             "User and system CPU time of the main process and the children it waited for, summed over all runs.";
         PROCESS_RESIDENT = Gauge "ddprocmgr_process_resident_memory_bytes" ["process"] Bytes, "1 per live process",
@@ -153,12 +241,26 @@ table! {
             "Open file descriptors of the main process; absent while it is down, or where the kernel (before 6.2) lets only its owner count them.";
         PROCESS_THREADS = Gauge "ddprocmgr_process_threads" ["process"] Count, "1 per live process",
             "Threads of the main process; absent while it is down.";
-        PROCESS_LAST_EXIT_CODE = Gauge "ddprocmgr_process_last_exit_code" ["process"] Code, "at most 1 per process",
-            "How the last run ended, as a shell counts: exit code, 128 + N after signal N, 255 when unknown; absent before the first end and when the last run never began.";
-        PROCESS_LAST_EXIT_TIME = Gauge "ddprocmgr_process_last_exit_timestamp_seconds" ["process"] UnixSeconds, "at most 1 per process",
-            "Time at which the last run ended or failed to begin; absent before.";
-        PROCESS_RESTART_DELAY = Gauge "ddprocmgr_process_restart_delay_seconds" ["process"] Seconds, "1 per process",
-            "Time until the next automatic start; 0 when none is due.";
+        PROCESS_READ = Counter "ddprocmgr_process_read_bytes_total" ["process"] Bytes, "1 per live process",
+            "Bytes that the main process made the kernel fetch from storage, in its current run; absent while it is down, or where the daemon may not ask.";
+        PROCESS_WRITTEN = Counter "ddprocmgr_process_written_bytes_total" ["process"] Bytes, "1 per live process",
+            "Bytes that the main process made the kernel send to storage, in its current run; absent while it is down, or where the daemon may not ask.";
+        TREE_PROCESSES = Gauge "ddprocmgr_process_tree_processes" ["process"] Count, "1 per process",
+            "Processes that the run consists of: the main process and what descends from it or is in its session; 0 while it is down.";
+        TREE_RESIDENT = Gauge "ddprocmgr_process_tree_resident_memory_bytes" ["process"] Bytes, "1 per live process",
+            "Resident memory of all processes of the run; memory that they share is counted once for each. Absent while it is down.";
+        TREE_CPU = Counter "ddprocmgr_process_tree_cpu_seconds_total" ["process"] Seconds, "1 per process",
+            "User and system CPU time of all processes of all runs, as far as it was seen at a scrape.";
+    }
+    Cgroups {
+        CGROUP_MEMORY = Gauge "ddprocmgr_process_cgroup_memory_bytes" ["process"] Bytes, "1 per live process with a cgroup",
+            "Memory charged to the cgroup of the run, page cache included; absent where dd-procmgrd has no cgroups or no memory controller.";
+        CGROUP_MEMORY_LIMIT = Gauge "ddprocmgr_process_cgroup_memory_limit_bytes" ["process"] Bytes, "at most 1 per live process with a cgroup",
+            "Memory that the cgroup of the run may take; absent when unlimited.";
+        CGROUP_PRESSURE = Counter "ddprocmgr_process_cgroup_pressure_seconds_total" ["process", "resource"] Seconds, "3 per live process with a cgroup",
+            "Time in which something of the current run had to wait for the resource (PSI some); absent where the kernel does not tell.";
+        OOM_KILLS = Counter "ddprocmgr_oom_kills_total" [] Count, "at most 1",
+            "Processes that the kernel killed for lack of memory in the cgroup of dd-procmgrd, managed processes included; absent where no cgroup tells.";
     }
     Logs {
         LOG_LINES = Counter "ddprocmgr_process_log_lines_total" ["process", "stream"] Count, "1 per captured stream",
@@ -167,6 +269,8 @@ table! {
             "Bytes read from the managed process.";
         LOG_WRITTEN = Counter "ddprocmgr_process_log_written_lines_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
             "Lines written whole to the sink.";
+        LOG_WRITTEN_BYTES = Counter "ddprocmgr_process_log_written_bytes_total" ["process", "stream", "sink"] Bytes, "1 per captured stream and sink",
+            "Bytes written to the sink, with marks and framing.";
         LOG_DROPPED = Counter "ddprocmgr_process_log_dropped_lines_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
             "Lines that did not reach the sink.";
         LOG_TRUNCATED = Counter "ddprocmgr_process_log_truncated_lines_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
@@ -175,6 +279,20 @@ table! {
             "Lines that wait for the sink: read = written + dropped + truncated + queued.";
         LOG_ERRORS = Counter "ddprocmgr_process_log_write_errors_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
             "Failed writes to the sink.";
+    }
+    Durations {
+        SPAWN_DURATION = Histogram "ddprocmgr_spawn_duration_seconds" [] Seconds, "1",
+            "Time from the decision to start a process to its running program.";
+        READY_DURATION = Histogram "ddprocmgr_ready_duration_seconds" [] Seconds, "1",
+            "Time from the decision to start a process to its readiness; simple processes without hooks are not in it.";
+        STOP_DURATION = Histogram "ddprocmgr_stop_duration_seconds" [] Seconds, "1",
+            "Time from the stop signal to the end of the main process.";
+        RESTART_LATENCY = Histogram "ddprocmgr_restart_latency_seconds" [] Seconds, "1",
+            "Time from the end of a main process to its automatic restart, without the delay that its restart policy asked for.";
+        HEALTH_CHECKS = Counter "ddprocmgr_health_checks_total" ["result"] Count, "2",
+            "Health checks over the network by result: passed or failed.";
+        HEALTH_DURATION = Histogram "ddprocmgr_health_check_duration_seconds" [] Seconds, "1",
+            "Time that health checks over the network took.";
     }
     Daemon {
         BUILD_INFO = Gauge "ddprocmgr_build_info" ["version", "revision"] Bool, "1",
@@ -197,6 +315,14 @@ table! {
             "Lifecycle events that the journal did not get.";
         LISTENER_UP = Gauge "ddprocmgr_listener_up" ["listener"] Bool, "1 per listener",
             "Whether dd-procmgrd listens on the address (1) or could not bind it and tries again (0).";
+    }
+    Grpc {
+        GRPC_STARTED = Counter "grpc_server_started_total" ["grpc_type", "grpc_service", "grpc_method"] Count, "1 per method",
+            "Calls that began.";
+        GRPC_HANDLED = Counter "grpc_server_handled_total" ["grpc_type", "grpc_service", "grpc_method", "grpc_code"] Count, "1 per method and code that occurred, and OK",
+            "Calls that ended, by status code.";
+        GRPC_HANDLING = Histogram "grpc_server_handling_seconds" ["grpc_type", "grpc_service", "grpc_method"] Seconds, "1 per method that was called",
+            "Time from the beginning of a call to its end.";
     }
     SelfProcess {
         SELF_CPU = Counter "process_cpu_seconds_total" [] Seconds, "1",

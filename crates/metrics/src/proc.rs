@@ -1,24 +1,30 @@
-//! Reads /proc. The parsers stand apart in [`parse`]; here are the files, the errors and the units.
+//! Reads /proc and cgroups. The parsers stand apart in [`parse`]; here are the files, the errors and the units.
 //!
-//! Cost per process and scrape: open, read, close of `stat` and one stat(2) of `fd`. Everything needed is in
-//! `stat`, so `status` and `statm` are not read.
+//! Cost per process and scrape: open, read, close of `stat` and of `io`, and one stat(2) of `fd`. Everything else that is
+//! needed is in `stat`, so `status` and `statm` are not read.
 
-mod parse;
+pub(crate) mod parse;
+mod tree;
 
 use std::fmt::{Display, Write as _};
 use std::fs::{self, File};
 use std::io::{self, Read as _};
+use std::os::unix::fs::DirEntryExt as _;
 use std::sync::OnceLock;
 use std::time::Duration;
 
+use model::Wall;
+
 pub(crate) use parse::Stat;
+pub(crate) use tree::{MAX_READ, Strangers, Tree, trees};
 
 /// How far the age of a process may be from the age of the run it shall belong to: /proc counts in ticks, and
 /// the run's start is noted when the supervisor hears of it.
-const AGE_TOLERANCE: f64 = 2.0;
+const AGE_TOLERANCE: Duration = Duration::from_secs(2);
 
-/// ESRCH, the same number on every Linux: the process ended between open and read.
-const NO_SUCH_PROCESS: i32 = 3;
+/// ESRCH and ENODEV, the same numbers on every Linux: the process, or the cgroup, ended between open and read.
+/// EOPNOTSUPP: a kernel that does not account pressure has the files all the same.
+const GONE: [Option<i32>; 3] = [Some(3), Some(19), Some(95)];
 
 /// A file of /proc that could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -40,10 +46,10 @@ pub(crate) enum ProcError {
 }
 
 impl ProcError {
-    /// Whether it only says that the process does not exist (any more).
-    fn is_gone(&self) -> bool {
+    /// Whether it only says that the process or the file does not exist (any more).
+    pub(crate) fn is_gone(&self) -> bool {
         matches!(self, Self::Read { error, .. }
-            if error.kind() == io::ErrorKind::NotFound || error.raw_os_error() == Some(NO_SUCH_PROCESS))
+            if error.kind() == io::ErrorKind::NotFound || GONE.contains(&error.raw_os_error()))
     }
 }
 
@@ -52,8 +58,8 @@ impl ProcError {
 pub(crate) struct ProcFs {
     pub(crate) root: String,
     pub(crate) own_pid: u32,
-    /// Clock ticks per second (USER_HZ).
-    pub(crate) ticks: f64,
+    /// Clock ticks per second (USER_HZ); not 0.
+    pub(crate) ticks: u64,
     /// Bytes per page; `None` = unknown, then nothing that is counted in pages is exported.
     pub(crate) page_size: Option<u64>,
     /// Whether the size of a `fd` directory is the number of descriptors (Linux 6.2 and later). Besides being
@@ -61,7 +67,7 @@ pub(crate) struct ProcFs {
     pub(crate) fds_by_size: bool,
     /// Kept from its first reading: the boot time that it is computed from moves by a second when the clock is
     /// adjusted, and a start time that changes looks like a restart of the daemon.
-    own_start: OnceLock<f64>,
+    own_start: OnceLock<Wall>,
 }
 
 impl ProcFs {
@@ -75,24 +81,30 @@ impl ProcFs {
             parse::Auxv::default()
         });
         let fds_by_size = fs::metadata("/proc/self/fd").is_ok_and(|m| m.len() > 0);
-        let ticks = crate::family::count(auxv.ticks.unwrap_or(100));
-        Self::at("/proc".to_owned(), std::process::id(), ticks, auxv.page_size, fds_by_size)
+        Self::at(
+            "/proc".to_owned(),
+            std::process::id(),
+            auxv.ticks.unwrap_or(100),
+            auxv.page_size,
+            fds_by_size,
+        )
     }
 
     /// One with everything given.
     pub(crate) fn at(
         root: String,
         own_pid: u32,
-        ticks: f64,
+        ticks: u64,
         page_size: Option<u64>,
         fds_by_size: bool,
     ) -> Self {
         Self { root, own_pid, ticks, page_size, fds_by_size, own_start: OnceLock::new() }
     }
 
-    /// Ticks as seconds.
-    pub(crate) fn seconds(&self, ticks: u64) -> f64 {
-        crate::family::count(ticks) / self.ticks
+    /// Ticks as time.
+    pub(crate) fn time(&self, ticks: u64) -> Duration {
+        let rest = ticks % self.ticks * 1_000_000_000 / self.ticks;
+        Duration::from_secs(ticks / self.ticks) + Duration::from_nanos(rest)
     }
 
     /// Pages as bytes.
@@ -108,7 +120,7 @@ pub(crate) struct Reader<'a> {
     path: String,
     buffer: Vec<u8>,
     /// Read when the first process asks for it: a scrape of the daemon's own children needs none.
-    uptime: Option<f64>,
+    uptime: Option<Duration>,
 }
 
 impl<'a> Reader<'a> {
@@ -134,8 +146,8 @@ impl<'a> Reader<'a> {
         if stat.parent == self.proc.own_pid {
             return Ok(Some(stat));
         }
-        let real_age = self.uptime()? - self.proc.seconds(stat.start_ticks);
-        Ok(((real_age - age.as_secs_f64()).abs() <= AGE_TOLERANCE).then_some(stat))
+        let real_age = self.uptime()?.saturating_sub(self.proc.time(stat.start_ticks));
+        Ok((real_age.abs_diff(age) <= AGE_TOLERANCE).then_some(stat))
     }
 
     /// Number of open descriptors of a process, or of `self`.
@@ -149,23 +161,50 @@ impl<'a> Reader<'a> {
         counted.map_err(|error| self.unreadable(error))
     }
 
+    /// Every process there is: pid, and a number that no other process of that pid has.
+    pub(crate) fn processes(&mut self) -> Result<impl Iterator<Item = (u32, u64)> + use<>, ProcError> {
+        self.path.clone_from(&self.proc.root);
+        let entries = fs::read_dir(&self.path).map_err(|error| self.unreadable(error))?;
+        Ok(entries.flatten().filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.ino()))))
+    }
+
+    /// Bytes that a process made the kernel read from storage and write to it.
+    pub(crate) fn io(&mut self, pid: u32) -> Result<[u64; 2], ProcError> {
+        self.point_at(&format_args!("{pid}/io"));
+        self.read(parse::io)
+    }
+
+    /// A small file outside /proc; `None` when there is none.
+    pub(crate) fn file<T>(
+        &mut self,
+        path: &dyn Display,
+        parse: fn(&[u8]) -> Option<T>,
+    ) -> Result<Option<T>, ProcError> {
+        self.path.clear();
+        write!(self.path, "{path}").expect("a String takes everything");
+        match self.read(parse) {
+            Err(error) if error.is_gone() => Ok(None),
+            read => read.map(Some),
+        }
+    }
+
     /// The daemon's soft limit of open descriptors; `None` = unlimited.
     pub(crate) fn max_fds(&mut self) -> Result<Option<u64>, ProcError> {
         self.point_at(&"self/limits");
         self.read(parse::max_fds)
     }
 
-    /// When the daemon was started, in seconds since 1970.
-    pub(crate) fn own_start_time(&mut self, own: &Stat) -> Result<f64, ProcError> {
+    /// When the daemon was started.
+    pub(crate) fn own_start_time(&mut self, own: &Stat) -> Result<Wall, ProcError> {
         if let Some(start) = self.proc.own_start.get() {
             return Ok(*start);
         }
         self.point_at(&"stat");
-        let boot = self.read(parse::boot_time)?;
-        Ok(*self.proc.own_start.get_or_init(|| boot + self.proc.seconds(own.start_ticks)))
+        let boot = Wall(0).after(Duration::from_secs(self.read(parse::boot_time)?));
+        Ok(*self.proc.own_start.get_or_init(|| boot.after(self.proc.time(own.start_ticks))))
     }
 
-    fn uptime(&mut self) -> Result<f64, ProcError> {
+    fn uptime(&mut self) -> Result<Duration, ProcError> {
         if let Some(uptime) = self.uptime {
             return Ok(uptime);
         }
@@ -215,14 +254,15 @@ mod tests {
         let proc = ProcFs::detect();
         let mut reader = Reader::new(&proc);
         let stat = reader.stat(&"self").unwrap();
-        assert_eq!(proc.ticks, 100.0);
+        assert_eq!(proc.ticks, 100);
         assert!(proc.page_size.unwrap().is_power_of_two());
         let resident = proc.pages(stat.resident_pages).unwrap();
         assert!((100_000..stat.virtual_bytes).contains(&resident), "{resident}");
         assert!(reader.max_fds().unwrap().is_none_or(|max| max >= 64));
-        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap().as_secs_f64();
-        let started = reader.own_start_time(&stat).unwrap();
-        assert!(started <= now + 1.0 && now - started < 3600.0, "started {started}, now {now}");
+        let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
+        let started = Duration::from_nanos(reader.own_start_time(&stat).unwrap().0);
+        assert!(started.abs_diff(now) < Duration::from_secs(3600), "started {started:?}, now {now:?}");
+        assert!(reader.processes().unwrap().any(|(pid, _)| pid == std::process::id()));
     }
 
     #[test]
@@ -258,8 +298,7 @@ mod tests {
         let mut reader = Reader::new(&proc);
         let pid = std::process::id();
         let stat = reader.stat(&pid).unwrap();
-        let age =
-            Duration::from_secs_f64((reader.uptime().unwrap() - proc.seconds(stat.start_ticks)).max(0.0));
+        let age = reader.uptime().unwrap().saturating_sub(proc.time(stat.start_ticks));
         assert!(reader.stat_of_run(pid, age).unwrap().is_some());
         assert!(reader.stat_of_run(pid, age + Duration::from_secs(10)).unwrap().is_none());
     }
@@ -267,7 +306,7 @@ mod tests {
     #[test]
     fn errors_name_the_file() {
         let dir = env!("CARGO_MANIFEST_DIR").to_owned() + "/tests/fixtures/proc-broken";
-        let proc = ProcFs::at(dir.clone(), 1, 100.0, Some(4096), false);
+        let proc = ProcFs::at(dir.clone(), 1, 100, Some(4096), false);
         let mut reader = Reader::new(&proc);
         let malformed = reader.stat_of_run(7, Duration::ZERO).unwrap_err();
         assert_eq!(malformed.to_string(), format!("{dir}/7/stat does not look the way proc(5) describes it"));

@@ -1,8 +1,11 @@
 //! What this crate needs to know from the rest of the daemon, as one trait and plain data.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
-use model::{ProcessName, Sink, Snapshot, Stream, Wall};
+use model::{InvocationId, ProcessName, Sink, Snapshot, Stream, Wall};
+
+use crate::names::Detail;
 
 /// The daemon, seen from a scrape. All methods only copy what is already known: a scrape calls each of them
 /// once, on a thread that may block, but `ready` also from the I/O threads.
@@ -15,8 +18,18 @@ pub trait Source: Send + Sync + 'static {
     fn log_streams(&self) -> Vec<LogStream>;
     /// The daemon's own facts.
     fn daemon(&self) -> DaemonFacts;
-    /// Whether the daemon has finished its start: `/readyz`. Must not block.
+    /// Whether the daemon has finished its start: part of `/readyz`. Must not block.
     fn ready(&self) -> bool;
+    /// How much of a process is exported.
+    fn detail(&self, process: &ProcessName) -> Detail {
+        let _all_alike = process;
+        Detail::Full
+    }
+    /// The directory of a run's cgroup; `None` = the daemon has no cgroups.
+    fn cgroup(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {
+        let _nobody_has_one = (process, invocation);
+        None
+    }
 }
 
 /// Accounting of one captured stream of one process. Counts never go down while the process is defined.
@@ -30,17 +43,17 @@ pub struct LogStream {
     pub lines: u64,
     /// Bytes read from the pipe.
     pub bytes: u64,
-    /// The sinks that this stream goes to.
-    pub sinks: Vec<SinkStats>,
+    /// The sinks that were ever on for this stream, in the order of [`Sink::ALL`].
+    pub sinks: [Option<SinkStats>; Sink::ALL.len()],
 }
 
 /// What one sink did with the lines of one stream: `read = written + dropped + truncated + queued`.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
 pub struct SinkStats {
-    /// Which sink.
-    pub sink: Sink,
     /// Lines written whole.
     pub written: u64,
+    /// Bytes written, marks and framing included.
+    pub bytes: u64,
     /// Lines that did not get through.
     pub dropped: u64,
     /// Lines written, but cut at `max_line`.
@@ -62,6 +75,27 @@ pub struct DaemonFacts {
     pub journal: Option<Journal>,
     /// Everything that the daemon listens on, or tries to.
     pub listeners: Vec<Listener>,
+    /// Calls of the control API: every method.
+    pub grpc: Vec<GrpcMethod>,
+}
+
+/// Calls of one method since the daemon started.
+#[derive(Clone, Debug, PartialEq, Eq)]
+pub struct GrpcMethod {
+    /// The service's full name.
+    pub service: &'static str,
+    /// The method's name.
+    pub name: &'static str,
+    /// Whether its answer is a stream.
+    pub streams: bool,
+    /// Calls that began.
+    pub started: u64,
+    /// Calls that ended, by the name of their status code; a code appears once.
+    pub handled: Vec<(&'static str, u64)>,
+    /// Calls that ended within each bound and not within the one before; the bounds rise.
+    pub took: Vec<(Duration, u64)>,
+    /// Time that all that ended took together.
+    pub total: Duration,
 }
 
 /// How the last load of the configuration went; the first one counts.

@@ -4,4 +4,4 @@ mod fixture;
 mod golden;
 mod table;
 
-pub(crate) use fixture::{BUILD, Fixture, NOW, exporter, process};
+pub(crate) use fixture::{Fixture, exporter, exporter_on, process};

@@ -38,8 +38,12 @@ scrape_configs:
 fn title(group: Group) -> &'static str {
     match group {
         Group::Processes => "Managed processes",
+        Group::Proc => "What they use",
+        Group::Cgroups => "Their cgroups",
         Group::Logs => "Their output",
+        Group::Durations => "How long things take",
         Group::Daemon => "The daemon",
+        Group::Grpc => "Its control API",
         Group::SelfProcess => "The daemon as an operating system process",
         Group::Scrape => "The scrape",
     }
@@ -56,7 +60,11 @@ fn markdown() -> String {
             writeln!(
                 out,
                 "| `{}` | {} | {labels} | {} | {} | {} |",
-                m.name, m.kind, m.unit, m.series, m.help
+                m.name,
+                m.kind.as_str(),
+                m.unit,
+                m.series,
+                m.help
             )
             .unwrap();
         }

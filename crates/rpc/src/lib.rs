@@ -10,6 +10,7 @@ mod control;
 mod convert;
 mod fault;
 mod lookup;
+mod meter;
 mod server;
 mod service;
 mod signal;
@@ -24,6 +25,7 @@ pub use control::{
     ListenerState, LogChunk, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride,
     Update, Updated, ViewResult, Violation,
 };
+pub use meter::{CallStats, Meter};
 pub use server::{BindError, Config, Server};
 pub use socket::SocketError;
 pub use token::Token;

@@ -17,6 +17,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::accept::{self, ListenState, Slots};
 use crate::auth::{Policy, Role};
+use crate::meter::{Meter, Metered};
 use crate::service::{MAX_FOLLOWERS, Service};
 use crate::socket::{self, Bound, SocketError};
 use crate::v1::process_manager_service_server::ProcessManagerServiceServer;
@@ -89,6 +90,7 @@ pub struct Server {
     unix: Option<(UnixListener, Bound)>,
     tcp: Option<TcpListener>,
     tcp_state: watch::Sender<ListenState>,
+    meter: Arc<Meter>,
 }
 
 impl Server {
@@ -111,7 +113,7 @@ impl Server {
                 Err(failed) => (None, failed),
             },
         };
-        Ok(Self { config, unix, tcp, tcp_state: watch::Sender::new(state) })
+        Ok(Self { config, unix, tcp, tcp_state: watch::Sender::new(state), meter: Arc::default() })
     }
 
     /// The path of the Unix socket.
@@ -126,6 +128,12 @@ impl Server {
         self.tcp_state.subscribe()
     }
 
+    /// How many calls there were and how long they took, now and later.
+    #[must_use]
+    pub fn meter(&self) -> Arc<Meter> {
+        Arc::clone(&self.meter)
+    }
+
     /// Serves until `shutdown` resolves, then takes no further connection, ends the log streams, and waits for open
     /// calls, at most [`Config::drain`]. Health follows `ready`: NOT_SERVING until it is true, and while draining.
     pub async fn serve(
@@ -135,7 +143,7 @@ impl Server {
         ready: watch::Receiver<bool>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), transport::Error> {
-        let Self { config, unix, tcp, tcp_state } = self;
+        let Self { config, unix, tcp, tcp_state, meter } = self;
         let token = config.token.clone();
         let policy = Policy {
             daemon_uid: config.daemon_uid,
@@ -173,7 +181,7 @@ impl Server {
         health.set_service_status("", ServingStatus::NotServing).await;
         health.set_service_status(SERVICE, ServingStatus::NotServing).await;
         let mut drain = draining.subscribe();
-        let server = router(service, health_service).serve_with_incoming_shutdown(
+        let server = router(service, meter, health_service).serve_with_incoming_shutdown(
             ReceiverStream::new(connections),
             async move {
                 // An error means that the sender is gone, which is the end as well.
@@ -227,7 +235,7 @@ async fn follow_readiness(health: &HealthReporter, mut ready: watch::Receiver<bo
     }
 }
 
-fn router<H>(service: Service, health: H) -> transport::server::Router
+fn router<H>(service: Service, meter: Arc<Meter>, health: H) -> transport::server::Router
 where
     H: tower::Service<
             tonic::codegen::http::Request<tonic::body::Body>,
@@ -247,6 +255,7 @@ where
             .register_encoded_file_descriptor_set(DESCRIPTOR)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    let inner = ProcessManagerServiceServer::new(service).max_decoding_message_size(MAX_REQUEST);
     transport::Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
@@ -256,5 +265,5 @@ where
         .add_service(health)
         .add_optional_service(described().build_v1().ok())
         .add_optional_service(described().build_v1alpha().ok())
-        .add_service(ProcessManagerServiceServer::new(service).max_decoding_message_size(MAX_REQUEST))
+        .add_service(Metered { inner, meter })
 }

@@ -25,9 +25,10 @@ mod survey;
 
 use std::collections::{BTreeMap, BTreeSet};
 use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{RunId, Signal, Wall};
+use model::{InvocationId, ProcessName, RunId, Signal, Wall};
 use sys::cgroup::{Delegated, Leaf};
 
 use crate::machine::Target;
@@ -50,6 +51,22 @@ pub enum Containment {
     /// because it is another user's and the daemon is neither root nor has CAP_SYS_PTRACE. Such a one is left alone,
     /// unless the pidfile of its run names it.
     Subreaper,
+}
+
+impl Containment {
+    /// The cgroup of a run, whether it is there (still) or not; `None` = runs have none.
+    #[must_use]
+    pub fn cgroup_of(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {
+        match self {
+            Self::Cgroup(delegated) => Some(delegated.path_of(&leaf_name(process, invocation))),
+            Self::Subreaper => None,
+        }
+    }
+}
+
+/// The name of a cgroup. The id keeps it apart from what an earlier daemon may have left under the same name.
+pub(crate) fn leaf_name(process: &ProcessName, id: InvocationId) -> String {
+    format!("{process}.{id}")
 }
 
 /// All runs whose processes may be alive.

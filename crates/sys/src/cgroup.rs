@@ -95,7 +95,13 @@ impl Delegated {
                 format!("{name:?} cannot name a cgroup: it must be one path component without a leading dot"),
             ));
         }
-        Leaf::create(self.base.join(PROCESSES).join(name))
+        Leaf::create(self.path_of(name))
+    }
+
+    /// The directory of the leaf with this name, whether there is one or not.
+    #[must_use]
+    pub fn path_of(&self, name: &str) -> PathBuf {
+        self.base.join(PROCESSES).join(name)
     }
 }
 

@@ -1,51 +1,48 @@
 //! Accounting of the log pipeline, by process, stream and sink.
 
-use std::sync::Arc;
+use std::collections::HashMap;
 
-use super::{Collect, CollectError};
-use crate::family::{Families, count};
+use model::Sink;
+
+use crate::fleet::Fleet;
 use crate::names::{
-    Group, LOG_BYTES, LOG_DROPPED, LOG_ERRORS, LOG_LINES, LOG_QUEUED, LOG_TRUNCATED, LOG_WRITTEN, Metric,
+    Detail, LOG_BYTES, LOG_DROPPED, LOG_ERRORS, LOG_LINES, LOG_QUEUED, LOG_TRUNCATED, LOG_WRITTEN,
+    LOG_WRITTEN_BYTES, Metric,
 };
-use crate::source::{LogStream, SinkStats, Source};
-
-/// Collector over [`Source::log_streams`].
-pub(crate) struct Logs {
-    /// Whom to ask.
-    pub(crate) source: Arc<dyn Source>,
-}
+use crate::source::{LogStream, SinkStats};
+use crate::text::Text;
 
 type OfStream = (&'static Metric, fn(&LogStream) -> u64);
 type OfSink = (&'static Metric, fn(&SinkStats) -> u64);
 
-impl Collect for Logs {
-    const GROUP: Group = Group::Logs;
+/// All streams. One of a process that is not in the fleet any more, or not yet, waits for the next scrape.
+pub(crate) fn write(fleet: &Fleet, streams: &[LogStream], out: &mut Text) {
+    let details: HashMap<&str, Detail> = fleet.rows.iter().map(|row| (row.name(), row.detail)).collect();
+    let of = |stream: &LogStream| details.get(stream.process.as_str()).copied().unwrap_or(Detail::Off);
+    let streams: Vec<(Detail, &LogStream)> = streams.iter().map(|s| (of(s), s)).collect();
 
-    fn collect(&self, out: &mut Families) -> Result<(), CollectError> {
-        let streams = self.source.log_streams();
-        let of_streams: [OfStream; 2] = [(&LOG_LINES, |s| s.lines), (&LOG_BYTES, |s| s.bytes)];
-        for (metric, value) in of_streams {
-            out.fill(metric, streams.len(), |f| {
-                for s in &streams {
-                    f.add(&[s.process.as_str(), s.stream.as_str()], count(value(s)));
-                }
-            });
+    let of_streams: [OfStream; 2] = [(&LOG_LINES, |s| s.lines), (&LOG_BYTES, |s| s.bytes)];
+    for (metric, value) in of_streams {
+        let mut family = out.family(metric);
+        for (_, s) in streams.iter().filter(|(detail, _)| metric.is_in(*detail)) {
+            family.add(&[s.process.as_str(), s.stream.as_str()], value(s));
         }
-        let of_sinks: [OfSink; 5] = [
-            (&LOG_WRITTEN, |k| k.written),
-            (&LOG_DROPPED, |k| k.dropped),
-            (&LOG_TRUNCATED, |k| k.truncated),
-            (&LOG_QUEUED, |k| k.queued),
-            (&LOG_ERRORS, |k| k.errors),
-        ];
-        let pairs = streams.iter().map(|s| s.sinks.len()).sum();
-        for (metric, value) in of_sinks {
-            out.fill(metric, pairs, |f| {
-                for (s, k) in streams.iter().flat_map(|s| s.sinks.iter().map(move |k| (s, k))) {
-                    f.add(&[s.process.as_str(), s.stream.as_str(), k.sink.as_str()], count(value(k)));
-                }
-            });
+    }
+    let of_sinks: [OfSink; 6] = [
+        (&LOG_WRITTEN, |k| k.written),
+        (&LOG_WRITTEN_BYTES, |k| k.bytes),
+        (&LOG_DROPPED, |k| k.dropped),
+        (&LOG_TRUNCATED, |k| k.truncated),
+        (&LOG_QUEUED, |k| k.queued),
+        (&LOG_ERRORS, |k| k.errors),
+    ];
+    for (metric, value) in of_sinks {
+        let mut family = out.family(metric);
+        for (_, s) in streams.iter().filter(|(detail, _)| metric.is_in(*detail)) {
+            for (sink, stats) in Sink::ALL.iter().zip(&s.sinks) {
+                let Some(stats) = stats else { continue };
+                family.add(&[s.process.as_str(), s.stream.as_str(), sink.as_str()], value(stats));
+            }
         }
-        Ok(())
     }
 }

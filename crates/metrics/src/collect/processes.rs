@@ -1,169 +1,87 @@
-//! The managed processes: the supervisor's snapshot, and what /proc knows about the live ones.
+//! The managed processes as the supervisor's snapshot shows them.
 
-use std::sync::Arc;
+use model::{ExitReason, HealthState, NextActionKind, State};
 
-use model::{ExitReason, NextActionKind, ProcessView, RunView, Snapshot, State, Wall};
-
-use super::{Collect, CollectError};
-use crate::family::{Families, count, flag};
+use crate::fleet::{Fleet, Row};
 use crate::names::{
-    Group, Metric, PROCESS_CPU, PROCESS_EXITS, PROCESS_FDS, PROCESS_INFO, PROCESS_LAST_EXIT_CODE,
-    PROCESS_LAST_EXIT_TIME, PROCESS_RESIDENT, PROCESS_RESTART_DELAY, PROCESS_RESTARTS, PROCESS_START_TIME,
-    PROCESS_STARTS, PROCESS_STATE, PROCESS_THREADS, PROCESS_UP, PROCESS_UPTIME, PROCESS_VIRTUAL, PROCESSES,
+    PROCESS_BROKEN, PROCESS_EXITS, PROCESS_HEALTH, PROCESS_HEALTH_FAILURES, PROCESS_INFO,
+    PROCESS_LAST_EXIT_CODE, PROCESS_LAST_EXIT_TIME, PROCESS_NEXT_START, PROCESS_RESTART_DELAY,
+    PROCESS_RESTARTS, PROCESS_START_TIME, PROCESS_STARTS, PROCESS_STATE, PROCESS_STATE_TIME, PROCESS_UP,
+    PROCESS_UPTIME, PROCESS_WANTED, PROCESSES,
 };
-use crate::proc::{ProcError, ProcFs, Reader, Stat};
-use crate::source::Source;
+use crate::text::Text;
 
 /// Longest value of the labels `command` and `user` in bytes: both are free text of a definition.
 const MAX_TEXT: usize = 128;
 
-/// Collector over [`Source::snapshot`] and `/proc/<pid>`.
-pub(crate) struct Processes {
-    /// Whom to ask.
-    pub(crate) source: Arc<dyn Source>,
-    /// Where to read.
-    pub(crate) proc: Arc<ProcFs>,
-    /// The time, in the terms of the snapshot.
-    pub(crate) now: fn() -> Wall,
+/// All of the snapshot.
+pub(crate) fn write(fleet: &Fleet, out: &mut Text) {
+    counts(fleet, out);
+    definitions(fleet, out);
+    states(fleet, out);
+    runs(fleet, out);
 }
 
-/// One process with what /proc told about it.
-struct Row {
-    view: Arc<ProcessView>,
-    live: Option<Live>,
+fn counts(fleet: &Fleet, out: &mut Text) {
+    let mut counts = [0_u64; State::ALL.len()];
+    fleet.rows.iter().for_each(|row| counts[row.view.state as usize] += 1);
+    let mut family = out.family(&PROCESSES);
+    State::ALL.iter().for_each(|state| family.add(&[state.as_str()], counts[*state as usize]));
 }
 
-/// What /proc tells about a live main process.
-struct Live {
-    stat: Stat,
-    fds: Option<u64>,
-}
-
-impl Row {
-    fn name(&self) -> &str {
-        self.view.spec.name.as_str()
+fn definitions(fleet: &Fleet, out: &mut Text) {
+    let mut info = out.family(&PROCESS_INFO);
+    for (_, row) in fleet.with(&PROCESS_INFO) {
+        let spec = &row.view.spec;
+        let user = bounded(spec.exec.user.as_deref().unwrap_or_default());
+        let (id, policy) = (spec.id.to_string(), spec.restart.policy.as_str());
+        info.add_free_text(&[row.name(), &id, bounded(&spec.exec.program), user, policy], true);
     }
+    fleet.each(out, &PROCESS_BROKEN, |_, r| Some(r.view.problem.is_some() || r.view.state == State::Invalid));
+    fleet.each(out, &PROCESS_WANTED, |_, r| Some(r.view.wanted_up));
+}
 
-    /// The current run, while its main process is alive as far as the supervisor knows.
-    fn run(&self) -> Option<&RunView> {
-        self.view.run.as_ref().filter(|r| r.pid.is_some())
+fn states(fleet: &Fleet, out: &mut Text) {
+    let mut family = out.family(&PROCESS_STATE);
+    for (_, row) in fleet.with(&PROCESS_STATE) {
+        for state in State::ALL {
+            family.add(&[row.name(), state.as_str()], row.view.state == state);
+        }
     }
-
-    /// Memory and threads: a zombie has none.
-    fn living(&self) -> Option<&Stat> {
-        self.live.as_ref().map(|l| &l.stat).filter(|s| !s.is_zombie())
+    fleet.each(out, &PROCESS_STATE_TIME, |_, r| Some(r.view.since));
+    let mut family = out.family(&PROCESS_HEALTH);
+    for (_, row) in fleet.with(&PROCESS_HEALTH) {
+        let Some(health) = &row.view.health else { continue };
+        for state in HealthState::ALL {
+            family.add(&[row.name(), state.as_str()], health.state == state);
+        }
     }
+    fleet.each(out, &PROCESS_HEALTH_FAILURES, |_, r| {
+        r.view.health.as_ref().map(|health| u64::from(health.failures))
+    });
+    let next_start = |r: &Row| r.view.next.filter(|n| n.kind == NextActionKind::Start).map(|n| n.at);
+    fleet.each(out, &PROCESS_RESTART_DELAY, |_, r| Some(next_start(r).unwrap_or(fleet.now).since(fleet.now)));
+    fleet.each(out, &PROCESS_NEXT_START, |_, r| next_start(r));
 }
 
-impl Processes {
-    /// Joins the snapshot with /proc. A pid that is gone, or now somebody else's, has simply nothing to tell.
-    fn read(&self, snapshot: &Snapshot, now: Wall) -> (Vec<Row>, Result<(), CollectError>) {
-        let mut reader = Reader::new(&self.proc);
-        let mut failure: Option<(ProcError, usize)> = None;
-        let mut rows = Vec::with_capacity(snapshot.processes.len());
-        for view in &snapshot.processes {
-            let pid = view.run.as_ref().and_then(|r| Some((r.pid?, now.since(r.started))));
-            let live = pid.map_or(Ok(None), |(pid, age)| {
-                let Some(stat) = reader.stat_of_run(pid, age)? else { return Ok(None) };
-                // Without the right to look (older kernels, another user's process) the series is absent.
-                let fds = if stat.is_zombie() { None } else { reader.open_fds(&pid).ok() };
-                Ok(Some(Live { stat, fds }))
-            });
-            let live = live.unwrap_or_else(|error| {
-                failure = Some(failure.take().map_or((error, 0), |(first, more)| (first, more + 1)));
-                None
-            });
-            rows.push(Row { view: Arc::clone(view), live });
+fn runs(fleet: &Fleet, out: &mut Text) {
+    fleet.each(out, &PROCESS_UP, |_, r| Some(r.run().is_some()));
+    fleet.each(out, &PROCESS_RESTARTS, |_, r| Some(r.view.counters.restarts));
+    fleet.each(out, &PROCESS_STARTS, |_, r| Some(r.view.counters.starts));
+    let mut family = out.family(&PROCESS_EXITS);
+    for (_, row) in fleet.with(&PROCESS_EXITS) {
+        for (reason, n) in ExitReason::ALL.iter().zip(row.view.counters.exits) {
+            family.add(&[row.name(), reason.as_str()], n);
         }
-        (rows, failure.map_or(Ok(()), |(first, more)| Err(CollectError::Processes { first, more })))
     }
-}
-
-impl Collect for Processes {
-    const GROUP: Group = Group::Processes;
-
-    fn collect(&self, out: &mut Families) -> Result<(), CollectError> {
-        let snapshot = self.source.snapshot();
-        let now = (self.now)();
-        let (rows, result) = self.read(&snapshot, now);
-        out.fill(&PROCESSES, State::ALL.len(), |f| {
-            for (state, n) in State::ALL.iter().zip(snapshot.count_by_state()) {
-                f.add(&[state.as_str()], count(u64::try_from(n).unwrap_or(u64::MAX)));
-            }
-        });
-        from_snapshot(out, &rows, now);
-        from_proc(out, &rows, &self.proc);
-        result
-    }
-}
-
-/// A family of at most one sample per process.
-fn each(out: &mut Families, metric: &'static Metric, rows: &[Row], value: impl Fn(&Row) -> Option<f64>) {
-    out.fill(metric, rows.len(), |f| {
-        for row in rows {
-            if let Some(value) = value(row) {
-                f.add(&[row.name()], value);
-            }
-        }
+    fleet.each(out, &PROCESS_START_TIME, |_, r| r.run().map(|(run, _)| run.started));
+    fleet.each(out, &PROCESS_UPTIME, |_, r| {
+        Some(r.run().map_or_else(Default::default, |(run, _)| fleet.now.since(run.started)))
     });
-}
-
-fn from_snapshot(out: &mut Families, rows: &[Row], now: Wall) {
-    out.fill(&PROCESS_INFO, rows.len(), |f| {
-        for row in rows {
-            let spec = &row.view.spec;
-            let user = spec.exec.user.as_deref().unwrap_or_default();
-            let policy = spec.restart.policy.as_str();
-            let id = spec.id.to_string();
-            f.add(&[row.name(), &id, bounded(&spec.exec.program), bounded(user), policy], 1.0);
-        }
+    fleet.each(out, &PROCESS_LAST_EXIT_CODE, |_, r| {
+        r.view.last_exit()?.status.map(|status| u64::from(status.shell_code()))
     });
-    out.fill(&PROCESS_STATE, rows.len() * State::ALL.len(), |f| {
-        for row in rows {
-            for state in State::ALL {
-                f.add(&[row.name(), state.as_str()], flag(row.view.state == state));
-            }
-        }
-    });
-    out.fill(&PROCESS_EXITS, rows.len() * ExitReason::ALL.len(), |f| {
-        for row in rows {
-            for (reason, n) in ExitReason::ALL.iter().zip(row.view.counters.exits) {
-                f.add(&[row.name(), reason.as_str()], count(n));
-            }
-        }
-    });
-    each(out, &PROCESS_UP, rows, |r| Some(flag(r.run().is_some())));
-    each(out, &PROCESS_RESTARTS, rows, |r| Some(count(r.view.counters.restarts)));
-    each(out, &PROCESS_STARTS, rows, |r| Some(count(r.view.counters.starts)));
-    each(out, &PROCESS_START_TIME, rows, |r| r.run().map(|run| run.started.as_secs_f64()));
-    each(out, &PROCESS_UPTIME, rows, |r| {
-        Some(r.run().map_or(0.0, |run| now.since(run.started).as_secs_f64()))
-    });
-    each(out, &PROCESS_LAST_EXIT_CODE, rows, |r| {
-        r.view.last_exit()?.status.map(|s| f64::from(s.shell_code()))
-    });
-    each(out, &PROCESS_LAST_EXIT_TIME, rows, |r| r.view.last_exit().map(|e| e.at.as_secs_f64()));
-    each(out, &PROCESS_RESTART_DELAY, rows, |r| {
-        let start = r.view.next.filter(|n| n.kind == NextActionKind::Start);
-        Some(start.map_or(0.0, |n| n.at.since(now).as_secs_f64()))
-    });
-}
-
-fn from_proc(out: &mut Families, rows: &[Row], proc: &ProcFs) {
-    each(out, &PROCESS_RESIDENT, rows, |r| proc.pages(r.living()?.resident_pages).map(count));
-    each(out, &PROCESS_VIRTUAL, rows, |r| Some(count(r.living()?.virtual_bytes)));
-    each(out, &PROCESS_THREADS, rows, |r| Some(count(r.living()?.threads)));
-    each(out, &PROCESS_FDS, rows, |r| r.live.as_ref()?.fds.map(count));
-    each(out, &PROCESS_CPU, rows, |r| {
-        let finished = r.view.counters.cpu.as_secs_f64();
-        match (r.run(), &r.live) {
-            (None, _) => Some(finished),
-            // A zombie still counts here: the run's time is not among the finished ones yet.
-            (Some(_), Some(live)) => Some(finished + proc.seconds(live.stat.tree_cpu_ticks())),
-            // Just gone: without this run's share the counter would fall and be taken for a reset.
-            (Some(_), None) => None,
-        }
-    });
+    fleet.each(out, &PROCESS_LAST_EXIT_TIME, |_, r| r.view.last_exit().map(|exit| exit.at));
 }
 
 /// The beginning of a text, at most [`MAX_TEXT`] bytes, cut between characters.

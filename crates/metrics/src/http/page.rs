@@ -1,4 +1,4 @@
-//! The exposition as clients get it: rendered off the reactor, shared by all who ask within a second.
+//! What clients get of a sample: made off the reactor, shared by all who ask within a second.
 
 use std::io::Write as _;
 use std::sync::Arc;
@@ -11,16 +11,28 @@ use tokio::sync::Mutex;
 use tokio::task::JoinError;
 use tokio::time::{Instant, sleep_until};
 
+use super::status::{self, View};
 use crate::Exporter;
+use crate::exporter::{NotReady, Sample};
+use crate::text::Exposition;
 
 /// How old a value may be that a client gets.
 const MAX_AGE: Duration = Duration::from_secs(1);
 
-/// Makes and shares the exposition.
+/// How an exposition is written.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Format {
+    /// The text format 0.0.4.
+    Text,
+    /// OpenMetrics 1.0.0.
+    OpenMetrics,
+}
+
+/// Makes and shares samples and what is made of them.
 ///
-/// Single flight: whoever holds the lock renders, everybody else waits for the lock and then finds the result.
-/// The lock goes with the rendering to its thread, so a client that leaves in the middle does not set off a
-/// second rendering beside the first: there is never more than one.
+/// Single flight: whoever holds the lock works, everybody else waits for the lock and then finds the result. The lock goes
+/// with the work to its thread, so a client that leaves in the middle does not set off the same work beside the first:
+/// there is never more than one.
 #[derive(Debug)]
 pub(crate) struct Pages {
     exporter: Arc<Exporter>,
@@ -30,14 +42,21 @@ pub(crate) struct Pages {
 #[derive(Debug)]
 struct Page {
     taken: Instant,
-    text: Bytes,
-    /// Made when the first client asks for it.
-    gzip: Option<Bytes>,
+    sample: Sample,
+    exposition: Option<Exposition>,
+    /// By format and compression, made when the first client asks for it.
+    made: [[Option<Bytes>; 2]; 2],
 }
 
 impl Page {
-    fn body(&self, gzip: bool) -> Option<Bytes> {
-        if gzip { self.gzip.clone() } else { Some(self.text.clone()) }
+    fn body(&mut self, exporter: &Exporter, format: Format, gzip: bool) -> Bytes {
+        let exposition = self.exposition.get_or_insert_with(|| exporter.exposition(&self.sample));
+        let [plain, packed] = &mut self.made[format as usize];
+        let plain = plain.get_or_insert_with(|| match format {
+            Format::Text => exposition.text.clone(),
+            Format::OpenMetrics => exposition.open_metrics().into(),
+        });
+        if gzip { packed.get_or_insert_with(|| compress(plain)).clone() } else { plain.clone() }
     }
 }
 
@@ -47,18 +66,38 @@ impl Pages {
         Arc::new(Self { exporter, slot: Arc::default() })
     }
 
-    /// Whether the daemon has finished its start.
-    pub(crate) fn ready(&self) -> bool {
-        self.exporter.ready()
+    /// The exposition, at most [`MAX_AGE`] old. Fails only when rendering panicked, or at shutdown.
+    pub(crate) async fn exposition(&self, format: Format, gzip: bool) -> Result<Bytes, JoinError> {
+        self.with_page(
+            move |page| page.made[format as usize][usize::from(gzip)].clone(),
+            move |page, exporter| page.body(exporter, format, gzip),
+        )
+        .await
     }
 
-    /// The exposition, at most [`MAX_AGE`] old. Fails only when rendering panicked, or at shutdown.
-    pub(crate) async fn get(&self, gzip: bool) -> Result<Bytes, JoinError> {
+    /// The status page, at most [`MAX_AGE`] old. Fails as [`Pages::exposition`] does.
+    pub(crate) async fn status(&self, view: View) -> Result<Bytes, JoinError> {
+        self.with_page(|_| None, move |page, exporter| status::render(exporter, &page.sample, &view).into())
+            .await
+    }
+
+    /// What is not ready. Fails as [`Pages::exposition`] does.
+    pub(crate) async fn readiness(&self) -> Result<Result<(), NotReady>, JoinError> {
+        // Not of a sample, which may be a second old: who waits for readiness wants to know now.
+        let exporter = Arc::clone(&self.exporter);
+        tokio::task::spawn_blocking(move || exporter.readiness()).await
+    }
+
+    async fn with_page(
+        &self,
+        ready: impl FnOnce(&Page) -> Option<Bytes>,
+        make: impl FnOnce(&mut Page, &Exporter) -> Bytes + Send + 'static,
+    ) -> Result<Bytes, JoinError> {
         let mut slot = Arc::clone(&self.slot).lock_owned().await;
         if slot.as_ref().is_some_and(|page| page.taken.elapsed() > MAX_AGE) {
             *slot = None;
         }
-        if let Some(body) = slot.as_ref().and_then(|page| page.body(gzip)) {
+        if let Some(body) = slot.as_ref().and_then(ready) {
             return Ok(body);
         }
         let (exporter, shared) = (Arc::clone(&self.exporter), Arc::clone(&self.slot));
@@ -66,13 +105,9 @@ impl Pages {
             let page = slot.get_or_insert_with(|| {
                 let taken = Instant::now();
                 tokio::spawn(forget(shared, taken));
-                Page { taken, text: exporter.render().into(), gzip: None }
+                Page { taken, sample: exporter.sample(), exposition: None, made: Default::default() }
             });
-            if gzip {
-                page.gzip.get_or_insert_with(|| compress(&page.text)).clone()
-            } else {
-                page.text.clone()
-            }
+            make(page, &exporter)
         })
         .await
     }

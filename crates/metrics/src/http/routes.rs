@@ -5,24 +5,34 @@ use std::convert::Infallible;
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
-    ACCEPT_ENCODING, ALLOW, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
-    VARY, X_CONTENT_TYPE_OPTIONS,
+    ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
+    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
+use tokio::task::JoinError;
 
-use super::page::Pages;
+use super::accept;
+use super::page::{Format, Pages};
+use super::status::{SCRIPT, STYLE, View};
+use crate::exporter::NotReady;
 
 /// Prometheus 3 refuses an exposition without this.
 const EXPOSITION: HeaderValue = HeaderValue::from_static("text/plain; version=0.0.4; charset=utf-8");
+const OPEN_METRICS: HeaderValue =
+    HeaderValue::from_static("application/openmetrics-text; version=1.0.0; charset=utf-8");
 const TEXT: HeaderValue = HeaderValue::from_static("text/plain; charset=utf-8");
 const HTML: HeaderValue = HeaderValue::from_static("text/html; charset=utf-8");
+const CSS: HeaderValue = HeaderValue::from_static("text/css; charset=utf-8");
+const JAVASCRIPT: HeaderValue = HeaderValue::from_static("text/javascript; charset=utf-8");
 
-const LANDING: &str = "<!doctype html>\n<html lang=\"en\"><head><meta charset=\"utf-8\"><title>dd-procmgrd</title></head>\n\
-    <body><h1>dd-procmgrd</h1>\n<ul>\n\
-    <li><a href=\"/metrics\">/metrics</a>: Prometheus exposition</li>\n\
-    <li><a href=\"/healthz\">/healthz</a>: the daemon is alive</li>\n\
-    <li><a href=\"/readyz\">/readyz</a>: the daemon has finished its start</li>\n\
-    </ul></body></html>\n";
+/// For all answers: nothing is loaded but our own style and script, and the script may ask only us.
+const POLICY: HeaderValue = HeaderValue::from_static(
+    "default-src 'none'; style-src 'self'; script-src 'self'; connect-src 'self'; base-uri 'none'; \
+     form-action 'none'; frame-ancestors 'none'",
+);
+
+/// Names of processes that `/readyz` lists.
+const LISTED: usize = 20;
 
 /// Answers one request; its body, if any, is ignored. hyper leaves out the body of a response to HEAD and keeps
 /// its length.
@@ -30,38 +40,61 @@ pub(super) async fn respond<B>(
     request: Request<B>,
     pages: &Pages,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
-    let known = matches!(request.uri().path(), "/" | "/metrics" | "/healthz" | "/readyz");
-    if !known {
-        return Ok(text(StatusCode::NOT_FOUND, "not found; see /metrics, /healthz, /readyz\n"));
+    let path = request.uri().path();
+    if !["/", "/metrics", "/healthz", "/readyz", "/page.css", "/page.js"].contains(&path) {
+        return Ok(text(StatusCode::NOT_FOUND, "not found; see /, /metrics, /healthz, /readyz\n"));
     }
     if !matches!(*request.method(), Method::GET | Method::HEAD) {
         let mut response = text(StatusCode::METHOD_NOT_ALLOWED, "only GET and HEAD\n");
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Ok(response);
     }
-    Ok(match request.uri().path() {
+    Ok(match path {
         "/metrics" => metrics(request.headers(), pages).await,
         "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/readyz" if pages.ready() => text(StatusCode::OK, "ready\n"),
-        "/readyz" => text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
-        _ => body(StatusCode::OK, HTML, LANDING.into()),
+        "/readyz" => readiness(pages).await,
+        "/page.css" => body(StatusCode::OK, CSS, STYLE.into()),
+        "/page.js" => body(StatusCode::OK, JAVASCRIPT, SCRIPT.into()),
+        _ => made(HTML, pages.status(View::from_query(request.uri().query().unwrap_or_default())).await),
     })
 }
 
 async fn metrics(headers: &HeaderMap, pages: &Pages) -> Response<Full<Bytes>> {
-    let gzip = accepts_gzip(headers);
-    let Ok(exposition) = pages.get(gzip).await else {
-        return text(
-            StatusCode::INTERNAL_SERVER_ERROR,
-            "the exposition could not be made; see the daemon's log\n",
-        );
+    let (format, gzip) = (accept::format(headers), accept::gzip(headers));
+    let content_type = match format {
+        Format::Text => EXPOSITION,
+        Format::OpenMetrics => OPEN_METRICS,
     };
-    let mut response = body(StatusCode::OK, EXPOSITION, exposition);
-    response.headers_mut().insert(VARY, HeaderValue::from_static("accept-encoding"));
-    if gzip {
+    let mut response = made(content_type, pages.exposition(format, gzip).await);
+    response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
+    if gzip && response.status() == StatusCode::OK {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
+}
+
+async fn readiness(pages: &Pages) -> Response<Full<Bytes>> {
+    let late = match pages.readiness().await {
+        Ok(Ok(())) => return text(StatusCode::OK, "ready\n"),
+        Ok(Err(NotReady::Daemon)) => return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
+        Ok(Err(NotReady::Processes(late))) => late,
+        Err(_) => return failed(),
+    };
+    let mut list: Vec<&str> = late.iter().take(LISTED).map(model::ProcessName::as_str).collect();
+    let more = format!("and {} more", late.len() - list.len());
+    if late.len() > list.len() {
+        list.push(&more);
+    }
+    let message = format!("not ready: {}\n", list.join(", "));
+    body(StatusCode::SERVICE_UNAVAILABLE, TEXT, message.into())
+}
+
+fn made(content_type: HeaderValue, content: Result<Bytes, JoinError>) -> Response<Full<Bytes>> {
+    content.map_or_else(|_| failed(), |content| body(StatusCode::OK, content_type, content))
+}
+
+fn failed() -> Response<Full<Bytes>> {
+    text(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made; see the daemon's log\n")
 }
 
 fn text(status: StatusCode, message: &'static str) -> Response<Full<Bytes>> {
@@ -74,51 +107,8 @@ fn body(status: StatusCode, content_type: HeaderValue, content: Bytes) -> Respon
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);
     headers.insert(X_CONTENT_TYPE_OPTIONS, HeaderValue::from_static("nosniff"));
-    headers.insert(CONTENT_SECURITY_POLICY, HeaderValue::from_static("default-src 'none'"));
+    headers.insert(CONTENT_SECURITY_POLICY, POLICY);
+    headers.insert(REFERRER_POLICY, HeaderValue::from_static("no-referrer"));
+    headers.insert(CACHE_CONTROL, HeaderValue::from_static("no-store"));
     response
-}
-
-/// Whether `Accept-Encoding` names gzip (or `*`) with a weight above 0. What names gzip itself wins over `*`.
-fn accepts_gzip(headers: &HeaderMap) -> bool {
-    let mut wildcard = false;
-    let values = headers.get_all(ACCEPT_ENCODING).iter().filter_map(|v| v.to_str().ok());
-    for item in values.flat_map(|v| v.split(',')) {
-        let (coding, parameters) = item.split_once(';').unwrap_or((item, ""));
-        let weight = parameters.split(';').find_map(|p| p.trim().strip_prefix("q="));
-        let wanted = weight.is_none_or(|q| q.trim().parse().is_ok_and(|q: f32| q > 0.0));
-        match coding.trim() {
-            c if c.eq_ignore_ascii_case("gzip") || c.eq_ignore_ascii_case("x-gzip") => return wanted,
-            "*" => wildcard = wanted,
-            _ => {}
-        }
-    }
-    wildcard
-}
-
-#[cfg(test)]
-mod tests {
-    use super::*;
-
-    #[test]
-    fn which_clients_take_gzip() {
-        for (value, expected) in [
-            ("gzip", true),
-            ("GZIP", true),
-            ("deflate, gzip;q=1.0, *;q=0.5", true),
-            ("deflate, gzip ; q=0.1", true),
-            ("*", true),
-            ("", false),
-            ("identity", false),
-            ("gzip;q=0", false),
-            ("gzip;q=0.000", false),
-            ("*, gzip;q=0", false),
-            ("*;q=0, gzip", true),
-            ("gzip;q=nonsense", false),
-            ("notgzip", false),
-        ] {
-            let headers = HeaderMap::from_iter([(ACCEPT_ENCODING, HeaderValue::from_static(value))]);
-            assert_eq!(accepts_gzip(&headers), expected, "{value:?}");
-        }
-        assert!(!accepts_gzip(&HeaderMap::new()));
-    }
 }

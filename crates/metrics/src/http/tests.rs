@@ -10,6 +10,7 @@ use tokio::net::TcpStream;
 use tokio::sync::oneshot;
 use tokio::task::JoinHandle;
 
+use super::page::Format;
 use super::*;
 use crate::tests::{Fixture, exporter, process};
 use crate::{DaemonFacts, LogStream, Source};
@@ -139,11 +140,21 @@ async fn each_path_and_method_has_its_answer() {
     let page = server.get("/").await;
     assert_eq!((page.status, page.header("content-type")), (200, Some("text/html; charset=utf-8")));
     assert!(page.text().contains("<a href=\"/metrics\">"), "{}", page.text());
-    assert_eq!(page.header("content-security-policy"), Some("default-src 'none'"));
+    let policy = page.header("content-security-policy").unwrap();
+    assert!(policy.starts_with("default-src 'none'; ") && !policy.contains("unsafe"), "{policy}");
+    for (path, content_type) in
+        [("/page.css", "text/css; charset=utf-8"), ("/page.js", "text/javascript; charset=utf-8")]
+    {
+        let part = server.get(path).await;
+        assert_eq!((part.status, part.header("content-type")), (200, Some(content_type)), "{path}");
+        assert!(page.text().contains(&format!("\"{path}\"")), "{path} is not on the page");
+    }
     assert_eq!(server.get("/healthz").await.status, 200);
-    assert_eq!(server.get("/readyz").await.status, 503);
+    let starting = server.get("/readyz").await;
+    assert_eq!((starting.status, starting.text()), (503, "starting\n"));
     ready.store(true, Ordering::SeqCst);
-    assert_eq!(server.get("/readyz").await.status, 200);
+    let late = server.get("/readyz").await;
+    assert_eq!((late.status, late.text()), (503, "not ready: api@1.blue, crasher, no-program\n"));
     for path in ["/metric", "/metrics/", "//metrics", "/favicon.ico", "/%6detrics"] {
         assert_eq!(server.get(path).await.status, 404, "{path}");
     }
@@ -160,7 +171,9 @@ async fn each_path_and_method_has_its_answer() {
 #[tokio::test]
 async fn head_has_the_head_of_get_and_no_body() {
     let server = Server::start(LIMITS, Fixture::default()).await;
-    for (path, status) in [("/metrics", 200), ("/", 200), ("/healthz", 200), ("/nothing", 404)] {
+    for (path, status) in
+        [("/metrics", 200), ("/", 200), ("/healthz", 200), ("/readyz", 503), ("/nothing", 404)]
+    {
         let get = server.get(path).await;
         let head = server.ask(&format!("HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await;
         assert_eq!((head.status, head.body.len()), (status, 0), "{path}");
@@ -168,6 +181,48 @@ async fn head_has_the_head_of_get_and_no_body() {
             assert_eq!(head.header(name), get.header(name), "{path}");
         }
     }
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn ready_is_what_is_started_by_itself_and_up() {
+    let mut stopped = process("stopped");
+    Arc::make_mut(&mut stopped.spec).auto_start = true;
+    let mut by_hand = process("by-hand");
+    by_hand.state = model::State::Failed;
+    Arc::make_mut(&mut by_hand.spec).auto_start = false;
+    let fixture = Fixture { processes: vec![stopped, by_hand], ..Fixture::default() };
+    let server = Server::start(LIMITS, fixture).await;
+    assert_eq!(server.get("/readyz").await.status, 200);
+    server.shut_down().await;
+
+    let waiting = |n: u32| {
+        let mut view = process(&format!("w{n}"));
+        view.state = model::State::Waiting;
+        view
+    };
+    let fixture = Fixture { processes: (10..40).map(waiting).collect(), ..Fixture::default() };
+    let server = Server::start(LIMITS, fixture).await;
+    let late = server.get("/readyz").await;
+    assert!(
+        late.text().starts_with("not ready: w10, w11, ") && late.text().ends_with(", w29, and 10 more\n")
+    );
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn open_metrics_is_served_to_whoever_asks() {
+    let server = Server::start(LIMITS, Fixture::default()).await;
+    let request = "GET /metrics HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\
+        accept: application/openmetrics-text;version=1.0.0,text/plain;q=0.5\r\n\r\n";
+    let response = server.ask(request).await;
+    let content_type = "application/openmetrics-text; version=1.0.0; charset=utf-8";
+    assert_eq!((response.status, response.header("content-type")), (200, Some(content_type)));
+    assert_eq!(response.header("vary"), Some("accept, accept-encoding"));
+    let text = response.text();
+    assert!(text.ends_with("\n# EOF\n"), "no end");
+    assert!(text.contains("\n# TYPE ddprocmgr_process_restarts counter\n"), "the family");
+    assert!(text.contains("\nddprocmgr_process_restarts_total{process=\"crasher\"} 41\n"), "its samples");
     server.shut_down().await;
 }
 
@@ -180,7 +235,7 @@ async fn gzip_is_the_same_text() {
         loop {
             let (packed, plain) = (server.ask(request).await, server.get("/metrics").await);
             assert_eq!(packed.header("content-encoding"), Some("gzip"));
-            assert_eq!(packed.header("vary"), Some("accept-encoding"));
+            assert_eq!(packed.header("vary"), Some("accept, accept-encoding"));
             assert!(packed.body.len() * 4 < plain.body.len());
             let mut text = String::new();
             flate2::read::GzDecoder::new(packed.body.as_slice()).read_to_string(&mut text).unwrap();
@@ -427,7 +482,7 @@ async fn a_page_is_forgotten_once_it_is_too_old() {
     let source = Counting { fixture, ..Counting::default() };
     let snapshots = Arc::clone(&source.snapshots);
     let pages = Pages::new(Arc::new(exporter(source)));
-    let first = pages.get(false).await.unwrap();
+    let first = pages.exposition(Format::Text, false).await.unwrap();
     // Ours is the only reference once the slot has let go of it.
     let forgotten = async {
         while !first.is_unique() {
@@ -435,6 +490,6 @@ async fn a_page_is_forgotten_once_it_is_too_old() {
         }
     };
     timeout(PATIENCE, forgotten).await.unwrap();
-    pages.get(false).await.unwrap();
+    pages.exposition(Format::Text, false).await.unwrap();
     assert_eq!(snapshots.load(Ordering::SeqCst), 2);
 }

@@ -1,6 +1,7 @@
 //! Parsers of the files of /proc: bytes in, numbers out, no I/O.
 
 use std::str::FromStr;
+use std::time::Duration;
 
 /// What `/proc/<pid>/stat` tells, as far as it is exported.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -9,6 +10,8 @@ pub(crate) struct Stat {
     pub(crate) state: u8,
     /// Pid of its parent.
     pub(crate) parent: u32,
+    /// Pid of whoever began its session.
+    pub(crate) session: u32,
     /// CPU time in ticks: user, system, and both of the children it waited for.
     pub(crate) cpu_ticks: [u64; 4],
     /// Number of threads.
@@ -43,39 +46,88 @@ impl Stat {
 /// text, so the fields are counted from the last closing parenthesis.
 pub(crate) fn stat(raw: &[u8]) -> Option<Stat> {
     let end_of_name = raw.iter().rposition(|&b| b == b')')?;
-    let rest = std::str::from_utf8(raw.get(end_of_name + 1..)?).ok()?;
     // The first of these is field 3 of proc(5).
-    let mut fields = rest.split_ascii_whitespace();
+    let mut fields = raw.get(end_of_name + 2..)?.split(|&b| b == b' ');
     Some(Stat {
-        state: *fields.next()?.as_bytes().first()?,
-        parent: number(fields.next())?,
+        state: *fields.next()?.first()?,
+        parent: digits(fields.next())?.try_into().ok()?,
+        session: digits(fields.nth(1))?.try_into().ok()?,
         // Fields 14 to 17; nth counts from what is left.
         cpu_ticks: [
-            number(fields.nth(9))?,
-            number(fields.next())?,
-            number(fields.next())?,
-            number(fields.next())?,
+            digits(fields.nth(7))?,
+            digits(fields.next())?,
+            digits(fields.next())?,
+            digits(fields.next())?,
         ],
-        threads: number(fields.nth(2))?,
-        start_ticks: number(fields.nth(1))?,
-        virtual_bytes: number(fields.next())?,
+        threads: digits(fields.nth(2))?,
+        start_ticks: digits(fields.nth(1))?,
+        virtual_bytes: digits(fields.next())?,
         // The kernel may show a small negative number here for a moment.
-        resident_pages: number::<i64>(fields.next())?.max(0).unsigned_abs(),
+        resident_pages: match fields.next()? {
+            [b'-', rest @ ..] => digits(Some(rest)).map(|_| 0)?,
+            positive => digits(Some(positive))?,
+        },
     })
+}
+
+/// A number of `stat`, of which there are a dozen for each process: without the detour over text.
+fn digits(field: Option<&[u8]>) -> Option<u64> {
+    let field = field?;
+    let add = |number: u64, byte: &u8| {
+        let digit = byte.checked_sub(b'0').filter(|digit| *digit < 10)?;
+        number.checked_mul(10)?.checked_add(digit.into())
+    };
+    if field.is_empty() { None } else { field.iter().try_fold(0, add) }
 }
 
 fn number<T: FromStr>(text: Option<&str>) -> Option<T> {
     text?.parse().ok()
 }
 
+/// Bytes that a process made the kernel read from storage and write to it: `/proc/<pid>/io`.
+pub(crate) fn io(raw: &[u8]) -> Option<[u64; 2]> {
+    let value = |key: &str| number(lines(raw)?.find_map(|l| l.strip_prefix(key)).map(str::trim));
+    Some([value("read_bytes:")?, value("write_bytes:")?])
+}
+
 /// `btime` of `/proc/stat`: seconds since 1970.
-pub(crate) fn boot_time(raw: &[u8]) -> Option<f64> {
+pub(crate) fn boot_time(raw: &[u8]) -> Option<u64> {
     number(lines(raw)?.find_map(|l| l.strip_prefix("btime ")).map(str::trim))
 }
 
-/// The first number of `/proc/uptime`: seconds.
-pub(crate) fn uptime(raw: &[u8]) -> Option<f64> {
-    number(std::str::from_utf8(raw).ok()?.split_ascii_whitespace().next())
+/// The first number of `/proc/uptime`: seconds and hundredths.
+pub(crate) fn uptime(raw: &[u8]) -> Option<Duration> {
+    let (seconds, hundredths) =
+        std::str::from_utf8(raw).ok()?.split_ascii_whitespace().next()?.split_once('.')?;
+    Some(
+        Duration::from_secs(number(Some(seconds))?)
+            + Duration::from_millis(10 * number::<u64>(Some(hundredths))?),
+    )
+}
+
+/// A file of one number: `memory.current`. The inner `None` = `max`: no limit.
+#[expect(clippy::option_option, reason = "the outer one means malformed, as in all parsers here")]
+pub(crate) fn number_or_max(raw: &[u8]) -> Option<Option<u64>> {
+    match std::str::from_utf8(raw).ok()?.trim() {
+        "max" => Some(None),
+        text => text.parse().ok().map(Some),
+    }
+}
+
+/// `total=` of the line `some` in a pressure file (Documentation/accounting/psi.rst).
+pub(crate) fn pressure(raw: &[u8]) -> Option<Duration> {
+    let some = lines(raw)?.find_map(|l| l.strip_prefix("some "))?;
+    number(some.split(' ').find_map(|word| word.strip_prefix("total="))).map(Duration::from_micros)
+}
+
+/// `oom_kill` of `memory.events`.
+pub(crate) fn oom_kills(raw: &[u8]) -> Option<u64> {
+    number(lines(raw)?.find_map(|l| l.strip_prefix("oom_kill ")))
+}
+
+/// The path of a process in the unified hierarchy: `/proc/<pid>/cgroup`.
+pub(crate) fn cgroup(raw: &[u8]) -> Option<String> {
+    lines(raw)?.find_map(|l| l.strip_prefix("0::")).map(str::to_owned)
 }
 
 /// The soft limit of `Max open files` in `/proc/<pid>/limits`; the inner `None` = unlimited.
@@ -130,6 +182,7 @@ mod tests {
         let expected = Stat {
             state: b'S',
             parent: 7,
+            session: 7,
             cpu_ticks: [150, 25, 4, 2],
             threads: 9,
             start_ticks: 8000,
@@ -164,15 +217,35 @@ mod tests {
 
     #[test]
     fn the_small_files() {
-        assert_eq!(boot_time(b"cpu  1 2 3\nbtime 1763650000\nprocesses 9\n"), Some(1_763_650_000.0));
+        assert_eq!(boot_time(b"cpu  1 2 3\nbtime 1763650000\nprocesses 9\n"), Some(1_763_650_000));
         assert_eq!(boot_time(b"cpu  1 2 3\n"), None);
-        assert_eq!(uptime(b"13663.12 26000.50\n"), Some(13663.12));
+        assert_eq!(uptime(b"13663.12 26000.50\n"), Some(Duration::from_millis(13_663_120)));
         assert_eq!(uptime(b""), None);
+        let text = b"rchar: 1\nwchar: 2\nsyscr: 3\nsyscw: 4\nread_bytes: 5\nwrite_bytes: 6\ncancelled_write_bytes: 7\n";
+        assert_eq!(io(text), Some([5, 6]));
+        assert_eq!(io(&text[..50]), None);
         let limits =
             "Limit          Soft Limit  Hard Limit  Units\nMax open files 1024        4096        files\n";
         assert_eq!(max_fds(limits.as_bytes()), Some(Some(1024)));
         assert_eq!(max_fds(limits.replace("1024", "unlimited").as_bytes()), Some(None));
         assert_eq!(max_fds(b"Max processes 1 1 processes\n"), None);
+    }
+
+    #[test]
+    fn the_files_of_a_cgroup() {
+        assert_eq!(number_or_max(b"4096\n"), Some(Some(4096)));
+        assert_eq!(number_or_max(b"max\n"), Some(None));
+        assert_eq!(number_or_max(b"\n"), None);
+        let text = b"some avg10=0.00 avg60=1.50 avg300=0.20 total=1500\nfull avg10=0.00 avg60=0.00 avg300=0.00 total=7\n";
+        assert_eq!(pressure(text), Some(Duration::from_micros(1500)));
+        assert_eq!(pressure(&text[60..]), None);
+        assert_eq!(oom_kills(b"low 0\nhigh 0\nmax 9\noom 3\noom_kill 2\noom_group_kill 0\n"), Some(2));
+        assert_eq!(oom_kills(b"oom 3\n"), None);
+        assert_eq!(
+            cgroup(b"2:cpu:/x\n0::/system.slice/a.service\n").as_deref(),
+            Some("/system.slice/a.service")
+        );
+        assert_eq!(cgroup(b"2:cpu:/x\n"), None);
     }
 
     #[test]

@@ -1,17 +1,22 @@
 //! A daemon with a process in each interesting situation, at one fixed moment.
 
+use std::collections::BTreeMap;
+use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Counters, ExitReason, ExitStatus, InvocationId, LastExit, NextAction, NextActionKind, Origin, ProcessId,
-    ProcessName, ProcessSpec, ProcessView, Reason, RestartPolicy, RunId, RunNumber, RunView, Seq, Signal,
-    Sink, Snapshot, State, Stream, Usage, Wall,
+    Counters, ExitReason, ExitStatus, HealthState, HealthView, InvocationId, LastExit, NextAction,
+    NextActionKind, Origin, ProcessId, ProcessName, ProcessSpec, ProcessView, Reason, RestartPolicy, RunId,
+    RunNumber, RunView, Seq, Signal, Snapshot, State, Stream, Usage, Wall,
 };
 
+use crate::exporter::System;
+use crate::names::Detail;
 use crate::proc::ProcFs;
 use crate::{
-    BuildInfo, DaemonFacts, Exporter, Journal, Listener, LogStream, Reload, SinkStats, Source, Turns,
+    BuildInfo, DaemonFacts, Durations, Exporter, GrpcMethod, Journal, Listener, LogStream, Reload, SinkStats,
+    Source, Turns,
 };
 
 pub(crate) const BUILD: BuildInfo = BuildInfo { version: "1.2.3", revision: "0123abc" };
@@ -28,6 +33,7 @@ pub(crate) struct Fixture {
     pub(crate) processes: Vec<ProcessView>,
     pub(crate) streams: Vec<LogStream>,
     pub(crate) facts: DaemonFacts,
+    pub(crate) details: BTreeMap<&'static str, Detail>,
 }
 
 impl Source for Fixture {
@@ -43,11 +49,29 @@ impl Source for Fixture {
     fn ready(&self) -> bool {
         true
     }
+    fn detail(&self, process: &ProcessName) -> Detail {
+        self.details.get(process.as_str()).copied().unwrap_or_default()
+    }
+    fn cgroup(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {
+        Some(format!("{}/{process}.{}", tree("cgroup"), invocation.0).into())
+    }
+}
+
+/// A directory of made-up files of the kernel.
+pub(crate) fn tree(name: &str) -> String {
+    format!("{}/tests/fixtures/{name}", env!("CARGO_MANIFEST_DIR"))
 }
 
 pub(crate) fn exporter(source: impl Source) -> Exporter {
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/proc").to_owned();
-    Exporter::on(Arc::new(source), BUILD, ProcFs::at(root, 1000, 100.0, Some(4096), false), || NOW)
+    exporter_on(source, "proc")
+}
+
+pub(crate) fn exporter_on(source: impl Source, proc: &str) -> Exporter {
+    let proc = ProcFs::at(tree(proc), 1000, 100, Some(4096), false);
+    let system = System { proc, cgroup: Some(tree("cgroup").into()), now: || NOW };
+    let durations = Durations::default();
+    durations.health_check(Duration::from_millis(3), true);
+    Exporter::on(Arc::new(source), Arc::new(durations), BUILD, system)
 }
 
 /// A process that never did anything.
@@ -75,8 +99,7 @@ pub(crate) fn process(name: &str) -> ProcessView {
 
 fn running(name: &str, pid: u32, age: u64) -> ProcessView {
     let mut view = process(name);
-    view.state = State::Running;
-    view.reason = Reason::Wanted;
+    (view.state, view.reason, view.wanted_up) = (State::Running, Reason::Wanted, true);
     view.counters.starts = 1;
     view.run = Some(RunView {
         id: RunId(1),
@@ -106,10 +129,16 @@ impl Default for Fixture {
             exits: [1, 2, 0, 1, 0, 0, 0, 0, 0],
             cpu: Duration::from_millis(12_500),
         };
+        api.health = Some(HealthView {
+            state: HealthState::Unhealthy,
+            since: before(3),
+            failures: 4,
+            message: "GET /: connection refused".to_owned(),
+        });
         api.exits = exit(Some(ExitStatus::Code(3)), ExitReason::ExitCode, 501);
 
         let mut crasher = process("crasher");
-        crasher.state = State::CrashLoop;
+        (crasher.state, crasher.wanted_up) = (State::CrashLoop, true);
         crasher.counters =
             Counters { restarts: 41, starts: 42, exits: [0, 0, 42, 0, 0, 0, 0, 0, 0], cpu: Duration::ZERO };
         crasher.exits =
@@ -129,7 +158,7 @@ impl Default for Fixture {
 
         // Its main process is dead, something it left behind is being killed.
         let mut stopping = running("stopping", 1, 60);
-        stopping.state = State::Stopping;
+        (stopping.state, stopping.wanted_up) = (State::Stopping, false);
         stopping.next =
             Some(NextAction { kind: NextActionKind::Kill, at: NOW.after(Duration::from_secs(3)) });
         stopping.counters.cpu = Duration::from_secs(2);
@@ -155,7 +184,7 @@ impl Default for Fixture {
             streams: vec![
                 stream("api@1.blue", Stream::Stdout, 10),
                 stream("api@1.blue", Stream::Stderr, 0),
-                LogStream { sinks: Vec::new(), ..stream("crasher", Stream::Stdout, 9_007_199_254_740_993) },
+                LogStream { sinks: [None; 3], ..stream("crasher", Stream::Stdout, 9_007_199_254_740_993) },
             ],
             facts: DaemonFacts {
                 reload: Reload { successful: false, last_success: Some(before(3600)) },
@@ -169,17 +198,35 @@ impl Default for Fixture {
                     Listener { name: "control_socket", up: true },
                     Listener { name: "control_tcp", up: false },
                 ],
+                grpc: vec![
+                    calls("ListProcesses", false, 12),
+                    calls("StreamLogs", true, 1),
+                    calls("CreateProcess", false, 0),
+                ],
             },
+            details: BTreeMap::new(),
         }
     }
 }
 
+fn calls(name: &'static str, streams: bool, ended: u64) -> GrpcMethod {
+    GrpcMethod {
+        service: "ddprocmgr.v1.ProcessManagerService",
+        name,
+        streams,
+        started: ended + u64::from(streams),
+        handled: vec![("OK", ended - ended.min(1)), ("PermissionDenied", ended.min(1))],
+        took: vec![(Duration::from_millis(1), ended - ended.min(1)), (Duration::from_secs(60), 0)],
+        total: Duration::from_secs(70) * u32::from(ended > 0),
+    }
+}
+
 fn stream(process: &str, stream: Stream, lines: u64) -> LogStream {
-    let sink = |sink, dropped: u64| {
+    let sink = |dropped: u64| {
         let (dropped, truncated) = (dropped.min(lines), lines.min(1));
         SinkStats {
-            sink,
             written: lines - dropped - truncated,
+            bytes: (lines - dropped).saturating_mul(120),
             dropped,
             truncated,
             queued: 0,
@@ -191,6 +238,6 @@ fn stream(process: &str, stream: Stream, lines: u64) -> LogStream {
         stream,
         lines,
         bytes: lines.saturating_mul(100),
-        sinks: vec![sink(Sink::File, 0), sink(Sink::Journald, 2)],
+        sinks: [Some(sink(0)), Some(sink(2)), None],
     }
 }

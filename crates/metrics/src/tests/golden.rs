@@ -1,10 +1,12 @@
 //! The whole exposition against a file. `UPDATE_EXPECT=1 cargo test -p metrics` rewrites it.
 
-use std::collections::HashSet;
+use std::collections::{BTreeSet, HashSet};
+use std::path::PathBuf;
 
-use model::Snapshot;
+use model::{InvocationId, ProcessName, Snapshot};
 
-use super::{Fixture, exporter};
+use super::{Fixture, exporter, exporter_on, process};
+use crate::names::{BASIC, Detail};
 use crate::{DaemonFacts, LogStream, Source};
 
 /// Durations of the scrape itself are the only values that differ from run to run.
@@ -54,15 +56,13 @@ fn no_series_stands_twice() {
 #[test]
 fn labels_with_the_same_letters_stay_apart() {
     let mut fixture = Fixture::default();
-    let lines = |f: &Fixture| {
-        render(Fixture { processes: Vec::new(), streams: f.streams.clone(), facts: f.facts.clone() })
-    };
     fixture.streams.truncate(1);
     let mut other = fixture.streams[0].clone();
     // `a` + `b…` and `ab` + `…` would be one series for a hash without a separator.
     other.process = model::ProcessName::new("api@1.bluestdout").unwrap();
     fixture.streams.push(other);
-    let text = lines(&fixture);
+    fixture.processes.push(process("api@1.bluestdout"));
+    let text = render(fixture);
     assert!(
         text.contains("ddprocmgr_process_log_lines_total{process=\"api@1.blue\",stream=\"stdout\"} 10\n")
     );
@@ -84,7 +84,8 @@ fn every_value_is_a_finite_number_in_plain_digits() {
 
 #[test]
 fn an_empty_daemon_still_has_an_exposition() {
-    let empty = Fixture { processes: Vec::new(), streams: Vec::new(), facts: DaemonFacts::default() };
+    let facts = DaemonFacts::default();
+    let empty = Fixture { processes: Vec::new(), streams: Vec::new(), facts, ..Fixture::default() };
     let text = render(empty);
     assert!(text.contains("ddprocmgr_processes{state=\"running\"} 0\n"));
     assert!(text.contains("ddprocmgr_scrape_collector_success{collector=\"processes\"} 1\n"));
@@ -108,6 +109,9 @@ impl Source for Broken {
     fn ready(&self) -> bool {
         true
     }
+    fn cgroup(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {
+        self.0.cgroup(process, invocation)
+    }
 }
 
 #[test]
@@ -129,14 +133,54 @@ fn a_process_that_cant_be_read_is_left_out_and_marked() {
     for (view, pid) in fixture.processes.iter_mut().zip([7, 9]) {
         view.run.as_mut().unwrap().pid = Some(pid);
     }
-    let root = concat!(env!("CARGO_MANIFEST_DIR"), "/tests/fixtures/proc-broken").to_owned();
-    let proc = crate::proc::ProcFs::at(root, 1000, 100.0, Some(4096), false);
-    let exporter = crate::Exporter::on(std::sync::Arc::new(fixture), super::BUILD, proc, || super::NOW);
-    let text = String::from_utf8(exporter.render()).unwrap();
-    assert!(text.contains("collector_success{collector=\"processes\"} 0\n"));
+    let text = String::from_utf8(exporter_on(fixture, "proc-broken").render()).unwrap();
+    assert!(text.contains("collector_success{collector=\"processes\"} 1\n"));
+    assert!(text.contains("collector_success{collector=\"proc\"} 0\n"));
     assert!(text.contains("collector_success{collector=\"self_process\"} 0\n"));
     assert!(text.contains("collector_success{collector=\"daemon\"} 1\n"));
     assert!(text.contains("ddprocmgr_process_up{process=\"adopted\"} 1\n"));
     assert!(text.contains("ddprocmgr_process_cpu_seconds_total{process=\"crasher\"} 0\n"));
     assert!(!text.contains("ddprocmgr_process_cpu_seconds_total{process=\"adopted\"}"));
+}
+
+/// The names of the metrics that a process has.
+fn metrics_of(text: &str, process: &str) -> BTreeSet<String> {
+    let label = format!("{{process=\"{process}\"");
+    let name = |line: &str| line.split_once(&label).map(|(name, _)| name.to_owned());
+    text.lines().filter_map(name).collect()
+}
+
+#[test]
+fn a_process_shows_as_much_as_it_shall() {
+    let with = |detail| {
+        let mut fixture = Fixture::default();
+        fixture.details.insert("api@1.blue", detail);
+        render(fixture)
+    };
+    let basic: BTreeSet<String> = BASIC.iter().map(|metric| metric.name.to_owned()).collect();
+    let (off, some, all) = (with(Detail::Off), with(Detail::Basic), with(Detail::Full));
+    assert_eq!(metrics_of(&some, "api@1.blue"), basic);
+    assert!(metrics_of(&all, "api@1.blue").is_superset(&basic));
+    assert!(metrics_of(&off, "api@1.blue").is_empty());
+    for text in [&off, &some] {
+        assert_eq!(metrics_of(text, "crasher"), metrics_of(&all, "crasher"), "of others nothing is missing");
+        assert!(text.contains("ddprocmgr_processes{state=\"running\"} 5\n"), "it is counted all the same");
+    }
+}
+
+#[test]
+fn whatever_is_counted_stays_when_the_time_of_a_run_is_neither_here_nor_there() {
+    let fixture = Fixture::default();
+    let tree_cpu = |text: &str, name: &str| {
+        let series = format!("ddprocmgr_process_tree_cpu_seconds_total{{process=\"{name}\"}} ");
+        text.lines().find_map(|line| line.strip_prefix(&series)).unwrap().to_owned()
+    };
+    let exporter = exporter(fixture);
+    for _ in 0..2 {
+        let text = String::from_utf8(exporter.render()).unwrap();
+        // 12.5 s of finished runs, and 1.81 + 3 + 0.5 + 0.25 + 0.05 s of its five processes.
+        assert_eq!(tree_cpu(&text, "api@1.blue"), "18.11");
+        // Its pid is gone, the supervisor has not heard of it.
+        assert_eq!(tree_cpu(&text, "gone"), "0");
+    }
 }

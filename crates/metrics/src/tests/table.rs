@@ -2,34 +2,50 @@
 
 use std::collections::{BTreeMap, BTreeSet};
 
-use prometheus::proto::MetricType;
-
 use super::{Fixture, exporter};
 use crate::names::{Group, Kind, Metric, TABLE, Unit};
 
 #[test]
 fn the_exposition_is_the_table() {
-    let families = exporter(Fixture::default()).families();
+    let text = String::from_utf8(exporter(Fixture::default()).render()).unwrap();
     let table: BTreeMap<&str, &Metric> = TABLE.iter().map(|m| (m.name, *m)).collect();
     assert_eq!(table.len(), TABLE.len(), "a name stands twice");
-    let exported: BTreeSet<&str> = families.iter().map(prometheus::proto::MetricFamily::name).collect();
-    assert_eq!(exported, table.keys().copied().collect(), "left: exported, right: in the table");
-    for family in &families {
-        let metric = table[family.name()];
-        let kind = match family.get_field_type() {
-            MetricType::COUNTER => Kind::Counter,
-            MetricType::GAUGE => Kind::Gauge,
-            other => panic!("{} is a {other:?}", metric.name),
-        };
-        assert_eq!((kind, family.help()), (metric.kind, metric.help), "{}", metric.name);
-        for sample in family.get_metric() {
-            let labels: Vec<&str> =
-                sample.get_label().iter().map(prometheus::proto::LabelPair::name).collect();
-            assert_eq!(labels, metric.labels, "{}", metric.name);
+    let mut exported = Vec::new();
+    for family in text.split("# HELP ").skip(1) {
+        let (name, rest) = family.split_once(' ').unwrap();
+        let metric = table.get(name).unwrap_or_else(|| panic!("{name} is not in the table"));
+        let head = format!("{}\n# TYPE {name} {}\n", metric.help, metric.kind.as_str());
+        let samples = rest.strip_prefix(&head).unwrap_or_else(|| panic!("{name} begins {rest:?}"));
+        for sample in samples.lines() {
+            let (series, _) = sample.rsplit_once("} ").or(sample.split_once(' ')).unwrap();
+            let (full, labels) = series.split_once('{').unwrap_or((series, ""));
+            let suffix = full.strip_prefix(name).unwrap_or_else(|| panic!("{sample} among those of {name}"));
+            let of_histogram = ["_bucket", "_sum", "_count"].contains(&suffix);
+            assert_eq!(of_histogram, metric.kind == Kind::Histogram, "{sample}");
+            assert!(of_histogram || suffix.is_empty(), "{sample}");
+            let mut names: Vec<&str> =
+                labels.split("\",").filter_map(|l| Some(l.split_once("=\"")?.0)).collect();
+            if suffix == "_bucket" {
+                assert_eq!(names.pop(), Some("le"), "{sample}");
+            }
+            assert_eq!(names, metric.labels, "{sample}");
         }
+        exported.push(name);
     }
-    let names: Vec<&str> = families.iter().map(prometheus::proto::MetricFamily::name).collect();
-    assert!(names.is_sorted(), "{names:?}");
+    assert_eq!(
+        BTreeSet::from_iter(exported.clone()),
+        table.keys().copied().collect(),
+        "left: exported, right: in the table"
+    );
+    assert_eq!(exported.len(), table.len(), "a family stands twice");
+}
+
+/// OpenMetrics names a counter's family without `_total`.
+#[test]
+fn families_stay_apart_without_total() {
+    let bare: BTreeSet<&str> =
+        TABLE.iter().map(|m| m.name.strip_suffix("_total").unwrap_or(m.name)).collect();
+    assert_eq!(bare.len(), TABLE.len());
 }
 
 /// Labels that Prometheus or its users put on every target.
@@ -44,8 +60,12 @@ fn names_follow_the_rules() {
     for m in TABLE {
         let name = m.name;
         let words: Vec<&str> = name.split('_').collect();
-        let standard = m.group == Group::SelfProcess;
-        assert_eq!(words[0], if standard { "process" } else { "ddprocmgr" }, "{name}");
+        let prefix = match m.group {
+            Group::SelfProcess => "process",
+            Group::Grpc => "grpc",
+            _ => "ddprocmgr",
+        };
+        assert_eq!(words[0], prefix, "{name}");
         assert!(name.bytes().all(|b| b.is_ascii_lowercase() || b == b'_'), "{name}: snake case");
         assert!(!words.contains(&""), "{name}: one underscore at a time");
         assert_eq!(m.kind == Kind::Counter, name.ends_with("_total"), "{name}: _total is for counters");
@@ -97,6 +117,6 @@ fn labels_follow_the_rules() {
 fn help_is_a_sentence() {
     for m in TABLE {
         assert!(m.help.ends_with('.') && m.help.starts_with(|c: char| c.is_ascii_uppercase()), "{}", m.name);
-        assert!(m.help.is_ascii() && !m.help.contains('\n') && !m.help.contains('\\'), "{}", m.name);
+        assert!(m.help.is_ascii() && !m.help.contains(['\n', '\\', '"']), "{}", m.name);
     }
 }

@@ -14,6 +14,7 @@ use sys::spawn::{Program, Request, Stdio, resolve_program};
 use super::launch::Launch;
 use super::task::Task;
 use super::{Born, Pool, Spawned, conditions, environment, environment_file, failure};
+use crate::containment;
 use crate::notify::NotifySocket;
 use crate::stdio::{Attach, ChildStdio, RunInfo};
 use failure::Attempt;
@@ -168,11 +169,10 @@ impl Pool {
     }
 }
 
-/// The cgroup of a run. The id keeps it apart from what an earlier daemon may have left under the same name, and a
-/// helper from the run that it helps.
+/// The cgroup of a run, or of a helper: apart from that of the run that it helps.
 pub(super) fn leaf_name(info: &RunInfo) -> String {
-    let trace = info.helper.as_ref().map_or(info.invocation, |helper| helper.id);
-    format!("{}.{trace}", info.spec.name)
+    let id = info.helper.as_ref().map_or(info.invocation, |helper| helper.id);
+    containment::leaf_name(&info.spec.name, id)
 }
 
 fn c_path(path: &Path) -> Result<CString, SpawnFailure> {

@@ -1,0 +1,191 @@
+//! What the kernel knows of the managed processes: main processes, and all that belongs to each run.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError};
+use std::time::{Duration, Instant};
+
+use model::ProcessName;
+
+use super::{CollectError, Collected, Failures};
+use crate::fleet::{Fleet, Row};
+use crate::names::{
+    Detail, PROCESS_CPU, PROCESS_FDS, PROCESS_READ, PROCESS_RESIDENT, PROCESS_THREADS, PROCESS_VIRTUAL,
+    PROCESS_WRITTEN, TREE_CPU, TREE_PROCESSES, TREE_RESIDENT,
+};
+use crate::proc::{MAX_READ, ProcError, ProcFs, Reader, Stat, Strangers, Tree, trees};
+use crate::text::Text;
+
+/// What one scrape leaves to the next. Its size is bounded by the processes that are defined and by those that exist.
+#[derive(Debug, Default)]
+pub(crate) struct Memory(Mutex<Kept>);
+
+#[derive(Debug, Default)]
+struct Kept {
+    strangers: Strangers,
+    cpu: HashMap<ProcessName, Odometer>,
+}
+
+/// Makes a sum that never falls from readings that may: what a child used is gone from the tree if nobody waits for it,
+/// and a counter that falls is taken for one that began anew, with all that it has.
+#[derive(Clone, Copy, Debug, Default)]
+struct Odometer {
+    reading: Duration,
+    sum: Duration,
+}
+
+impl Odometer {
+    fn read(self, reading: Duration) -> Self {
+        Self { reading, sum: self.sum + reading.saturating_sub(self.reading) }
+    }
+}
+
+/// What was read for one scrape.
+#[derive(Debug)]
+pub(crate) struct Usage {
+    /// By row of the fleet.
+    lives: Vec<Option<Live>>,
+    /// By row of the fleet; empty when they could not be read.
+    trees: Vec<TreeUsage>,
+    result: Result<(), Arc<CollectError>>,
+    /// The time that it took.
+    pub(crate) took: Duration,
+}
+
+/// A live main process.
+#[derive(Debug)]
+struct Live {
+    pid: u32,
+    stat: Stat,
+    fds: Option<u64>,
+    /// Bytes read and written.
+    io: Option<[u64; 2]>,
+}
+
+#[derive(Debug)]
+struct TreeUsage {
+    tree: Tree,
+    /// Of all runs.
+    cpu: Duration,
+}
+
+impl Usage {
+    /// Resident memory of everything that a row's run consists of, in pages; of the main process when that is all that is
+    /// known.
+    pub(crate) fn resident_pages(&self, place: usize) -> Option<u64> {
+        let main = self.lives[place].as_ref()?.stat.resident_pages;
+        Some(self.trees.get(place).map_or(main, |t| t.tree.resident_pages))
+    }
+
+    /// CPU time of all runs of a row, as far as it is known.
+    pub(crate) fn cpu(&self, place: usize) -> Option<Duration> {
+        self.trees.get(place).map(|t| t.cpu)
+    }
+}
+
+impl Memory {
+    /// Reads /proc for all live processes. A pid that is gone, or now somebody else's, has simply nothing to tell.
+    pub(crate) fn read(&self, fleet: &Fleet, proc: &ProcFs) -> Usage {
+        let begun = Instant::now();
+        let mut reader = Reader::new(proc);
+        let mut failures = Failures::default();
+        let mut lives = Vec::with_capacity(fleet.rows.len());
+        for row in &fleet.rows {
+            lives.push(live(&mut reader, fleet, row).unwrap_or_else(|error| {
+                failures.add(error);
+                None
+            }));
+        }
+        let mut result = failures.into_result();
+        let trees = self.trees(&mut reader, fleet, proc, &lives).unwrap_or_else(|error| {
+            // What failed for single processes is no worse.
+            result = Err(error);
+            Vec::new()
+        });
+        Usage { lives, trees, result: result.map_err(Arc::new), took: begun.elapsed() }
+    }
+
+    fn trees(
+        &self,
+        reader: &mut Reader<'_>,
+        fleet: &Fleet,
+        proc: &ProcFs,
+        lives: &[Option<Live>],
+    ) -> Result<Vec<TreeUsage>, CollectError> {
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let mains: Vec<Option<(u32, Stat)>> =
+            lives.iter().map(|live| live.as_ref().map(|l| (l.pid, l.stat))).collect();
+        let found = trees(reader, proc.own_pid, &mains, &mut kept.strangers)?;
+        let found = found.ok_or(CollectError::TooMany(MAX_READ))?;
+        let mut cpu = HashMap::with_capacity(fleet.rows.len());
+        let usages = fleet.rows.iter().zip(lives).zip(found).map(|((row, live), tree)| {
+            let name = &row.view.spec.name;
+            let mut now = kept.cpu.get(name).copied().unwrap_or_default();
+            // Of a run that has just ended the time is neither here nor there yet.
+            if row.run().is_none() || live.is_some() {
+                now = now.read(row.view.counters.cpu + proc.time(tree.cpu_ticks));
+            }
+            cpu.insert(name.clone(), now);
+            TreeUsage { tree, cpu: now.sum }
+        });
+        let usages = usages.collect();
+        // Processes that are not there any more are forgotten.
+        kept.cpu = cpu;
+        Ok(usages)
+    }
+}
+
+fn live(reader: &mut Reader<'_>, fleet: &Fleet, row: &Row) -> Result<Option<Live>, ProcError> {
+    let Some((run, pid)) = row.run().filter(|_| row.detail > Detail::Off) else { return Ok(None) };
+    let Some(stat) = reader.stat_of_run(pid, fleet.now.since(run.started))? else { return Ok(None) };
+    let asked = row.detail == Detail::Full && !stat.is_zombie();
+    // Without the right to look (another user's process) these are absent.
+    let fds = if asked { reader.open_fds(&pid).ok() } else { None };
+    let io = if asked { reader.io(pid).ok() } else { None };
+    Ok(Some(Live { pid, stat, fds, io }))
+}
+
+/// All of `usage`, which belongs to this fleet.
+pub(crate) fn write(fleet: &Fleet, usage: &Usage, proc: &ProcFs, out: &mut Text) -> Collected {
+    let live = |place: usize| usage.lives[place].as_ref();
+    // A zombie has no memory and no threads.
+    let living = |place: usize| live(place).map(|l| &l.stat).filter(|s| !s.is_zombie());
+    fleet.each(out, &PROCESS_CPU, |place, r| {
+        let finished = r.view.counters.cpu;
+        match (r.run(), live(place)) {
+            (None, _) => Some(finished),
+            // A zombie still counts here: the run's time is not among the finished ones yet.
+            (Some(_), Some(live)) => Some(finished + proc.time(live.stat.tree_cpu_ticks())),
+            // Just gone: without this run's share the counter would fall and be taken for a reset.
+            (Some(_), None) => None,
+        }
+    });
+    fleet.each(out, &PROCESS_RESIDENT, |place, _| proc.pages(living(place)?.resident_pages));
+    fleet.each(out, &PROCESS_VIRTUAL, |place, _| Some(living(place)?.virtual_bytes));
+    fleet.each(out, &PROCESS_THREADS, |place, _| Some(living(place)?.threads));
+    fleet.each(out, &PROCESS_FDS, |place, _| live(place)?.fds);
+    fleet.each(out, &PROCESS_READ, |place, _| Some(live(place)?.io?[0]));
+    fleet.each(out, &PROCESS_WRITTEN, |place, _| Some(live(place)?.io?[1]));
+    if !usage.trees.is_empty() {
+        fleet.each(out, &TREE_PROCESSES, |place, _| Some(usage.trees[place].tree.processes));
+        fleet.each(out, &TREE_RESIDENT, |place, _| {
+            live(place).and_then(|_| proc.pages(usage.trees[place].tree.resident_pages))
+        });
+        fleet.each(out, &TREE_CPU, |place, _| Some(usage.trees[place].cpu));
+    }
+    usage.result.clone().map_err(CollectError::Earlier)
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn a_sum_of_readings_never_falls() {
+        let seconds = Duration::from_secs;
+        let sums = [5, 8, 3, 4, 4, 10].into_iter().scan(Odometer::default(), |odometer, reading| {
+            *odometer = odometer.read(seconds(reading));
+            Some(odometer.sum)
+        });
+        assert_eq!(sums.collect::<Vec<_>>(), [5, 8, 8, 9, 9, 15].map(seconds));
+    }
+}
