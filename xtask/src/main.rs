@@ -1,5 +1,6 @@
 //! `cargo xtask`: what developers run beside cargo's own commands.
 
+mod dashboards;
 mod system_test;
 
 use std::process::ExitCode;
@@ -18,10 +19,13 @@ struct Args {
 enum Task {
     /// Install the release build on a booted systemd in a container and check it there (needs root)
     SystemTest(system_test::Args),
+    /// Try every query and rule of dashboards/ on a real Prometheus beside a daemon (needs Debian's prometheus)
+    Dashboards(dashboards::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().task {
         Task::SystemTest(args) => system_test::run(&args),
+        Task::Dashboards(args) => dashboards::run(&args),
     }
 }
