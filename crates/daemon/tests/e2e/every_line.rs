@@ -22,7 +22,8 @@ const PROCESSES: usize = 50;
 const LINES: u64 = 10_000;
 /// Bytes of a line and its newline.
 const LINE: u64 = 60;
-const KILLS: usize = 120;
+/// Between two changes of the journal's mind.
+const KILLS: usize = 50;
 /// What the probe hands to one write(2), at most.
 const WRITE: u64 = 64 * 1024 + LINE;
 
@@ -32,36 +33,22 @@ type Run = (String, u64);
 #[test]
 fn every_line_that_was_printed_comes_out_exactly_once() {
     let journal = FakeJournal::start(Journaled::default(), Journaled::take);
-    let stage = Stage::new(&journal);
-    let mut dice = Dice(0x9e37_79b9_7f4a_7c15);
-    let mut runs = [1; PROCESSES];
-    for number in 0..KILLS {
-        match number {
-            20 => journal.stall(),
-            45 => journal.go_on(),
-            60 => journal.leave(),
-            85 => journal.come_back(),
-            _ => {}
-        }
-        let victim = dice.below(PROCESSES);
-        kill(stage.pid(victim, runs[victim]), Signal::SIGKILL)
-            .expect("a run ends when it is killed, not before");
-        runs[victim] += 1;
-        if number % 3 == 0 {
-            stage.rename_away(&name(dice.below(PROCESSES)), number);
-        }
-        if number % 10 == 0 {
-            stage.daemon.signal(Signal::SIGUSR1);
-        }
-    }
-    for (process, run) in runs.iter().enumerate() {
-        let run = (name(process), *run);
-        eventually(&format!("all lines of {run:?}"), || {
-            (stage.taken(&run) == Some(LINES * LINE)).then_some(())
-        });
-    }
-    let accounts = stage.settle(&runs);
-    let Stage { daemon, .. } = &stage;
+    let mut stage = Stage::new(&journal);
+    stage.trouble();
+    journal.stall();
+    stage.trouble();
+    stage.until("lines have to be dropped", |metrics| total(metrics, "dropped_lines_total", "journald") > 0);
+    journal.go_on();
+    stage.trouble();
+    journal.leave();
+    stage.trouble();
+    stage.until("the journal is missed", |metrics| metrics.contains("\nddprocmgr_journald_connected 0\n"));
+    journal.come_back();
+    stage.until("the journal is found", |metrics| metrics.contains("\nddprocmgr_journald_connected 1\n"));
+    stage.trouble();
+    stage.until_printed();
+    let accounts = stage.settle();
+    let Stage { daemon, runs, .. } = &stage;
     for (process, last) in runs.iter().enumerate() {
         let name = name(process);
         let account = &accounts[process];
@@ -81,8 +68,6 @@ fn every_line_that_was_printed_comes_out_exactly_once() {
         let told = journaled.told.get(&name).copied().unwrap_or_default();
         assert_eq!(told, account.journald.dropped, "{name}: what the markers say and the account");
     }
-    let dropped: u64 = accounts.iter().map(|a| a.journald.dropped).sum();
-    assert!(dropped > 0, "the journal stalled for so long that nothing had to be dropped");
 }
 
 fn name(process: usize) -> String {
@@ -108,6 +93,9 @@ struct Stage {
     daemon: TempDaemon,
     metrics: String,
     records: TempDir,
+    /// The number of each process's run.
+    runs: [u64; PROCESSES],
+    dice: Dice,
 }
 
 impl Stage {
@@ -130,12 +118,46 @@ impl Stage {
             .env("PM_JOURNAL_SOCKET", journal.socket().display().to_string())
             .start();
         let metrics = address(&daemon, "metrics");
-        Self { daemon, metrics, records }
+        Self { daemon, metrics, records, runs: [1; PROCESSES], dice: Dice(0x9e37_79b9_7f4a_7c15) }
     }
 
-    /// The pid of a run, as soon as it has begun.
+    /// Kills at random, and renames files away at random, sometimes with a word to the daemon.
     #[track_caller]
-    fn pid(&self, process: usize, run: u64) -> Pid {
+    fn trouble(&mut self) {
+        for number in 0..KILLS {
+            let victim = self.dice.below(PROCESSES);
+            kill(self.pid(victim), Signal::SIGKILL).expect("a run ends when it is killed, not before");
+            self.runs[victim] += 1;
+            if number % 3 == 0 {
+                let renamed = self.dice.below(PROCESSES);
+                self.rename_away(&name(renamed));
+            }
+            if number % 10 == 0 {
+                self.daemon.signal(Signal::SIGUSR1);
+            }
+        }
+    }
+
+    #[track_caller]
+    fn until(&self, what: &str, is: impl Fn(&str) -> bool) {
+        eventually(what, || is(&get(&self.metrics, "/metrics")).then_some(()));
+    }
+
+    /// Waits until nobody has anything to print any more.
+    #[track_caller]
+    fn until_printed(&self) {
+        for (process, run) in self.runs.iter().enumerate() {
+            let run = (name(process), *run);
+            eventually(&format!("all lines of {run:?}"), || {
+                (self.taken(&run) == Some(LINES * LINE)).then_some(())
+            });
+        }
+    }
+
+    /// The pid of a process's run, as soon as it has begun.
+    #[track_caller]
+    fn pid(&self, process: usize) -> Pid {
+        let run = self.runs[process];
         let path = self.records.path().join(format!("{}.{run}", name(process)));
         let text = eventually(&format!("run {run} of {}", name(process)), || fs::read_to_string(&path).ok());
         Pid::from_raw(text.lines().next().expect("a line").parse().expect("a pid"))
@@ -150,25 +172,26 @@ impl Stage {
     }
 
     /// What a rotation by somebody else does who does not tell the daemon.
-    fn rename_away(&self, name: &str, number: usize) {
+    fn rename_away(&mut self, name: &str) {
         let from = self.daemon.logs().join(format!("{name}.log"));
+        let to = self.daemon.logs().join(format!("{name}.log.away-{}", self.dice.below(usize::MAX)));
         // There is no such file for a moment after each rotation, or before the first line.
-        drop(fs::rename(&from, self.daemon.logs().join(format!("{name}.log.away-{number}"))));
+        drop(fs::rename(from, to));
     }
 
     /// Stops everything, waits until every line is where it belongs, and returns the accounts.
     #[track_caller]
-    fn settle(&self, runs: &[u64]) -> Vec<Account> {
+    fn settle(&self) -> Vec<Account> {
         self.daemon.pm(&["stop", "@all"]).success();
-        for process in 0..runs.len() {
+        for process in 0..PROCESSES {
             until_state(&self.daemon, &name(process), "stopped");
         }
         let mut last = String::new();
         let settled = eventually_within(3 * patience(), || {
             let text = get(&self.metrics, "/metrics");
-            let accounts: Vec<Account> = (0..runs.len()).map(|p| Account::of(&text, &name(p))).collect();
+            let accounts: Vec<Account> = (0..PROCESSES).map(|p| Account::of(&text, &name(p))).collect();
             // Of the last line of a killed run, which has no newline, nobody knows when it is booked: the files tell.
-            let late = accounts.iter().zip(runs).enumerate().find(|(process, (account, last))| {
+            let late = accounts.iter().zip(&self.runs).enumerate().find(|(process, (account, last))| {
                 let name = name(*process);
                 let taken: u64 = (1..=**last).filter_map(|run| self.taken(&(name.clone(), run))).sum();
                 account.bytes < taken
@@ -196,6 +219,13 @@ struct SinkAccount {
     dropped: u64,
     truncated: u64,
     queued: u64,
+}
+
+/// A sink's counter, over all processes.
+fn total(exposition: &str, name: &str, sink: &str) -> u64 {
+    let (name, label) = (format!("ddprocmgr_process_log_{name}{{"), format!("sink=\"{sink}\""));
+    let series = exposition.lines().filter(|l| l.starts_with(&name) && l.contains(&label));
+    series.filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok()).sum()
 }
 
 impl Account {
