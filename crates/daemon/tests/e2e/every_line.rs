@@ -6,13 +6,12 @@
 
 use std::collections::BTreeMap;
 use std::fs;
-use std::io::{BufRead as _, BufReader};
-use std::path::Path;
 
 use nix::sys::signal::{Signal, kill};
 use nix::unistd::Pid;
 use tempfile::TempDir;
-use testkit::{TempDaemon, eventually, eventually_within, patience};
+use testkit::printed::{self, Printed};
+use testkit::{Account, TempDaemon, eventually, eventually_within, patience};
 
 use crate::fake_journal::{Entry, FakeJournal, field};
 use crate::support::{address, get, probe, until_state};
@@ -20,15 +19,10 @@ use crate::support::{address, get, probe, until_state};
 const PROCESSES: usize = 50;
 /// Of each run that is not killed before.
 const LINES: u64 = 10_000;
-/// Bytes of a line and its newline.
-const LINE: u64 = 60;
+/// Bytes of a line without its newline.
+const WIDTH: usize = 59;
 /// Between two changes of the journal's mind.
 const KILLS: usize = 50;
-/// What the probe hands to one write(2), at most.
-const WRITE: u64 = 64 * 1024 + LINE;
-
-/// A process and one of its runs.
-type Run = (String, u64);
 
 #[test]
 fn every_line_that_was_printed_comes_out_exactly_once() {
@@ -37,7 +31,9 @@ fn every_line_that_was_printed_comes_out_exactly_once() {
     stage.trouble();
     journal.stall();
     stage.trouble();
-    stage.until("lines have to be dropped", |metrics| total(metrics, "dropped_lines_total", "journald") > 0);
+    stage.until("lines have to be dropped", |metrics| {
+        Account::all(metrics).iter().any(|account| account.sink("journald").dropped > 0)
+    });
     journal.go_on();
     stage.trouble();
     journal.leave();
@@ -52,40 +48,27 @@ fn every_line_that_was_printed_comes_out_exactly_once() {
     for (process, last) in runs.iter().enumerate() {
         let name = name(process);
         let account = &accounts[process];
-        let found = read_files(&daemon.logs(), &name);
+        let printed = Printed::read(&daemon.logs(), &name, WIDTH).unwrap_or_else(|e| panic!("{e}"));
         for run in 1..=*last {
-            let taken = stage.taken(&(name.clone(), run)).expect("a run has a record");
-            found.check(&name, run, taken, run == *last);
+            let result = printed.check(run, stage.taken(process, run), (run == *last).then_some(LINES));
+            assert_eq!(result, Ok(()));
         }
-        assert_eq!(found.lines, account.file.written, "{name}: the files and the account");
-        assert_eq!((account.file.dropped, account.file.truncated), (0, 0), "{name}");
+        let file = account.sink("file");
+        assert_eq!(printed.lines, file.written, "{name}: the files and the account");
+        assert_eq!((file.dropped, file.truncated), (0, 0), "{name}");
     }
     let journaled = journal.end();
     for (process, account) in accounts.iter().enumerate() {
         let name = name(process);
         let arrived = journaled.lines.get(&name).copied().unwrap_or_default();
-        assert_eq!(arrived, account.journald.written, "{name}: the journal and the account");
+        assert_eq!(arrived, account.sink("journald").written, "{name}: the journal and the account");
         let told = journaled.told.get(&name).copied().unwrap_or_default();
-        assert_eq!(told, account.journald.dropped, "{name}: what the markers say and the account");
+        assert_eq!(told, account.sink("journald").dropped, "{name}: what the markers say and the account");
     }
 }
 
 fn name(process: usize) -> String {
     format!("p{process}")
-}
-
-/// What printed line `number` of a run is: the same that the probe makes, written down once more.
-fn line(name: &str, run: u64, number: u64) -> String {
-    let line = format!("{name} {run} {number:07} ");
-    let fill = usize::try_from(LINE).expect("small") - 1 - line.len();
-    line + &"x".repeat(fill)
-}
-
-/// `NAME RUN NUMBER` of a whole line; `None` for the beginning of one.
-fn parse(text: &str) -> Option<(&str, u64, u64)> {
-    let mut words = text.split(' ');
-    let (name, run, number) = (words.next()?, words.next()?.parse().ok()?, words.next()?.parse().ok()?);
-    (u64::try_from(text.len()).ok()? == LINE - 1).then_some((name, run, number))
 }
 
 /// The daemon, its processes' records, and who plays along.
@@ -102,7 +85,6 @@ impl Stage {
     fn new(journal: &FakeJournal<Journaled>) -> Self {
         let records = tempfile::Builder::new().prefix("pm-records-").tempdir().expect("a directory");
         let (probe, dir) = (probe(), records.path().display());
-        let (width, lines) = (LINE - 1, LINES);
         let mut config = String::from(
             "defaults:\n  groups: [all]\n  restart: always\n  restart_sec: 0\n  start_limit_burst: 0\n  \
              log: {max_size: 300KiB, max_files: 10000}\nprocesses:\n",
@@ -110,7 +92,7 @@ impl Stage {
         for process in 0..PROCESSES {
             let name = name(process);
             config += &format!(
-                "  {name}: {{command: {probe}, args: [width={width}, 'account={lines}:{dir}', sleep]}}\n"
+                "  {name}: {{command: {probe}, args: [width={WIDTH}, 'account={LINES}:{dir}', sleep]}}\n"
             );
         }
         let daemon = TempDaemon::builder()
@@ -146,10 +128,10 @@ impl Stage {
     /// Waits until nobody has anything to print any more.
     #[track_caller]
     fn until_printed(&self) {
+        let all = LINES * u64::try_from(WIDTH + 1).expect("small");
         for (process, run) in self.runs.iter().enumerate() {
-            let run = (name(process), *run);
-            eventually(&format!("all lines of {run:?}"), || {
-                (self.taken(&run) == Some(LINES * LINE)).then_some(())
+            eventually(&format!("all lines of {}", name(process)), || {
+                (self.taken(process, *run) == all).then_some(())
             });
         }
     }
@@ -158,17 +140,14 @@ impl Stage {
     #[track_caller]
     fn pid(&self, process: usize) -> Pid {
         let run = self.runs[process];
-        let path = self.records.path().join(format!("{}.{run}", name(process)));
-        let text = eventually(&format!("run {run} of {}", name(process)), || fs::read_to_string(&path).ok());
-        Pid::from_raw(text.lines().next().expect("a line").parse().expect("a pid"))
+        let record = printed::record(self.records.path(), &name(process), run);
+        let pid = eventually(&format!("run {run} of {}", name(process)), || printed::pid(&record));
+        Pid::from_raw(pid.cast_signed())
     }
 
     /// How many bytes of a run the kernel took, as far as the run could tell.
-    fn taken(&self, (name, run): &Run) -> Option<u64> {
-        let record = fs::read(self.records.path().join(format!("{name}.{run}"))).ok()?;
-        // Killed before its first write returned.
-        let Some(number) = record.get(16..36) else { return Some(0) };
-        std::str::from_utf8(number).ok()?.parse().ok()
+    fn taken(&self, process: usize, run: u64) -> u64 {
+        printed::taken(&printed::record(self.records.path(), &name(process), run)).unwrap_or_default()
     }
 
     /// What a rotation by somebody else does who does not tell the daemon.
@@ -186,154 +165,27 @@ impl Stage {
         for process in 0..PROCESSES {
             until_state(&self.daemon, &name(process), "stopped");
         }
-        let mut last = String::new();
+        let mut late = None;
         let settled = eventually_within(3 * patience(), || {
-            let text = get(&self.metrics, "/metrics");
-            let accounts: Vec<Account> = (0..PROCESSES).map(|p| Account::of(&text, &name(p))).collect();
-            // Of the last line of a killed run, which has no newline, nobody knows when it is booked: the files tell.
-            let late = accounts.iter().zip(&self.runs).enumerate().find(|(process, (account, last))| {
-                let name = name(*process);
-                let taken: u64 = (1..=**last).filter_map(|run| self.taken(&(name.clone(), run))).sum();
-                account.bytes < taken
-                    || account.file.queued + account.journald.queued > 0
-                    || count_lines(&self.daemon.logs(), &name) != account.file.written
-            });
-            last = format!("{late:?}");
-            late.is_none().then_some(accounts)
+            let exposition = get(&self.metrics, "/metrics");
+            let all: Vec<Account> = (0..PROCESSES).map(|p| Account::of(&exposition, &name(p))).collect();
+            let mut accounts = all.iter().enumerate();
+            let found = accounts.find(|(process, account)| !self.is_settled(*process, account));
+            late = found.map(|(_, account)| account.clone());
+            late.is_none().then_some(all)
         });
-        settled.unwrap_or_else(|| panic!("something is still on its way: {last}"))
+        settled.unwrap_or_else(|| panic!("something is still on its way: {late:#?}"))
     }
-}
 
-/// What the daemon says of the lines of one process.
-#[derive(Debug)]
-struct Account {
-    bytes: u64,
-    file: SinkAccount,
-    journald: SinkAccount,
-}
-
-#[derive(Debug)]
-struct SinkAccount {
-    written: u64,
-    dropped: u64,
-    truncated: u64,
-    queued: u64,
-}
-
-/// A sink's counter, over all processes.
-fn total(exposition: &str, name: &str, sink: &str) -> u64 {
-    let (name, label) = (format!("ddprocmgr_process_log_{name}{{"), format!("sink=\"{sink}\""));
-    let series = exposition.lines().filter(|l| l.starts_with(&name) && l.contains(&label));
-    series.filter_map(|l| l.rsplit(' ').next()?.parse::<u64>().ok()).sum()
-}
-
-impl Account {
-    /// Every scrape has to add up, whatever happens at that moment.
-    #[track_caller]
-    fn of(exposition: &str, process: &str) -> Self {
-        let value = |name: &str, more: &str| -> u64 {
-            let series =
-                format!("ddprocmgr_process_log_{name}{{process=\"{process}\",stream=\"stdout\"{more}}} ");
-            let line = exposition.lines().find_map(|l| l.strip_prefix(&series));
-            line.unwrap_or_else(|| panic!("no {series}")).parse().expect("a number")
-        };
-        let read = value("lines_total", "");
-        let sink = |sink: &str| {
-            let value = |name: &str| value(name, &format!(",sink=\"{sink}\""));
-            let account = SinkAccount {
-                written: value("written_lines_total"),
-                dropped: value("dropped_lines_total"),
-                truncated: value("truncated_lines_total"),
-                queued: value("queued_lines"),
-            };
-            let sum = account.written + account.dropped + account.truncated + account.queued;
-            assert_eq!(read, sum, "{process}: read, and what {sink} made of it: {account:?}");
-            account
-        };
-        Self { bytes: value("bytes_total", ""), file: sink("file"), journald: sink("journald") }
+    fn is_settled(&self, process: usize, account: &Account) -> bool {
+        let taken: u64 = (1..=self.runs[process]).map(|run| self.taken(process, run)).sum();
+        // A killed run's last line has no newline and is booked when its pipe is found to be at its end, which nobody
+        // knows but the files.
+        account.bytes >= taken
+            && account.is_settled()
+            && printed::count_lines(&self.daemon.logs(), &name(process)).expect("files that can be read")
+                == account.sink("file").written
     }
-}
-
-/// What stands in all files of one process.
-#[derive(Default)]
-struct Found {
-    lines: u64,
-    /// For each run the stretches of numbers that stand one after the other in one file.
-    stretches: BTreeMap<u64, Vec<(u64, u64)>>,
-    /// Lines that were cut by a kill.
-    torn: Vec<String>,
-}
-
-impl Found {
-    /// One run's lines are there from the first to the last one that the kernel took, each exactly once.
-    fn check(&self, name: &str, run: u64, taken: u64, complete: bool) {
-        let mut stretches = self.stretches.get(&run).cloned().unwrap_or_default();
-        stretches.sort_unstable();
-        let mut next = 1;
-        for (first, last) in &stretches {
-            assert_eq!(*first, next, "run {run} of {name}: lines are missing or there twice: {stretches:?}");
-            next = last + 1;
-        }
-        let there = next - 1;
-        let least = taken / LINE;
-        assert!(there >= least, "run {run} of {name}: {there} lines, but the kernel took {least}");
-        if complete {
-            assert_eq!(there, LINES, "run {run} of {name}");
-        } else {
-            let most = (taken + WRITE).div_ceil(LINE);
-            assert!(there <= most, "run {run} of {name}: {there} lines, but it can have printed {most} only");
-        }
-    }
-}
-
-/// The files of a process, whoever gave them their names. What begins with a dot is no log.
-fn files(dir: &Path, name: &str) -> Vec<fs::File> {
-    let entries = fs::read_dir(dir).expect("a directory").map(|e| e.expect("an entry"));
-    let ours =
-        entries.filter(|e| e.file_name().to_str().is_some_and(|f| f.starts_with(&format!("{name}.log"))));
-    ours.filter_map(|e| fs::File::open(e.path()).ok()).collect()
-}
-
-fn count_lines(dir: &Path, name: &str) -> u64 {
-    let lines = files(dir, name).into_iter().map(|file| BufReader::new(file).split(b'\n').count());
-    lines.map(|count| u64::try_from(count).expect("small")).sum()
-}
-
-fn read_files(dir: &Path, name: &str) -> Found {
-    let mut found = Found::default();
-    for file in files(dir, name) {
-        for text in BufReader::new(file).lines() {
-            let text = text.expect("a text");
-            found.lines += 1;
-            match parse(&text) {
-                Some((of, run, number)) => {
-                    assert!(
-                        of == name && text == line(name, run, number),
-                        "{name}: no line of its own: {text:?}"
-                    );
-                    let stretches = found.stretches.entry(run).or_default();
-                    match stretches.last_mut() {
-                        Some((_, last)) if *last + 1 == number => *last = number,
-                        _ => stretches.push((number, number)),
-                    }
-                }
-                None => found.torn.push(text),
-            }
-        }
-    }
-    // The first line that is not whole may be there in part, once.
-    for torn in &found.torn {
-        let next = |run: &u64, stretches: &Vec<(u64, u64)>| {
-            let last = stretches.iter().map(|(_, last)| *last).max().unwrap_or_default();
-            line(name, *run, last + 1)
-        };
-        let fits =
-            found.stretches.iter().any(|(run, stretches)| next(run, stretches).starts_with(torn.as_str()));
-        let fits = fits || (1..=100).any(|run| line(name, run, 1).starts_with(torn.as_str()));
-        assert!(fits, "{name}: {torn:?} is the beginning of no line");
-    }
-    found
 }
 
 /// What came to the journal.
@@ -342,7 +194,7 @@ struct Journaled {
     /// Of each process.
     lines: BTreeMap<String, u64>,
     /// The number of the last line of each run.
-    last: BTreeMap<Run, u64>,
+    last: BTreeMap<(String, u64), u64>,
     /// How many were dropped of each process, as the markers say.
     told: BTreeMap<String, u64>,
 }
@@ -364,7 +216,7 @@ impl Journaled {
             return;
         }
         *self.lines.entry(process.to_owned()).or_default() += 1;
-        if let Some((name, run, number)) = parse(message) {
+        if let Some((name, run, number)) = printed::parse(message, WIDTH) {
             assert_eq!((name, field(entry, "PROCESS_RUN")), (process, Some(run.to_string().as_str())));
             let last = self.last.entry((process.to_owned(), run)).or_default();
             assert!(*last < number, "{message:?} came after line {last}");

@@ -5,7 +5,7 @@ pub(crate) const HELP: &str = "\
 usage: probe STEP...
   to=stdout|stderr    stream for the steps that follow (stdout)
   width=BYTES         length of numbered lines without the newline (11)
-  every=TIME          pause after each numbered line (0); TIME is a number of seconds, or 10ms
+  every=TIME          pause after each numbered line, or write of account (0); TIME is a number of seconds, or 10ms
   print[=N]           N numbered lines, as fast as the reader takes them; without N for ever
   same=N              N equal lines of the width, with next to no work of its own
   account=N:DIR       N lines `NAME RUN 0000001 xxx` of the width to standard output, from PROCESS_NAME and PROCESS_RUN; the
