@@ -50,7 +50,7 @@ pub(super) fn restarted(bed: &Bed) -> Result<()> {
     }
     drop(printers);
 
-    let printers = Printers::define(bed, &names("through", 1), 20_000, "every=50ms", "restart: never")?;
+    let printers = Printers::define(bed, &names("through", 1), 60_000, "every=50ms", "restart: never")?;
     printers.start()?;
     printers.pid("through-0", 1)?;
     bed.sh("systemctl restart systemd-journald")?;
@@ -89,7 +89,7 @@ pub(super) fn rate_limit(bed: &Bed) -> Result<()> {
 
     let unit = "/etc/systemd/system/dd-procmgrd.service";
     let restart = "systemctl daemon-reload && systemctl restart dd-procmgrd";
-    bed.sh(&format!("sed -i /LogRateLimitIntervalSec/d {unit} && {restart}"))?;
+    bed.sh(&format!("sed -i /^LogRateLimit/d {unit} && {restart}"))?;
     let limited = arrived("limited");
     bed.sh(&format!("cp /src/systemd/dd-procmgrd.service {unit} && {restart}"))?;
     let (sent, arrived) = limited?;
