@@ -31,10 +31,9 @@ pub(super) fn everything_at_once(bed: &Bed) -> Result<()> {
         printers.until_done(name, run)?;
     }
     printers.stop()?;
-    for (name, run) in printers.names.iter().zip(runs) {
-        printers.until_settled(name, run)?;
-        printers.check_files(name, run, false)?;
-        printers.check_journal(name)?;
+    for (account, run) in printers.until_settled(&runs)?.iter().zip(runs) {
+        printers.check_files(account, run, false)?;
+        printers.check_journal(account)?;
     }
     Ok(())
 }

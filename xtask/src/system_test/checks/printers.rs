@@ -84,38 +84,51 @@ impl<'a> Printers<'a> {
         Ok(Account::of(&exposition(self.bed)?, name))
     }
 
-    /// Waits until everything that the runs of a process have printed so far is where it belongs.
-    pub(super) fn until_settled(&self, name: &str, runs: u64) -> Result<Account> {
-        let mut last = Account::default();
-        let settled = self.bed.wait(&format!("every line of {name} to be where it belongs"), || {
-            last = self.account(name)?;
-            let taken: u64 = (1..=runs).map(|run| self.taken(name, run)).sum();
-            // A killed run's last line has no newline: it is booked when its pipe is found to be at its end.
-            let there = last.bytes >= taken
-                && last.is_settled()
-                && printed::count_lines(&self.bed.path(self.logs), name)? == last.sink("file").written;
-            Ok(there.then(|| last.clone()))
+    /// Waits until everything that this many runs of each process have printed so far is where it belongs, and stored.
+    pub(super) fn until_settled(&self, runs: &[u64]) -> Result<Vec<Account>> {
+        let mut late = None;
+        let settled = self.bed.wait("every line to be where it belongs", || {
+            let exposition = exposition(self.bed)?;
+            let all: Vec<Account> = self.names.iter().map(|name| Account::of(&exposition, name)).collect();
+            late = None;
+            for (account, runs) in all.iter().zip(runs) {
+                if late.is_none() && !self.is_settled(account, *runs)? {
+                    late = Some(account.clone());
+                }
+            }
+            Ok(late.is_none().then_some(all))
         });
-        settled.with_context(|| format!("the last account of it: {last:#?}"))
+        let settled = settled.with_context(|| format!("the last account of one: {late:#?}"))?;
+        self.bed.sh("journalctl --sync")?;
+        Ok(settled)
+    }
+
+    fn is_settled(&self, account: &Account, runs: u64) -> Result<bool> {
+        let taken: u64 = (1..=runs).map(|run| self.taken(&account.process, run)).sum();
+        // A killed run's last line has no newline: it is booked when its pipe is found to be at its end.
+        Ok(account.bytes >= taken
+            && account.is_settled()
+            && printed::count_lines(&self.bed.path(self.logs), &account.process)?
+                == account.sink("file").written)
     }
 
     /// Every line of every run stands in the files exactly once. `killed` = its last run did not come to its end.
-    pub(super) fn check_files(&self, name: &str, runs: u64, killed: bool) -> Result<()> {
+    pub(super) fn check_files(&self, account: &Account, runs: u64, killed: bool) -> Result<()> {
+        let name = account.process.as_str();
         let printed = Printed::read(&self.bed.path(self.logs), name, WIDTH)?;
         for run in 1..=runs {
             let all = (run == runs && !killed).then_some(self.lines);
             printed.check(run, self.taken(name, run), all).map_err(|wrong| anyhow!(wrong))?;
         }
-        let file = self.account(name)?.sink("file");
+        let file = account.sink("file");
         ensure!(file.written == printed.lines, "{} lines in the files of {name}, {file:?}", printed.lines);
         ensure!((file.dropped, file.truncated) == (0, 0), "{name}: {file:?}");
         Ok(())
     }
 
     /// Every line that counts as written is in the journal exactly once, and the markers tell of all others.
-    pub(super) fn check_journal(&self, name: &str) -> Result<()> {
-        let account = self.account(name)?.sink("journald");
-        self.bed.sh("journalctl --sync")?;
+    pub(super) fn check_journal(&self, account: &Account) -> Result<()> {
+        let (name, account) = (account.process.as_str(), account.sink("journald"));
         let lines = messages(self.bed, &format!("PROCESS_NAME={name} PROCESS_STREAM=stdout"))?;
         let mut last = (0, 0);
         let mut count = 0;

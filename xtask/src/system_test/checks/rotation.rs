@@ -54,8 +54,8 @@ pub(super) fn logrotate(bed: &Bed) -> Result<()> {
     bed.sh(&format!("rm {CONFIG}; gunzip /var/log/dd-procmgrd/rotated.log*.gz"))?;
     let files = bed.sh("ls /var/log/dd-procmgrd/ | grep -c '^rotated.log'")?;
     ensure!(files.trim() == "8", "{files} files: not every rotation gave one");
-    printers.until_settled("rotated", 1)?;
-    printers.check_files("rotated", 1, true)
+    let account = &printers.until_settled(&[1])?[0];
+    printers.check_files(account, 1, true)
 }
 
 /// Waits until lines come to the file that has the name now: the daemon has noticed.
@@ -93,7 +93,7 @@ fn cramped(bed: &Bed, printers: &Printers<'_>) -> Result<()> {
     bed.sh("pm-cli create bystander sleep infinity --auto-start && pm-cli delete bystander")?;
     bed.sh("mount -o remount,size=8m /mnt/small")?;
     printers.until_done("cramped", 1)?;
-    printers.until_settled("cramped", 1)?;
-    printers.check_files("cramped", 1, false)?;
+    let account = &printers.until_settled(&[1])?[0];
+    printers.check_files(account, 1, false)?;
     printers.stop()
 }
