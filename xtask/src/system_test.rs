@@ -60,6 +60,8 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         report.step("release build", || build(&workspace))?;
     }
     let image = report.step("container image", image::prepare)?;
+    // The mount point of the second bind, which the first one makes read-only, wherever the build is.
+    std::fs::create_dir_all(workspace.root.join("target"))?;
     let binds = [(workspace.root.as_path(), "/src"), (workspace.target.as_path(), "/src/target")];
     let container = report.step("boot", || Container::boot(&image, &binds))?;
     let bed = Bed::new(container);
@@ -85,7 +87,7 @@ fn workspace() -> Result<Workspace> {
 
 fn build(workspace: &Workspace) -> Result<()> {
     let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--release", "--quiet", "--package=daemon", "--package=cli"]);
+    cargo.args(["build", "--release", "--quiet", "--package=daemon", "--package=cli", "--package=testkit"]);
     let status = cargo.current_dir(&workspace.root).status().context("running cargo")?;
     ensure!(status.success(), "cargo build: {status}");
     Ok(())

@@ -4,11 +4,12 @@ use std::fs;
 use std::path::Path;
 
 /// Directive and reason.
-const MUST: [(&str, &str); 4] = [
+const MUST: [(&str, &str); 5] = [
     (
-        "LogRateLimitIntervalSec=0",
-        "all processes share the unit's bucket: one chatty child would silence the others",
+        "LogRateLimitIntervalSec=1s",
+        "all processes share the unit's bucket: one chatty child would silence the others; and 0 means \"not set\"",
     ),
+    ("LogRateLimitBurst=1000000", "more than journald can take in that second, so that it never counts"),
     ("Delegate=yes", "without a cgroup of its own for each process, stop has to search the process table"),
     ("KillMode=mixed", "systemd would signal every child at once, and the ordered stop would be none"),
     ("Type=notify", "`systemctl start` would return before the control socket answers"),

@@ -1,7 +1,7 @@
 //! Builds the parts in dependency order, joins them, and takes them down in the opposite order.
 
 use std::collections::BTreeMap;
-use std::path::Path;
+use std::path::PathBuf;
 use std::process::ExitCode;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
@@ -37,8 +37,6 @@ const LOG_DRAIN: Duration = Duration::from_secs(5);
 const SERVER_DRAIN: Duration = Duration::from_secs(2);
 /// How long a taken port is left alone before the next try.
 const PORT_RETRY: Duration = Duration::from_secs(10);
-/// journald's native socket.
-const JOURNAL: &str = "/run/systemd/journal/socket";
 
 /// The daemon, built and running.
 pub(crate) struct App {
@@ -78,7 +76,8 @@ impl App {
             metrics_addr: settings.metrics,
         };
 
-        let journald = Path::new(JOURNAL).exists();
+        let journald = settings.journal.clone().filter(|socket| socket.exists());
+        let is_journal = journal && journald.is_some();
         let pipe = start_pipe(settings, journald)?;
         let happened = Arc::new(Notify::new());
         let ending = Arc::new(Ending::new(signals.flag()));
@@ -87,7 +86,7 @@ impl App {
         let events = Events {
             pipe: pipe.clone(),
             durations: Arc::clone(&durations),
-            to_stderr: !(journal && journald),
+            to_stderr: !is_journal,
             happened: Arc::clone(&happened),
             ending: Arc::clone(&ending),
             counts: counts.marker(),
@@ -262,10 +261,10 @@ fn io_runtime() -> Result<Runtime> {
         .context("starting the I/O threads")
 }
 
-fn start_pipe(settings: &Settings, journald: bool) -> Result<LogPipe> {
+fn start_pipe(settings: &Settings, journald: Option<PathBuf>) -> Result<LogPipe> {
     logpipe::start(logpipe::Config {
         dir: settings.layout.log_dir.clone(),
-        journald: journald.then(|| JOURNAL.into()),
+        journald,
         console: settings.console.then_some(logpipe::Console { colour: settings.color }),
         drain_deadline: LOG_DRAIN,
     })

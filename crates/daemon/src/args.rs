@@ -33,6 +33,7 @@ Environment:
   METRICS_ENABLED        true or false [true]
   METRICS_BIND_ADDRESS   address of the metrics server [127.0.0.1]
   METRICS_PORT           port of the metrics server [9090]
+  PM_JOURNAL_SOCKET      the journal's socket [/run/systemd/journal/socket], \"off\" for none
   RUST_LOG               the daemon's own log: error, warn, info, debug, or per crate as in supervisor=debug [info]
   STATE_DIRECTORY, LOGS_DIRECTORY, RUNTIME_DIRECTORY, CONFIGURATION_DIRECTORY
                          set by systemd; they win over the built-in directories

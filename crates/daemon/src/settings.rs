@@ -34,6 +34,8 @@ pub(crate) struct Settings {
     pub(crate) init: bool,
     /// Whether there is a directory for log files; only as `init` there may be none.
     pub(crate) log_files: bool,
+    /// The journal's native socket; `None` = no journal.
+    pub(crate) journal: Option<PathBuf>,
 }
 
 impl Settings {
@@ -97,6 +99,7 @@ impl Settings {
             color: false,
             init,
             log_files: true,
+            journal: journal_socket(env("PM_JOURNAL_SOCKET").as_deref())?,
         })
     }
 }
@@ -150,6 +153,18 @@ fn grpc_address(text: Option<&str>) -> Result<Option<SocketAddr>> {
     }
 }
 
+/// Another journal than the system's is one of a namespace: `/run/systemd/journal.NAME/socket`.
+fn journal_socket(text: Option<&str>) -> Result<Option<PathBuf>> {
+    match text {
+        None => Ok(Some(PathBuf::from("/run/systemd/journal/socket"))),
+        Some("off" | "none") => Ok(None),
+        Some(path) if path.starts_with('/') => Ok(Some(PathBuf::from(path))),
+        Some(other) => {
+            bail!("PM_JOURNAL_SOCKET={other:?} is no absolute path\n\nhint: off for no journal")
+        }
+    }
+}
+
 fn metrics_address(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<SocketAddr>> {
     match env("METRICS_ENABLED").as_deref().map(str::to_ascii_lowercase).as_deref() {
         None | Some("true" | "1" | "yes" | "on") => {}
@@ -194,6 +209,17 @@ mod tests {
         assert_eq!(s.socket(), Path::new("/run/dd-procmgrd/control.sock"));
         assert_eq!(s.grpc.unwrap().to_string(), "127.0.0.1:50051");
         assert_eq!(s.metrics.unwrap().to_string(), "127.0.0.1:9090");
+        assert_eq!(s.journal.unwrap(), Path::new("/run/systemd/journal/socket"));
+    }
+
+    #[test]
+    fn another_journal_or_none_can_be_chosen() {
+        let journal = |value| resolve(0, None, &[("PM_JOURNAL_SOCKET", value)]).unwrap().journal;
+        assert_eq!(
+            journal("/run/systemd/journal.web/socket").unwrap(),
+            Path::new("/run/systemd/journal.web/socket")
+        );
+        assert_eq!(journal("off"), None);
     }
 
     #[test]
@@ -237,6 +263,7 @@ mod tests {
             ("METRICS_PORT", "99999"),
             ("METRICS_BIND_ADDRESS", "127.0.0.1:9090"),
             ("METRICS_ENABLED", "maybe"),
+            ("PM_JOURNAL_SOCKET", "journal/socket"),
         ] {
             let error = resolve(0, None, &[(var, value)]).unwrap_err().to_string();
             assert!(error.contains(var), "{error}");

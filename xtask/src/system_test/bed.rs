@@ -1,5 +1,6 @@
 //! What the checks work with: the container, and the verbs that they share.
 
+use std::path::PathBuf;
 use std::time::Duration;
 
 use anyhow::{Context as _, Result, bail};
@@ -55,9 +56,15 @@ impl Bed {
         self.sh(&format!("cat > {path} <<'END OF FILE'\n{text}\nEND OF FILE")).map(drop)
     }
 
+    /// How a path of the container is called outside of it.
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
+        self.container.path(inside)
+    }
+
     /// Asks again and again until there is an answer. An error of the question ends the wait.
     pub(crate) fn wait<T>(&self, what: &str, mut question: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-        let limit: Duration = patience();
+        // Everything here goes through nsenter and a shell, on a machine that also runs a whole system.
+        let limit: Duration = 3 * patience();
         eventually_within(limit, || question().transpose())
             .unwrap_or_else(|| bail!("waited {limit:?} in vain for: {what}"))
     }

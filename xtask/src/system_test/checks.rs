@@ -1,13 +1,17 @@
 //! Every check, in the order in which they run. Each leaves the daemon running with the processes of
 //! [`install::CONFIG`] in force, so that one failing check does not take others with it.
 
+mod every_line;
 mod install;
+mod journald;
 mod logs;
 mod metrics;
+mod printers;
 mod readiness;
 mod reload;
 mod restart;
 mod roles;
+mod rotation;
 mod stop;
 mod testbed;
 mod tree;
@@ -43,7 +47,7 @@ const fn essential(topic: &'static str, name: &'static str, run: fn(&Bed) -> Res
 }
 
 /// The table.
-pub(crate) static CHECKS: [Check; 32] = [
+pub(crate) static CHECKS: [Check; 39] = [
     check("testbed", "no unit failed at boot", testbed::no_unit_failed),
     check("testbed", "journald keeps a structured entry", testbed::journald_works),
     check("testbed", "cgroup.kill ends a leaf of a delegated unit", testbed::cgroup_kill_works),
@@ -57,6 +61,17 @@ pub(crate) static CHECKS: [Check; 32] = [
     check("logs", "both streams, told apart", logs::both_streams),
     check("logs", "events carry MESSAGE_ID and can be grepped", logs::events),
     check("logs", "the file has the same lines", logs::file),
+    check("journald", "stalled: nobody waits, and what it misses is counted and marked", journald::stalled),
+    check("journald", "killed and restarted: what was written is there, once", journald::restarted),
+    check("journald", "the unit's rate limit is lifted, and has to be", journald::rate_limit),
+    check("files", "logrotate as the guide has it, with SIGUSR1, and a mere rename", rotation::logrotate),
+    check("files", "a full disk: its process waits, and every line is there in the end", rotation::full_disk),
+    check(
+        "lines",
+        "fifty at full speed, kill -9, stalls, renames: each line once",
+        every_line::everything_at_once,
+    ),
+    check("lines", "read = written + dropped + truncated + queued, everywhere", every_line::accounts),
     check("metrics", "promtool has nothing to say", metrics::promtool),
     check("metrics", "Prometheus has memory, uptime and state", metrics::scraped),
     check("restart", "kill -9 is seen by pm-cli, the journal and Prometheus", restart::kill),

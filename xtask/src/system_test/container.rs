@@ -75,6 +75,11 @@ impl Container {
         String::from_utf8_lossy(&fs::read(&self.console).unwrap_or_default()).into_owned()
     }
 
+    /// How a path of the container is called outside of it.
+    pub(crate) fn path(&self, inside: &str) -> PathBuf {
+        PathBuf::from(format!("/proc/{}/root{inside}", self.init))
+    }
+
     /// Runs a program in the container, as root in `/` with a clean environment, for two minutes at most.
     pub(crate) fn run(&self, words: &[&str]) -> Result<Finished> {
         let mut command = Command::new("nsenter");

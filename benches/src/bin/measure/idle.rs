@@ -32,7 +32,8 @@ pub(crate) fn measure(table: &mut Table) -> Result<()> {
     Ok(())
 }
 
-fn pss_kib(pid: u32) -> Result<f64> {
+/// Proportional set size.
+pub(crate) fn pss_kib(pid: u32) -> Result<f64> {
     let text = fs::read_to_string(format!("/proc/{pid}/smaps_rollup"))?;
     let line = text.lines().find_map(|l| l.strip_prefix("Pss:")).context("no Pss: in smaps_rollup")?;
     Ok(line.trim().trim_end_matches(" kB").parse()?)

@@ -2,11 +2,11 @@
 //!
 //! ```text
 //! cargo build --release --workspace
-//! cargo run --release --bin measure [NAME...] [--restarts N] [--only TEXT]
+//! cargo run --release --bin measure [NAME...] [--restarts N] [--rounds N] [--lines N] [--gigabytes N] [--only TEXT]
 //! ```
 //! Without a name it does those that take seconds: spawn, restart, pipe, list and idle, beside a bare loop that does the
 //! same. By name only, since they take minutes or fill the machine: `endurance` (`--restarts` of each kind, 100,000),
-//! `latency`, `exits`, `reload`. `--only` leaves out whatever has not this text in its title.
+//! `latency`, `exits`, `reload`, `logs` (`--rounds` of `--lines` each, a flood of `--gigabytes`). `--only` leaves out whatever has not this text in its title.
 
 mod daemon;
 mod endurance;
@@ -15,6 +15,8 @@ mod home;
 mod idle;
 mod latency;
 mod list;
+mod logs;
+mod machine;
 mod pipe;
 mod reload;
 mod restart;
@@ -31,6 +33,12 @@ use table::Table;
 pub(crate) struct Options {
     /// Crash-restarts of each kind that [`endurance`] goes through.
     pub(crate) restarts: u64,
+    /// Rounds that a number of [`logs`] is the median of.
+    pub(crate) rounds: usize,
+    /// Lines of 100 bytes in each round there.
+    pub(crate) lines: u64,
+    /// How much a child prints in the flood there; 10^9 bytes each.
+    pub(crate) gigabytes: u64,
     only: Option<String>,
 }
 
@@ -44,7 +52,7 @@ impl Options {
 /// A measurement: its name on the command line, whether it is done unasked, and what does it.
 type Measurement = (&'static str, bool, fn(&mut Table, &Options) -> Result<()>);
 
-const ALL: [Measurement; 9] = [
+const ALL: [Measurement; 10] = [
     ("spawn", true, |table, _| spawn::measure(table)),
     ("restart", true, |table, _| restart::measure(table)),
     ("pipe", true, |table, _| pipe::measure(table)),
@@ -54,16 +62,20 @@ const ALL: [Measurement; 9] = [
     ("latency", false, latency::measure),
     ("exits", false, exits::measure),
     ("reload", false, reload::measure),
+    ("logs", false, logs::measure),
 ];
 
 fn main() -> Result<()> {
-    let mut options = Options { restarts: 100_000, only: None };
+    let mut options = Options { restarts: 100_000, rounds: 5, lines: 5_000_000, gigabytes: 10, only: None };
     let mut wanted = Vec::new();
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} takes a value"));
         match word.as_str() {
             "--restarts" => options.restarts = value()?.parse().context("--restarts takes a number")?,
+            "--rounds" => options.rounds = value()?.parse().context("--rounds takes a number")?,
+            "--lines" => options.lines = value()?.parse().context("--lines takes a number")?,
+            "--gigabytes" => options.gigabytes = value()?.parse().context("--gigabytes takes a number")?,
             "--only" => options.only = Some(value()?),
             name if ALL.iter().any(|(known, ..)| known == &name) => wanted.push(word),
             unknown => {
@@ -75,12 +87,7 @@ fn main() -> Result<()> {
         }
     }
     let mut table = Table::default();
-    let load = std::fs::read_to_string("/proc/loadavg").unwrap_or_default();
-    let load = load.split(' ').next().unwrap_or_default();
-    let cores = std::thread::available_parallelism().map_or(0, usize::from);
-    table.line(&format!(
-        "{cores} processors, load average {load}: what others do meanwhile is in every number"
-    ));
+    table.line(&machine::describe());
     for (name, unasked, measure) in ALL {
         if wanted.iter().any(|w| w == name) || wanted.is_empty() && unasked {
             measure(&mut table, &options)?;

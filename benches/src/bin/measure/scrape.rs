@@ -43,6 +43,11 @@ impl Metrics {
 }
 
 impl Exposition {
+    /// As it came.
+    pub(crate) fn text(&self) -> &str {
+        &self.0
+    }
+
     /// The sum of all series of this name.
     pub(crate) fn sum(&self, name: &str) -> f64 {
         let of_name = |line: &&str| line.strip_prefix(name).is_some_and(|rest| rest.starts_with(['{', ' ']));

@@ -5,6 +5,8 @@ mod boot_set;
 mod control;
 mod editing;
 mod environment;
+mod every_line;
+mod fake_journal;
 mod groups;
 mod health;
 mod hooks;

@@ -93,7 +93,7 @@ fn nanos(d: Duration) -> i128 {
 
 /// The text of a marker, in every sink.
 pub(crate) fn notice(lines: u64, key: &str, limit: RateLimit) -> String {
-    format!("{lines} lines suppressed: {key} {}/{:?}", limit.lines, limit.interval)
+    format!("{lines} lines suppressed: {key} {limit}")
 }
 
 #[cfg(test)]
@@ -141,7 +141,7 @@ mod tests {
 
     #[test]
     fn markers_say_which_limit() {
-        assert_eq!(notice(7, "rate_limit", limit(1000, SECOND)), "7 lines suppressed: rate_limit 1000/1s");
+        assert_eq!(notice(7, "rate_limit", limit(1000, SECOND)), "7 lines suppressed: rate_limit 1000/s");
         assert_eq!(notice(1, "x", limit(5, SECOND / 4)), "1 lines suppressed: x 5/250ms");
     }
 

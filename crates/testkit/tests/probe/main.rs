@@ -21,6 +21,19 @@ fn prints_numbered_lines_of_a_width() {
 }
 
 #[test]
+fn accounts_for_what_was_taken() {
+    let dir = tempfile::tempdir().unwrap();
+    let mut command = Command::new(env!("CARGO_BIN_EXE_probe"));
+    command.args(["width=19", &format!("account=10000:{}", dir.path().display())]);
+    command.env("PROCESS_NAME", "web").env("PROCESS_RUN", "7");
+    let lines = run(&mut command).unwrap().success();
+    assert_eq!(lines.lines().next(), Some("web 7 0000001 xxxxx"));
+    assert_eq!(lines.lines().last(), Some("web 7 0010000 xxxxx"));
+    let record = std::fs::read_to_string(dir.path().join("web.7")).unwrap();
+    assert_eq!(record[16..].trim().parse::<usize>().unwrap(), lines.len());
+}
+
+#[test]
 fn both_streams_and_a_partial_last_line() {
     let done = probe(&["text=out", "to=stderr", "text=err", "print=1", "to=stdout", "partial=end", "exit=7"]);
     assert_eq!((done.code, done.stdout.as_str()), (7, "out\nend"));

@@ -5,9 +5,11 @@ pub(crate) const HELP: &str = "\
 usage: probe STEP...
   to=stdout|stderr    stream for the steps that follow (stdout)
   width=BYTES         length of numbered lines without the newline (11)
-  every=TIME          pause after each numbered line (0); TIME is a number of seconds, or 10ms
+  every=TIME          pause after each numbered line, or write of account (0); TIME is a number of seconds, or 10ms
   print[=N]           N numbered lines, as fast as the reader takes them; without N for ever
   same=N              N equal lines of the width, with next to no work of its own
+  account=N:DIR       N lines `NAME RUN 0000001 xxx` of the width to standard output, from PROCESS_NAME and PROCESS_RUN; the
+                      file DIR/NAME.RUN has the pid, and from byte 16 on how many bytes write(2) took so far
   text=TEXT           a line
   partial=TEXT        a line without its newline
   long=BYTES          one line of that length
@@ -57,7 +59,7 @@ mod tests {
     #[test]
     fn every_step_is_in_the_help() {
         for word in
-            "to width every print same text partial long garbage nul utf8 close cat env isatty ignore wait echo on-hup \
+            "to width every print same account text partial long garbage nul utf8 close cat env isatty ignore wait echo on-hup \
              notify notify-from-child watchdog wait-file touch pidfile serve-http serve-tcp sleep session child \
              orphan hold daemonize detach storm chain hydra crash exit-file exit"
                 .split_whitespace()

@@ -3,6 +3,7 @@
 //!
 //! Example: `probe ignore=TERM to=stderr print=3 partial=end sleep`
 
+mod account;
 mod files;
 mod help;
 mod notify;
@@ -67,6 +68,9 @@ fn run(step: &Step, others: &Others<'_>, output: &mut Output) -> std::io::Result
         Step::Every(pause) => output.pause = *pause,
         Step::Print(lines) => output.numbered(*lines)?,
         Step::Same(lines) => output.same(*lines)?,
+        Step::Account(lines, dir) => {
+            account::print(std::io::stdout(), dir, *lines, output.width, output.pause)?;
+        }
         Step::Text(text) => output.raw(format!("{text}\n").as_bytes())?,
         Step::Partial(text) => output.raw(text.as_bytes())?,
         Step::Long(bytes) => output.long(*bytes)?,

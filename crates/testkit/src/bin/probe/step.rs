@@ -15,6 +15,7 @@ pub(crate) enum Step {
     Every(Duration),
     Print(u64),
     Same(u64),
+    Account(u64, String),
     Text(String),
     Partial(String),
     Long(usize),
@@ -85,6 +86,10 @@ impl FromStr for Step {
             "every" => Self::Every(time(wanted()?)?),
             "print" => Self::Print(value.map_or(Ok(u64::MAX), number)?),
             "same" => Self::Same(number(wanted()?)?),
+            "account" => {
+                let (lines, dir) = pair(wanted()?)?;
+                Self::Account(number(lines)?, dir.to_owned())
+            }
             "text" => Self::Text(wanted()?.to_owned()),
             "partial" => Self::Partial(wanted()?.to_owned()),
             "long" => Self::Long(number(wanted()?)?),

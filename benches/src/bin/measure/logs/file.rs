@@ -1,0 +1,44 @@
+//! From pipes to files, beside what does nothing else.
+
+use anyhow::Result;
+
+use super::ways::{Round, WAYS, Way};
+use super::{LINE, median, spread};
+use crate::Options;
+use crate::table::Table;
+
+pub(super) fn one(table: &mut Table, options: &Options) -> Result<()> {
+    compare(table, options, &WAYS, Round { children: 1, lines: options.lines })
+}
+
+pub(super) fn fifty(table: &mut Table, options: &Options) -> Result<()> {
+    compare(table, options, &WAYS, Round { children: 50, lines: options.lines / 50 })
+}
+
+fn compare(table: &mut Table, options: &Options, ways: &[Way], round: Round) -> Result<()> {
+    let (here, missing): (Vec<&Way>, Vec<&Way>) = ways.iter().partition(|way| way.is_there());
+    let mut rates = vec![Vec::new(); here.len()];
+    for _ in 0..options.rounds {
+        for (way, rates) in here.iter().zip(&mut rates) {
+            let seconds = way.measure(round)?;
+            let bytes = round.children * round.lines * LINE;
+            rates.push(bytes as f64 / seconds / 1e6);
+        }
+    }
+    table.head(&["way", "MB/s, median (lowest - highest)", "× `cat`"]);
+    rates.iter_mut().for_each(|rates| rates.sort_unstable_by(f64::total_cmp));
+    let bare = here.iter().position(|way| way.name.starts_with("`cat"));
+    let bare = bare.map_or(f64::NAN, |cat| median(&rates[cat]));
+    for (way, rates) in here.iter().zip(&mut rates) {
+        let ratio = format!("{:.2}", median(rates) / bare);
+        table.row(&[way.name.to_owned(), spread(rates, 0), ratio]);
+    }
+    for way in missing {
+        table.row(&[way.name.to_owned(), "not installed".to_owned(), String::new()]);
+    }
+    table.line(&format!(
+        "\n{} rounds, {} children with {} lines of {LINE} bytes each; every line counted in every round.",
+        options.rounds, round.children, round.lines
+    ));
+    Ok(())
+}
