@@ -147,6 +147,7 @@ mod tests {
             metrics: None,
             console: false,
             color: false,
+            journal: None,
             init,
             log_files: true,
         }
