@@ -23,7 +23,7 @@ use crate::journal::Journal;
 use crate::mailbox::Message;
 use crate::ready;
 use crate::stats::Account;
-use crate::store::{Limits, Store};
+use crate::store::{self, Limits, Store};
 use crate::stream::{Buffer, Ending, Process, Reader, Sinks, StreamTask};
 use crate::{Config, Shared, Source};
 
@@ -37,6 +37,7 @@ struct Hub {
     processes: HashMap<ProcessName, Rc<Process>>,
     /// By path; a process has at most one per stream.
     stores: HashMap<PathBuf, (ProcessName, Rc<Store>)>,
+    shared_by_stores: store::Shared,
     /// The streams of each run until they have ended.
     runs: HashMap<RunId, Vec<Rc<Ending>>>,
     /// Every running stream; each returns its run.
@@ -56,6 +57,7 @@ pub(crate) fn run(config: &Config, shared: &Arc<Shared>, console: Option<Console
         buffer: Buffer::default(),
         processes: HashMap::new(),
         stores: HashMap::new(),
+        shared_by_stores: store::Shared::default(),
         runs: HashMap::new(),
         streams: JoinSet::new(),
     };
@@ -100,7 +102,7 @@ impl Hub {
     fn attach(&mut self, source: Source) {
         // A definition that came into force after this run was opened has set `log:` already.
         let process = self.process(&source.process, &source.output.log);
-        let limits = limits(&process.log.borrow());
+        let limits = Limits::from(&*process.log.borrow());
         let terminal = source.captured.terminal;
         let mut files = source.captured.files;
         let streams = [(Stream::Stdout, source.captured.stdout), (Stream::Stderr, source.captured.stderr)];
@@ -158,7 +160,7 @@ impl Hub {
     fn apply(&self, process: &Process, log: &LogSpec) {
         *process.log.borrow_mut() = log.clone();
         for (_, store) in self.stores.values().filter(|(name, _)| *name == process.who.name) {
-            store.set_limits(limits(log));
+            store.set_limits(Limits::from(log));
         }
     }
 
@@ -181,7 +183,7 @@ impl Hub {
             return Rc::clone(store);
         }
         let tail = self.shared.tails.of(name, path);
-        let store = Rc::new(Store::new(path.to_owned(), &self.dir, limits, tail));
+        let store = Rc::new(Store::new(path.to_owned(), &self.dir, limits, tail, &self.shared_by_stores));
         self.stores.insert(path.to_owned(), (name.clone(), Rc::clone(&store)));
         store
     }
@@ -232,14 +234,13 @@ impl Hub {
         if let Some(sender) = sender {
             sender.abort();
         }
+        self.shared_by_stores
+            .compressor
+            .stop(deadline.max(Instant::now() + Duration::from_millis(200)).into_std());
         if let Some(console) = &self.sinks.console {
             console.borrow().close(deadline.max(Instant::now() + Duration::from_millis(200)).into_std());
         }
         self.shared.mailbox.close();
         self.shared.tails.clear();
     }
-}
-
-fn limits(log: &LogSpec) -> Limits {
-    Limits { max_size: log.max_size, max_files: log.max_files }
 }

@@ -5,19 +5,22 @@
 //! - A line is never split, merged, reordered within its stream or written twice, up to `max_line`; a longer one is
 //!   cut, marked and counted. Bytes are kept as they are, NUL and invalid UTF-8 included.
 //! - `read = written + dropped + truncated + queued` lines, for each process, stream and sink, at every moment.
-//! - Files are lossless: a full disk makes the one child wait. The journal and the terminal never make a child wait:
+//! - Files are lossless: a full disk makes the one child wait, unless its definition has it drop lines. The journal and the terminal never make a child wait:
 //!   bounded buffers, then lines are dropped, counted, and a marker says so.
 //! - What a child printed before it ended is read to the end, at the latest until the drain deadline when somebody
 //!   else holds its pipe open.
 //! - Any number of runs of one process may print at the same time (the process, its hooks, its health checks): each has
 //!   pipes of its own, and they share files, counters and bounds.
 //!
-//! What may be lost, when and how it is told: lines to journald and the terminal as above; lines that the disk refuses
-//! until the very end of the daemon (`dropped` of the file sink and an error in the daemon's log).
+//! What may be lost, when and how it is told: lines to journald and the terminal as above; lines that the disk refuses,
+//! with `overflow: drop_oldest` or `drop_newest` beyond a buffer (`dropped` of the file sink and a marker line in the
+//! file), else only those refused until the very end of the daemon (`dropped`, and an error in the daemon's log).
 
 mod archive;
+mod compress;
 mod console;
 mod crlf;
+mod disk;
 mod ends;
 mod entry;
 mod events;
