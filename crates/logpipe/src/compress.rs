@@ -156,28 +156,37 @@ pub(crate) fn compress_archives(path: &Path, base: &Path, stop: &AtomicBool) {
 
 fn compress(dir: &OwnedFd, name: &OsStr, stop: &AtomicBool) -> io::Result<()> {
     let source = place::open_own(dir, name, OFlag::O_RDONLY)?;
-    let (draft, compressed) = (draft_name(name), compressed_name(name));
+    let draft = draft_name(name);
     place::remove(dir, &draft)?;
     let target = place::create(dir, &draft, DRAFT_MODE)?;
-    let replaced = write_draft(&source, &target, stop).and_then(|whole| {
-        // Deleted, or something else stands there: what was compressed is not what is there.
-        let there = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
-        let same = FileId { device: there.st_dev, inode: there.st_ino } == FileId::of(&source.metadata()?);
-        if whole && same {
-            renameat(dir, draft.as_os_str(), dir, compressed.as_os_str())?;
+    let whole = write_draft(&source, &target, stop);
+    match whole.and_then(|whole| Ok(whole && publish(dir, name, &source)?)) {
+        Ok(true) => delete_plain(dir, name),
+        other => {
+            place::remove(dir, &draft)?;
+            other.map(drop)
         }
-        Ok(whole && same)
-    });
-    if !matches!(replaced, Ok(true)) {
-        place::remove(dir, &draft)?;
-        return replaced.map(drop);
     }
-    // The new name has to be on the disk before the old file goes.
-    File::from(openat(dir, ".", OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC, Mode::empty())?)
-        .sync_all()?;
+}
+
+/// Gives the draft its name. `false` = the archive was deleted, or something else stands there: what was compressed is
+/// not what is there.
+fn publish(dir: &OwnedFd, name: &OsStr, source: &File) -> io::Result<bool> {
+    let there = fstatat(dir, name, AtFlags::AT_SYMLINK_NOFOLLOW)?;
+    if (FileId { device: there.st_dev, inode: there.st_ino }) != FileId::of(&source.metadata()?) {
+        return Ok(false);
+    }
+    renameat(dir, draft_name(name).as_os_str(), dir, compressed_name(name).as_os_str())?;
+    Ok(true)
+}
+
+/// Deletes what is compressed now, once the new name is on the disk.
+fn delete_plain(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    let flags = OFlag::O_RDONLY | OFlag::O_DIRECTORY | OFlag::O_CLOEXEC;
+    File::from(openat(dir, ".", flags, Mode::empty())?).sync_all()?;
     match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
-        // Deleted while it was being compressed: so is what became of it.
-        Err(Errno::ENOENT) => place::remove(dir, &compressed),
+        // Somebody had deleted it before: so is what became of it.
+        Err(Errno::ENOENT) => place::remove(dir, &compressed_name(name)),
         other => Ok(other?),
     }
 }

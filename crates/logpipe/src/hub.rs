@@ -183,7 +183,7 @@ impl Hub {
             return Rc::clone(store);
         }
         let tail = self.shared.tails.of(name, path);
-        let store = Rc::new(Store::new(path.to_owned(), &self.dir, limits, tail, &self.shared_by_stores));
+        let store = Rc::new(Store::new(path, &self.dir, limits, tail, &self.shared_by_stores));
         self.stores.insert(path.to_owned(), (name.clone(), Rc::clone(&store)));
         store
     }

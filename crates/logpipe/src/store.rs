@@ -13,7 +13,7 @@ mod waiting;
 use std::cell::{Cell, RefCell};
 use std::fs::File;
 use std::io;
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
@@ -100,8 +100,8 @@ struct Inner {
 
 /// One log file. Shared by all streams of all runs of a process that go to the same path.
 pub(crate) struct Store {
-    path: PathBuf,
-    base: PathBuf,
+    path: Rc<Path>,
+    base: Rc<Path>,
     limits: Cell<Limits>,
     inner: RefCell<Inner>,
     unblocked: Notify,
@@ -127,13 +127,13 @@ pub(crate) fn keep_trying(store: &Rc<Store>) {
 }
 
 impl Store {
-    pub(crate) fn new(path: PathBuf, base: &Path, limits: Limits, tail: Arc<Tail>, shared: &Shared) -> Self {
+    pub(crate) fn new(path: &Path, base: &Path, limits: Limits, tail: Arc<Tail>, shared: &Shared) -> Self {
         let disk = Box::new(Real(shared.compressor.clone()));
         Self::on_disk(path, base, limits, tail, Rc::clone(&shared.room), disk)
     }
 
     fn on_disk(
-        path: PathBuf,
+        path: &Path,
         base: &Path,
         limits: Limits,
         tail: Arc<Tail>,
@@ -142,12 +142,13 @@ impl Store {
     ) -> Self {
         if limits.compress != Compression::None {
             // What the daemon before this one left.
-            disk.compress(&path, base);
+            disk.compress(path, base);
         }
-        let file = LogFile::new(path.clone(), base.to_owned(), tail, disk);
+        let (path, base): (Rc<Path>, Rc<Path>) = (path.into(), base.into());
+        let file = LogFile::new(Rc::clone(&path), Rc::clone(&base), tail, disk);
         Self {
             path,
-            base: base.to_owned(),
+            base,
             limits: Cell::new(limits),
             inner: RefCell::new(Inner { file, waiting: Waiting::new(room), dropped: 0 }),
             unblocked: Notify::new(),

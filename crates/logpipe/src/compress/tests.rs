@@ -104,6 +104,27 @@ fn an_abandoned_one_leaves_nothing_behind() {
 }
 
 #[test]
+fn what_is_deleted_meanwhile_stays_deleted() {
+    let case = Case::new(b"text\n");
+    let name = OsStr::new(ARCHIVE);
+    let dir = place::open_dir(case.dir.path(), case.dir.path()).unwrap();
+    let source = File::open(case.at(ARCHIVE)).unwrap();
+    // Before it has its name: by somebody who puts another file there, and by somebody who doesn't.
+    std::fs::rename(case.at(ARCHIVE), case.at("away")).unwrap();
+    std::fs::write(case.at(ARCHIVE), "other\n").unwrap();
+    std::fs::write(case.draft(), "").unwrap();
+    assert!(!publish(&dir, name, &source).unwrap());
+    std::fs::remove_file(case.at(ARCHIVE)).unwrap();
+    assert_eq!(publish(&dir, name, &source).unwrap_err().kind(), io::ErrorKind::NotFound);
+    // And after.
+    std::fs::rename(case.at("away"), case.at(ARCHIVE)).unwrap();
+    assert!(publish(&dir, name, &source).unwrap() && case.compressed().exists());
+    std::fs::remove_file(case.at(ARCHIVE)).unwrap();
+    delete_plain(&dir, name).unwrap();
+    assert_eq!(case.names(), Vec::<OsString>::new());
+}
+
+#[test]
 fn a_full_disk_costs_the_draft_and_not_the_archive() {
     let source = Case::new(&long_text());
     let full = File::options().write(true).open("/dev/full").unwrap();

@@ -15,7 +15,8 @@
 use std::fs::{File, Metadata};
 use std::io::{self, Read, Seek, SeekFrom};
 use std::os::unix::fs::{MetadataExt, OpenOptionsExt};
-use std::path::{Path, PathBuf};
+use std::path::Path;
+use std::rc::Rc;
 use std::sync::Arc;
 use std::time::{Instant, UNIX_EPOCH};
 
@@ -49,8 +50,8 @@ struct Open {
 
 /// One path and the file that it names, or named a moment ago.
 pub(super) struct LogFile {
-    path: PathBuf,
-    base: PathBuf,
+    path: Rc<Path>,
+    base: Rc<Path>,
     tail: Arc<Tail>,
     disk: Box<dyn Disk>,
     open: Option<Open>,
@@ -62,10 +63,12 @@ pub(super) struct LogFile {
     mid_line: bool,
     /// Failures that were got over.
     errors: u64,
+    /// There is no archive left that could be deleted: the directory isn't searched at each try.
+    bare: bool,
 }
 
 impl LogFile {
-    pub(super) fn new(path: PathBuf, base: PathBuf, tail: Arc<Tail>, disk: Box<dyn Disk>) -> Self {
+    pub(super) fn new(path: Rc<Path>, base: Rc<Path>, tail: Arc<Tail>, disk: Box<dyn Disk>) -> Self {
         let checked = Instant::now();
         Self {
             path,
@@ -77,6 +80,7 @@ impl LogFile {
             rotation_failed: None,
             mid_line: false,
             errors: 0,
+            bare: false,
         }
     }
 
@@ -137,12 +141,13 @@ impl LogFile {
     /// Writes some of `rest`, or rotates.
     fn step(&mut self, rest: &[u8], stretch: &Stretch<'_>, limits: &Limits) -> io::Result<usize> {
         let size = self.current()?;
-        let indexed = self.index(size, stretch);
+        let opened = self.open_index(size);
         let end = self.fitting(size, rest, stretch.at, limits);
         if end == 0 {
             self.rotate(limits);
             return Ok(0);
         }
+        let indexed = opened.and_then(|()| self.note(size, stretch));
         let result = self.write(&rest[..end]);
         if let (Ok(1..), Some(open)) = (&result, &mut self.open) {
             open.born = open.born.or(Some(stretch.at));
@@ -172,8 +177,8 @@ impl LogFile {
         }
     }
 
-    /// Says in the index what comes at `size`.
-    fn index(&mut self, size: u64, stretch: &Stretch<'_>) -> io::Result<()> {
+    /// Sees to it that the open file of `size` bytes has its index, and learns how old it is.
+    fn open_index(&mut self, size: u64) -> io::Result<()> {
         let Some(open) = &mut self.open else { return Ok(()) };
         if size == 0 {
             // New, or emptied by somebody.
@@ -187,12 +192,17 @@ impl LogFile {
             }
             open.index = Index::On(opened?.0);
         }
-        match &mut open.index {
-            Index::On(index) if !self.mid_line => {
+        Ok(())
+    }
+
+    /// Says in the index what comes at `size`.
+    fn note(&mut self, size: u64, stretch: &Stretch<'_>) -> io::Result<()> {
+        match self.open.as_mut().map(|open| &mut open.index) {
+            // The rest of a torn line belongs to its start.
+            Some(Index::On(index)) if !self.mid_line => {
                 index.note(size, stretch.at, stretch.run, stretch.account.stream, &mut *self.disk)
             }
-            // The rest of a torn line belongs to its start.
-            Index::On(_) | Index::Ahead | Index::Off => Ok(()),
+            _ => Ok(()),
         }
     }
 
@@ -277,6 +287,7 @@ impl LogFile {
         }
         // Else somebody was faster: what the path names now is not the file that is full.
         self.open = None;
+        self.bare = false;
         if let Err(e) = self.disk.prune(&self.path, &self.base, limits) {
             self.errors += 1;
             tracing::warn!(path = %self.path.display(), error = %e, "old log files can't be deleted");
@@ -288,6 +299,9 @@ impl LogFile {
 
     /// Deletes the oldest archive. `false` = there is none, or it can't be deleted.
     fn make_room(&mut self, full: &io::Error) -> bool {
+        if self.bare {
+            return false;
+        }
         match self.disk.free_oldest(&self.path, &self.base) {
             Ok(Some(archive)) => {
                 self.errors += 1;
@@ -299,7 +313,10 @@ impl LogFile {
                 }
                 true
             }
-            Ok(None) => false,
+            Ok(None) => {
+                self.bare = true;
+                false
+            }
             Err(e) => {
                 tracing::debug!(path = %self.path.display(), error = %e, "no archive can be deleted to make room");
                 false

@@ -3,6 +3,7 @@
 use std::collections::VecDeque;
 use std::ffi::OsString;
 use std::io::{Read, Write};
+use std::path::PathBuf;
 
 use ::model::{ProcessName, Stream};
 use nix::errno::Errno;
@@ -197,7 +198,7 @@ pub(super) fn open(path: &Path, disk: &Faulty, limits: Limits, room: &Rc<Room>) 
     let dir = path.parent().unwrap();
     let tail = Tails::default().of(&ProcessName::new("web").unwrap(), path);
     let disk = Box::new(FaultyDir(disk.clone(), dir.to_owned()));
-    Store::on_disk(path.to_owned(), dir, limits, tail, Rc::clone(room), disk)
+    Store::on_disk(path, dir, limits, tail, Rc::clone(room), disk)
 }
 
 /// Balanced.

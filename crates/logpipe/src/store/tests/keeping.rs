@@ -2,6 +2,8 @@
 
 use std::os::unix::fs::PermissionsExt;
 
+use std::path::PathBuf;
+
 use ::model::Stream;
 
 use super::bed::{Case, Fault, limits};
@@ -223,6 +225,12 @@ fn the_index_of_another_file_is_replaced() {
     case.store.reopen();
     case.append("b\n");
     assert_eq!(case.records(&case.path).unwrap(), [(0, AT, Stream::Stdout)]);
+    // The same, and somebody has put another file in its place.
+    std::fs::rename(&case.path, case.dir.path().join("web.log.2")).unwrap();
+    std::fs::write(&case.path, "other\n").unwrap();
+    case.store.reopen();
+    case.append("b\n");
+    assert_eq!(case.records(&case.path).unwrap(), [(6, AT, Stream::Stdout)]);
     // A file that was emptied and is shorter than its index says, found after a restart.
     case.append("longer\n");
     case.later(Duration::from_secs(1));
@@ -254,8 +262,10 @@ fn an_index_that_fails_is_given_up_for_its_file_and_costs_no_line() {
     let case = Case::new(6, 5);
     case.append("a\n");
     case.later(Duration::from_secs(1));
-    case.disk.0.borrow_mut().index.push_back(Fault::Fail(Errno::EIO));
+    let faults = [Fault::Fail(Errno::EIO), Fault::Short(99)];
+    case.disk.0.borrow_mut().index.extend(faults);
     assert!(case.append("b\n") && case.append("c\n"));
+    assert_eq!(case.disk.0.borrow().index.len(), 1, "not tried again");
     assert!(!case.index().exists(), "its last record would claim lines that are not its own");
     assert!(case.append("d\n"), "the next file");
     assert_eq!(case.records(&case.path).unwrap(), [(0, case.at.get(), Stream::Stdout)]);
