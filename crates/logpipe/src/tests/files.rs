@@ -94,9 +94,9 @@ fn a_process_that_waits_for_the_disk_goes_on_once_it_may_lose_lines() {
     let logs = bed.dir.path().join("logs");
     std::fs::remove_dir_all(&logs).unwrap();
     std::fs::write(&logs, "").unwrap();
-    const LINES: u64 = 300_000;
+    const LINES: usize = 300_000;
     std::thread::scope(|scope| {
-        let writer = scope.spawn(|| say(&child.stdout, "123456789\n".repeat(LINES as usize)));
+        let writer = scope.spawn(|| say(&child.stdout, "123456789\n".repeat(LINES)));
         until("blocked", || (bed.sink(Stream::Stdout, Sink::File).queued > 0).then_some(()));
         assert!(!writer.is_finished());
         let mut dropping = output();
@@ -107,6 +107,6 @@ fn a_process_that_waits_for_the_disk_goes_on_once_it_may_lose_lines() {
     std::fs::remove_file(&logs).unwrap();
     drop(child);
     let sink = *bed.close()[0].sink(Sink::File).unwrap();
-    assert_eq!((sink.read, sink.written + sink.dropped), (LINES + 1, LINES + 1));
+    assert_eq!((sink.read, sink.written + sink.dropped), (LINES as u64 + 1, LINES as u64 + 1));
     assert!(sink.dropped > 0 && bed.text().starts_with("[") && bed.text().ends_with("123456789\n"));
 }
