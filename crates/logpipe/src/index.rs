@@ -96,8 +96,8 @@ pub(crate) fn owner(index: &[u8]) -> Option<FileId> {
     Some(FileId { device: number(&header[8..]), inode: number(&header[16..]) })
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "its reader is being built"))]
 /// The records of an index, by offset. What can't be true (offsets that go back) is left out.
+#[cfg_attr(not(test), expect(dead_code, reason = "its reader is being built"))]
 pub(crate) fn records(index: &[u8]) -> Vec<Record> {
     let mut all: Vec<Record> = Vec::new();
     for record in index.get(HEADER..).unwrap_or_default().chunks_exact(RECORD).map(Record::decode) {
@@ -109,8 +109,8 @@ pub(crate) fn records(index: &[u8]) -> Vec<Record> {
     all
 }
 
-#[cfg_attr(not(test), expect(dead_code, reason = "its reader is being built"))]
 /// The record that covers an offset; `None` = unknown.
+#[cfg_attr(not(test), expect(dead_code, reason = "its reader is being built"))]
 pub(crate) fn at(records: &[Record], offset: u64) -> Option<&Record> {
     records[..records.partition_point(|r| r.offset <= offset)].last()
 }

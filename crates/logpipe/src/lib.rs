@@ -5,8 +5,8 @@
 //! - A line is never split, merged, reordered within its stream or written twice, up to `max_line`; a longer one is
 //!   cut, marked and counted. Bytes are kept as they are, NUL and invalid UTF-8 included.
 //! - `read = written + dropped + truncated + queued` lines, for each process, stream and sink, at every moment.
-//! - Files are lossless: a full disk makes the one child wait, unless its definition has it drop lines. The journal and the terminal never make a child wait:
-//!   bounded buffers, then lines are dropped, counted, and a marker says so.
+//! - Files are lossless: a full disk makes the one child wait, unless its definition has it drop lines. The journal and
+//!   the terminal never make a child wait: bounded buffers, then lines are dropped, counted, and a marker says so.
 //! - What a child printed before it ended is read to the end, at the latest until the drain deadline when somebody
 //!   else holds its pipe open.
 //! - Any number of runs of one process may print at the same time (the process, its hooks, its health checks): each has

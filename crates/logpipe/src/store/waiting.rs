@@ -188,6 +188,10 @@ impl Waiting {
                 self.items.push_front(item);
             }
         }
+        if self.items.is_empty() {
+            // What a bad hour needed isn't kept for ever.
+            self.items.shrink_to_fit();
+        }
         result
     }
 
