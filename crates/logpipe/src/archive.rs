@@ -159,19 +159,26 @@ pub(crate) fn prune(path: &Path, base: &Path, limits: &Limits) -> io::Result<()>
         });
         excess = excess.max(too_much.map_or(0, |i| i + 1));
     }
-    archives[..excess].iter().try_for_each(|old| old.delete(&dir))?;
+    // One that can't be deleted doesn't keep the others.
+    let mut result = archives[..excess].iter().fold(Ok(()), |result, old| result.and(old.delete(&dir)));
     if limits.compress == Compression::None {
         // Else the compressing thread, which knows which one is its own, takes care of them.
-        found.drafts.iter().try_for_each(|draft| place::remove(&dir, draft))?;
+        result = found.drafts.iter().fold(result, |result, draft| result.and(place::remove(&dir, draft)));
     }
-    Ok(())
+    result
 }
 
-/// Deletes the oldest rotated file, to make room; `None` = there is none.
+/// Deletes the oldest rotated file that can be deleted, to make room; `None` = there is none.
 pub(crate) fn free_oldest(path: &Path, base: &Path) -> io::Result<Option<OsString>> {
-    let Some(oldest) = find(path)?.archives.into_iter().next() else { return Ok(None) };
-    oldest.delete(&place::open_dir(place::split(path)?.0, base)?)?;
-    Ok(Some(oldest.file_name()))
+    let dir = place::open_dir(place::split(path)?.0, base)?;
+    let mut result = Ok(None);
+    for archive in find(path)?.archives {
+        match archive.delete(&dir) {
+            Ok(()) => return Ok(Some(archive.file_name())),
+            Err(e) => result = Err(e),
+        }
+    }
+    result
 }
 
 fn with_stamp(name: &OsStr, stamp: &OsStr) -> OsString {
@@ -301,6 +308,17 @@ mod tests {
         assert_eq!(names(dir.path()), [beside[2].as_str(), DAY[1]]);
         assert!(free_oldest(&path, dir.path()).unwrap().is_some());
         assert_eq!(free_oldest(&path, dir.path()).unwrap(), None);
+    }
+
+    #[test]
+    fn one_that_cannot_be_deleted_does_not_keep_the_others() {
+        let (dir, path) = directory(&[(DAY[1], 9), (DAY[2], 9), (DAY[3], 9)]);
+        std::fs::create_dir(dir.path().join(DAY[0])).unwrap();
+        prune(&path, dir.path(), &keeping(2, 0)).unwrap_err();
+        assert_eq!(names(dir.path()), [DAY[0], DAY[2], DAY[3]]);
+        assert_eq!(free_oldest(&path, dir.path()).unwrap(), Some(DAY[2].into()));
+        free_oldest(&path, dir.path()).unwrap();
+        free_oldest(&path, dir.path()).unwrap_err();
     }
 
     #[test]

@@ -234,9 +234,8 @@ impl Hub {
         if let Some(sender) = sender {
             sender.abort();
         }
-        self.shared_by_stores
-            .compressor
-            .stop(deadline.max(Instant::now() + Duration::from_millis(200)).into_std());
+        // Enough for a block. A disk that syncs for longer keeps its draft, which the next daemon deletes.
+        self.shared_by_stores.compressor.stop((Instant::now() + Duration::from_millis(200)).into_std());
         if let Some(console) = &self.sinks.console {
             console.borrow().close(deadline.max(Instant::now() + Duration::from_millis(200)).into_std());
         }
