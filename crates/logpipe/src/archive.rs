@@ -160,10 +160,15 @@ pub(crate) fn prune(path: &Path, base: &Path, limits: &Limits) -> io::Result<()>
         excess = excess.max(too_much.map_or(0, |i| i + 1));
     }
     // One that can't be deleted doesn't keep the others.
-    let mut result = archives[..excess].iter().fold(Ok(()), |result, old| result.and(old.delete(&dir)));
+    let mut result = Ok(());
+    for old in &archives[..excess] {
+        result = result.and(old.delete(&dir));
+    }
     if limits.compress == Compression::None {
         // Else the compressing thread, which knows which one is its own, takes care of them.
-        result = found.drafts.iter().fold(result, |result, draft| result.and(place::remove(&dir, draft)));
+        for draft in &found.drafts {
+            result = result.and(place::remove(&dir, draft));
+        }
     }
     result
 }
