@@ -51,13 +51,12 @@ pub(crate) fn draft_name(archive: &OsStr) -> OsString {
 }
 
 /// One rotated file.
-#[derive(Debug, Default, PartialEq, Eq)]
+#[derive(Debug, Default)]
 pub(crate) struct Archive {
     /// Its name, without `.gz`.
     pub(crate) name: OsString,
     /// It is there as it was written.
     pub(crate) plain: bool,
-    compressed: bool,
 }
 
 impl Archive {
@@ -102,11 +101,10 @@ pub(crate) fn find(path: &Path) -> io::Result<Found> {
             is_stamp(stamp).then(|| stamp.to_owned())
         };
         if let Some(stamp) = stamp_of(b"", "") {
-            let archive = archives.entry(stamp).or_default();
-            (archive.name, archive.plain) = (file, true);
+            archives.insert(stamp, Archive { name: file, plain: true });
         } else if let Some(stamp) = stamp_of(b"", COMPRESSED) {
-            let archive = archives.entry(stamp.clone()).or_default();
-            (archive.name, archive.compressed) = (with_stamp(name, OsStr::from_bytes(&stamp)), true);
+            let plain = with_stamp(name, OsStr::from_bytes(&stamp));
+            archives.entry(stamp).or_insert(Archive { name: plain, plain: false });
         } else if stamp_of(b".", DRAFT).is_some() {
             drafts.push(file);
         }
