@@ -100,6 +100,7 @@ struct World {
     /// Whether these were ever asked for: they excuse something.
     index_faults: bool,
     rotations_failed: bool,
+    may_drop: bool,
 }
 
 fn nth(stream: Stream) -> usize {
@@ -152,6 +153,7 @@ impl World {
             held: Vec::new(),
             index_faults: false,
             rotations_failed: false,
+            may_drop: false,
         }
     }
 
@@ -187,6 +189,7 @@ impl World {
             Step::Reopen => self.store.reopen(),
             Step::Crash => self.crash(),
             Step::Policy(overflow) => {
+                self.may_drop |= *overflow != Overflow::Block;
                 self.limits.overflow = *overflow;
                 self.store.set_limits(self.limits);
             }
@@ -299,6 +302,7 @@ impl World {
             let there = u64::try_from(found.range(life.before[stream]..).count()).unwrap();
             let counted = stats[stream].written;
             assert!(counted <= there && there <= counted + stats[stream].queued, "{counted} {there}");
+            assert!(self.may_drop || stats[stream].dropped == 0);
             if quiet {
                 assert_eq!((there, stats[stream].queued), (counted, 0));
             }
