@@ -61,15 +61,18 @@ impl From<&LogSpec> for Limits {
     }
 }
 
-/// How many lines a piece of text holds, for the accounts.
+/// How many lines of a process a piece of text holds, for the accounts. Its newlines don't tell: a marker is no line,
+/// and one line of a formatted file may stand for several.
 #[derive(Clone, Copy, Debug, Default)]
 pub(crate) struct Lines {
     pub(crate) whole: u64,
     pub(crate) cut: u64,
+    /// So many of them waited to be joined with others, and are booked as read and queued already.
+    pub(crate) held: u64,
 }
 
 impl Lines {
-    fn all(self) -> u64 {
+    pub(crate) fn all(self) -> u64 {
         self.whole + self.cut
     }
 }
@@ -199,7 +202,8 @@ impl Store {
                 let sink = counts.sink(Sink::File);
                 sink.errors += errors;
                 if result.is_ok() {
-                    sink.read += stretch.lines.all();
+                    sink.read += stretch.lines.all() - stretch.lines.held;
+                    sink.queued -= stretch.lines.held;
                     sink.written += stretch.lines.whole;
                     sink.truncated += stretch.lines.cut;
                     sink.bytes_written += u64::try_from(text.len()).unwrap_or(u64::MAX);

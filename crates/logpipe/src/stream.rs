@@ -312,7 +312,7 @@ impl Reader {
         match piece {
             Piece::Whole { bytes, lines } => {
                 batch.lines += lines;
-                self.to_file(bytes, Lines { whole: lines, cut: 0 }, batch.at);
+                self.to_file(bytes, Lines { whole: lines, cut: 0, held: 0 }, batch.at);
                 if self.per_line() {
                     for line in frame::lines(bytes) {
                         self.line(line, "", batch);
@@ -324,7 +324,7 @@ impl Reader {
                 let mark = if cut > 0 { frame::mark(cut) } else { String::new() };
                 let text = [head, mark.as_bytes(), b"\n"].concat();
                 let is_cut = u64::from(cut > 0);
-                self.to_file(&text, Lines { whole: 1 - is_cut, cut: is_cut }, batch.at);
+                self.to_file(&text, Lines { whole: 1 - is_cut, cut: is_cut, held: 0 }, batch.at);
                 self.line(head, &mark, batch);
             }
         }

@@ -111,8 +111,8 @@ impl Waiting {
             Item { text: text.into(), done, lines, is_gap: false, account: account.clone(), run, at };
         account.book(|counts| {
             let sink = counts.sink(Sink::File);
-            sink.read += lines.all();
-            sink.queued += lines.all();
+            sink.read += lines.all() - lines.held;
+            sink.queued += lines.all() - lines.held;
         });
         let mut dropped = 0;
         while policy == Overflow::DropOldest && done == 0 && !self.fits(item.cost()) {
@@ -168,14 +168,15 @@ impl Waiting {
         let text = if item.is_gap { marker.as_bytes() } else { &item.text };
         let (n, result) = put(&text[item.done..], &item.stretch());
         match &result {
-            Ok(()) if !item.is_gap => item.account.book(|counts| {
+            Ok(()) => item.account.book(|counts| {
                 let sink = counts.sink(Sink::File);
-                sink.queued -= item.lines.all();
-                sink.written += item.lines.whole;
-                sink.truncated += item.lines.cut;
-                sink.bytes_written += u64::try_from(item.text.len()).unwrap_or(u64::MAX);
+                sink.bytes_written += u64::try_from(text.len()).unwrap_or(u64::MAX);
+                if !item.is_gap {
+                    sink.queued -= item.lines.all();
+                    sink.written += item.lines.whole;
+                    sink.truncated += item.lines.cut;
+                }
             }),
-            Ok(()) => {}
             Err(_) => {
                 if n > 0 && item.is_gap {
                     // Now its rest has to be written as it is; lines that are dropped from now on make another gap.

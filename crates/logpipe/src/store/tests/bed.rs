@@ -166,7 +166,7 @@ impl Case {
 
     pub(super) fn append(&self, text: &str) -> bool {
         let whole = u64::try_from(text.matches('\n').count()).unwrap();
-        let lines = Lines { whole, cut: 0 };
+        let lines = Lines { whole, cut: 0, held: 0 };
         let stretch = Stretch { account: &self.account, run: RunNumber(1), at: self.at.get(), lines };
         let done = self.store.append(text.as_bytes(), stretch);
         self.stats();

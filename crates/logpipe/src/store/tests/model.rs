@@ -224,7 +224,7 @@ impl World {
             text.push_str(&line);
             lines.push(Offered { text: line, run, at: self.now });
         }
-        let lines = Lines { whole: u64::try_from(lengths.len()).unwrap(), cut: 0 };
+        let lines = Lines { whole: u64::try_from(lengths.len()).unwrap(), cut: 0, held: 0 };
         let stretch = Stretch { account: &life.accounts[nth(stream)], run, at: self.now, lines };
         self.store.append(text.as_bytes(), stretch);
     }

@@ -47,6 +47,7 @@ fn the_newest_lines_are_dropped_counted_and_marked() {
     let kept: String = ('a'..='d').map(quarter).collect();
     assert_eq!(case.files(), [kept + "[4 lines dropped: the disk took no more]\ng\n"]);
     assert_eq!((case.stats().written, case.stats().dropped), (9, 4));
+    assert_eq!(case.stats().bytes_written, std::fs::metadata(&case.path).unwrap().len(), "the marker's too");
 }
 
 #[test]
@@ -171,6 +172,27 @@ fn a_policy_that_drops_frees_the_readers_that_wait() {
     assert!(case.store.is_blocked());
     assert!(!case.store.retry() && case.store.retry() && !case.store.is_blocked());
     assert_eq!(case.files(), ["a\nb\n"]);
+}
+
+#[test]
+fn lines_that_waited_to_be_joined_are_booked_once() {
+    let case = dropping(Overflow::DropNewest);
+    narrow(&case, 0, usize::MAX);
+    // The first is written, the second waits, the third is dropped.
+    case.disk.text([Fault::Short(usize::MAX), DOWN]);
+    for _ in 0..3 {
+        case.account.book(|counts| {
+            let sink = counts.sink(Sink::File);
+            (sink.read, sink.queued) = (sink.read + 2, sink.queued + 2);
+        });
+        let lines = Lines { whole: 3, cut: 0, held: 2 };
+        let stretch = Stretch { account: &case.account, run: RunNumber(1), at: Wall(0), lines };
+        case.store.append(b"{}\n", stretch);
+    }
+    let counts = |stats: crate::SinkStats| [stats.read, stats.written, stats.queued, stats.dropped];
+    assert_eq!(counts(case.stats()), [9, 3, 3, 3]);
+    assert!(case.store.retry());
+    assert_eq!(counts(case.stats()), [9, 6, 0, 3]);
 }
 
 #[test]
