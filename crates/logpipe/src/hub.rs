@@ -24,7 +24,7 @@ use crate::lines::{Compiler, Pending, Process, Route, Sinks};
 use crate::mailbox::Message;
 use crate::ready;
 use crate::stats::Account;
-use crate::store::{Limits, Store};
+use crate::store::{self, Limits, Store};
 use crate::stream::{Buffer, Ending, Reader, StreamTask};
 use crate::{Config, Shared, Source};
 
@@ -39,6 +39,7 @@ struct Hub {
     compiler: Compiler,
     /// By path; a process has at most one per stream.
     stores: HashMap<PathBuf, (ProcessName, Rc<Store>)>,
+    shared_by_stores: store::Shared,
     /// The streams of each run until they have ended.
     runs: HashMap<RunId, Vec<Rc<Ending>>>,
     /// Every running stream; each returns its run.
@@ -59,6 +60,7 @@ pub(crate) fn run(config: &Config, shared: &Arc<Shared>, console: Option<Console
         processes: HashMap::new(),
         compiler: Compiler::default(),
         stores: HashMap::new(),
+        shared_by_stores: store::Shared::default(),
         runs: HashMap::new(),
         streams: JoinSet::new(),
     };
@@ -103,7 +105,7 @@ impl Hub {
     fn attach(&mut self, source: Source) {
         // A definition that came into force after this run was opened has set `log:` already.
         let process = self.process(&source.process, &source.output.log);
-        let limits = limits(&process.settings().spec);
+        let limits = Limits::from(&process.settings().spec);
         let terminal = source.captured.terminal;
         let mut files = source.captured.files;
         let streams = [(Stream::Stdout, source.captured.stdout), (Stream::Stderr, source.captured.stderr)];
@@ -172,7 +174,7 @@ impl Hub {
             }
         }
         for (_, store) in self.stores.values().filter(|(name, _)| *name == process.who.name) {
-            store.set_limits(limits(log));
+            store.set_limits(Limits::from(log));
         }
     }
 
@@ -195,7 +197,7 @@ impl Hub {
             return Rc::clone(store);
         }
         let tail = self.shared.tails.of(name, path);
-        let store = Rc::new(Store::new(path.to_owned(), &self.dir, limits, tail));
+        let store = Rc::new(Store::new(path, &self.dir, limits, tail, &self.shared_by_stores));
         self.stores.insert(path.to_owned(), (name.clone(), Rc::clone(&store)));
         store
     }
@@ -246,14 +248,12 @@ impl Hub {
         if let Some(sender) = sender {
             sender.abort();
         }
+        // Enough for a block. A disk that syncs for longer keeps its draft, which the next daemon deletes.
+        self.shared_by_stores.compressor.stop((Instant::now() + Duration::from_millis(200)).into_std());
         if let Some(console) = &self.sinks.console {
             console.borrow().close(deadline.max(Instant::now() + Duration::from_millis(200)).into_std());
         }
         self.shared.mailbox.close();
         self.shared.tails.clear();
     }
-}
-
-fn limits(log: &LogSpec) -> Limits {
-    Limits { max_size: log.max_size, max_files: log.max_files }
 }

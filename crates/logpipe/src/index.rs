@@ -12,7 +12,8 @@
 //!
 //! Bound: lines of one stream and run within [`RESOLUTION`] share a record, so that a file grows by at most 2.4 kB/s of
 //! index, and by 24 bytes for each line of a slow process.
-#![cfg_attr(not(test), expect(dead_code, reason = "its writer and its reader are being built"))]
+
+mod writer;
 
 use std::ffi::{OsStr, OsString};
 use std::time::Duration;
@@ -20,6 +21,8 @@ use std::time::Duration;
 use model::{RunNumber, Stream, Wall};
 
 use crate::place::FileId;
+
+pub(crate) use writer::{Writer, give_up};
 
 /// How exact the time of a line is.
 pub(crate) const RESOLUTION: Duration = Duration::from_millis(10);
@@ -72,7 +75,6 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 /// The name of the index of a log file or archive of this name.
-#[cfg_attr(test, expect(dead_code, reason = "its writer and its reader are being built"))]
 pub(crate) fn name_of(file: &OsStr) -> OsString {
     let mut name = OsString::from(".");
     name.push(file);
@@ -95,6 +97,7 @@ pub(crate) fn owner(index: &[u8]) -> Option<FileId> {
 }
 
 /// The records of an index, by offset. What can't be true (offsets that go back) is left out.
+#[cfg_attr(not(test), expect(dead_code, reason = "its reader is being built"))]
 pub(crate) fn records(index: &[u8]) -> Vec<Record> {
     let mut all: Vec<Record> = Vec::new();
     for record in index.get(HEADER..).unwrap_or_default().chunks_exact(RECORD).map(Record::decode) {
@@ -107,6 +110,7 @@ pub(crate) fn records(index: &[u8]) -> Vec<Record> {
 }
 
 /// The record that covers an offset; `None` = unknown.
+#[cfg_attr(not(test), expect(dead_code, reason = "its reader is being built"))]
 pub(crate) fn at(records: &[Record], offset: u64) -> Option<&Record> {
     records[..records.partition_point(|r| r.offset <= offset)].last()
 }

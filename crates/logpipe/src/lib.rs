@@ -14,12 +14,15 @@
 //! - Any number of runs of one process may print at the same time (the process, its hooks, its health checks): each has
 //!   pipes of its own, and they share files, counters and bounds.
 //!
-//! What may be lost, when and how it is told: lines as above; lines that the disk refuses
-//! until the very end of the daemon (`dropped` of the file sink and an error in the daemon's log).
+//! What may be lost, when and how it is told: lines as above; lines that the disk refuses, with `overflow: drop_oldest`
+//! or `drop_newest` beyond a buffer (`dropped` of the file sink and a marker line in the file), else only those refused
+//! until the very end of the daemon (`dropped`, and an error in the daemon's log).
 
 mod archive;
+mod compress;
 mod console;
 mod crlf;
+mod disk;
 mod ends;
 mod entry;
 mod events;

@@ -15,12 +15,15 @@ use std::path::{Component, Path, PathBuf};
 use nix::errno::Errno;
 use nix::fcntl::{OFlag, open, openat, readlinkat};
 use nix::sys::stat::{Mode, mkdirat};
-use nix::unistd::geteuid;
+use nix::unistd::{UnlinkatFlags, geteuid, unlinkat};
 
-/// Mode of a new log file.
-const FILE_MODE: Mode = Mode::from_bits_truncate(0o640);
+/// Mode of a new log file, and of what stands beside it.
+pub(crate) const FILE_MODE: Mode = Mode::from_bits_truncate(0o640);
 /// Mode of a new directory below the log directory.
 const DIR_MODE: Mode = Mode::from_bits_truncate(0o750);
+/// How a last component is opened, whatever for: no link is followed, and nothing waits or becomes our terminal.
+const CAREFUL: OFlag =
+    OFlag::O_NOFOLLOW.union(OFlag::O_NONBLOCK).union(OFlag::O_NOCTTY).union(OFlag::O_CLOEXEC);
 /// Symbolic links followed in one path before it is taken for a loop; the kernel's own limit.
 const MAX_LINKS: usize = 40;
 
@@ -154,18 +157,36 @@ pub(crate) fn open_direct(path: &Path, base: &Path) -> io::Result<File> {
 /// Opens a log file to read it back, under the same rules: what can't be written to as a log isn't shown as one.
 pub(crate) fn open_to_read(path: &Path, base: &Path) -> io::Result<File> {
     let (dir, name) = split(path)?;
-    let flags = OFlag::O_RDONLY | OFlag::O_NOFOLLOW | OFlag::O_NONBLOCK | OFlag::O_NOCTTY | OFlag::O_CLOEXEC;
-    let file = File::from(openat(open_dir(dir, base)?, name, flags, Mode::empty())?);
+    let file = File::from(openat(open_dir(dir, base)?, name, CAREFUL, Mode::empty())?);
     if file.metadata()?.is_file() { Ok(file) } else { Err(Refused::NotRegular.into()) }
 }
 
+/// Opens an existing file of ours (an archive, an index) in a directory that was opened with [`open_dir`].
+pub(crate) fn open_own(dir: &OwnedFd, name: &OsStr, access: OFlag) -> io::Result<File> {
+    checked(dir, openat(dir, name, access | CAREFUL, Mode::empty())?.into(), false)
+}
+
+/// Makes a file that must not be there yet, for reading and appending.
+pub(crate) fn create(dir: &OwnedFd, name: &OsStr, mode: Mode) -> io::Result<File> {
+    let flags = OFlag::O_RDWR | OFlag::O_APPEND | OFlag::O_CREAT | OFlag::O_EXCL | CAREFUL;
+    Ok(openat(dir, name, flags, mode)?.into())
+}
+
+/// Deletes a name; one that isn't there is deleted.
+pub(crate) fn remove(dir: &OwnedFd, name: &OsStr) -> io::Result<()> {
+    match unlinkat(dir, name, UnlinkatFlags::NoRemoveDir) {
+        Ok(()) | Err(Errno::ENOENT) => Ok(()),
+        Err(e) => Err(e.into()),
+    }
+}
+
+/// Whether there was no room, which deleting something helps against.
+pub(crate) fn is_full(error: &io::Error) -> bool {
+    matches!(error.raw_os_error().map(Errno::from_raw), Some(Errno::ENOSPC | Errno::EDQUOT))
+}
+
 fn open_in(dir: &OwnedFd, name: &OsStr, devices: bool) -> io::Result<File> {
-    let flags = OFlag::O_WRONLY
-        | OFlag::O_APPEND
-        | OFlag::O_NOFOLLOW
-        | OFlag::O_NONBLOCK
-        | OFlag::O_NOCTTY
-        | OFlag::O_CLOEXEC;
+    let flags = OFlag::O_WRONLY | OFlag::O_APPEND | CAREFUL;
     // Without O_CREAT first: in a sticky world-writable directory fs.protected_regular forbids opening somebody
     // else's file with O_CREAT, even to root. And with O_EXCL then, so that what is made is what is opened.
     let file = loop {
@@ -178,6 +199,10 @@ fn open_in(dir: &OwnedFd, name: &OsStr, devices: bool) -> io::Result<File> {
             other => break File::from(other?),
         }
     };
+    checked(dir, file, devices)
+}
+
+fn checked(dir: &OwnedFd, file: File, devices: bool) -> io::Result<File> {
     let meta = file.metadata()?;
     let device = std::os::unix::fs::FileTypeExt::is_char_device(&meta.file_type());
     if !(meta.is_file() || devices && device) {

@@ -1,5 +1,6 @@
 //! The whole pipeline over real pipes.
 
+mod files;
 mod terminal;
 
 use std::io::{self, Write};

@@ -20,7 +20,7 @@ use crate::entry::line_prefix;
 use crate::frame::Framer;
 use crate::journal::Journal;
 use crate::stats::{Account, Ledger};
-use crate::store::{Limits, Store};
+use crate::store::{self, Limits, Store};
 use crate::tail::Tails;
 use crate::testing::{balanced, journal_at, web};
 
@@ -48,12 +48,12 @@ impl Rig {
         let lane = journal.lane(Arc::clone(&counts));
         let path = dir.path().join("web.log");
         let tail = Tails::default().of(&web().name, &path);
-        let limits = Limits { max_size: 0, max_files: 1 };
+        let limits = Limits::from(&LogSpec { max_size: 0, max_files: 1, ..spec.clone() });
         let route = Route {
             process: Rc::new(Process::new(web(), compiler.compile(spec), Some(lane))),
             account: Account { counts, stream: Stream::Stderr },
             run: RunNumber(3),
-            store: Rc::new(Store::new(path, dir.path(), limits, tail)),
+            store: Rc::new(Store::new(&path, dir.path(), limits, tail, &store::Shared::default())),
             sinks: Rc::new(Sinks { journal: Some(Rc::clone(&journal)), console: None }),
             prefix: line_prefix(&web(), 77, RunNumber(3), InvocationId(9), Stream::Stderr),
             pending: Pending::default(),
@@ -373,8 +373,8 @@ fn lines_that_wait_for_more_are_queued_and_go_on_after_a_silence() {
 fn suppressed_lines_are_marked_where_they_are_missing() {
     let limit = RateLimit { lines: 2, interval: Duration::from_secs(3600) };
     for (format, marker) in [
-        (LogFormat::Raw, "[3 lines suppressed: file_rate_limit 2/3600s]"),
-        (LogFormat::Prefixed, "T stderr [3 lines suppressed: file_rate_limit 2/3600s]"),
+        (LogFormat::Raw, "[3 lines suppressed: file_rate_limit 2/h]"),
+        (LogFormat::Prefixed, "T stderr [3 lines suppressed: file_rate_limit 2/h]"),
     ] {
         let limited = spec(|s| {
             s.format = format;
@@ -386,7 +386,7 @@ fn suppressed_lines_are_marked_where_they_are_missing() {
         let lines: Vec<&str> = text.lines().collect();
         assert!(lines[0].ends_with('1') && lines[1].ends_with('2'));
         assert_eq!(lines[2..], [marker]);
-        assert_eq!(messages(&got.journal), ["1", "2", "3 lines suppressed: rate_limit 2/3600s"]);
+        assert_eq!(messages(&got.journal), ["1", "2", "3 lines suppressed: rate_limit 2/h"]);
         let last = &got.journal[2];
         assert_eq!((get(last, "PRIORITY"), get(last, "PROCESS_NAME")), ("4".into(), "web".into()));
         for sink in [Sink::File, Sink::Journald] {
@@ -404,8 +404,8 @@ fn a_marker_comes_although_the_process_falls_silent() {
     assert_eq!((messages(&rig.drain()), rig.file()), (vec!["1".to_owned()], b"1\n".to_vec()));
     let due = rig.route.due().unwrap();
     rig.route.tick(due);
-    assert_eq!(messages(&rig.drain()), ["2 lines suppressed: rate_limit 1/3600s"]);
-    assert_eq!(rig.file(), b"1\n[2 lines suppressed: file_rate_limit 1/3600s]\n");
+    assert_eq!(messages(&rig.drain()), ["2 lines suppressed: rate_limit 1/h"]);
+    assert_eq!(rig.file(), b"1\n[2 lines suppressed: file_rate_limit 1/h]\n");
     assert_eq!(rig.route.due(), None);
 }
 

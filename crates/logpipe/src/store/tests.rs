@@ -1,89 +1,15 @@
-//! The store on a disk that writes short and fails, and among people who rename and remove.
+//! The store on a disk that writes short, fails and fills up, and among people who rename and remove.
 
-use std::collections::VecDeque;
+mod bed;
+mod keeping;
+mod model;
+mod overflow;
 
-use model::{ProcessName, Stream};
 use nix::errno::Errno;
 use proptest::prelude::*;
 
 use super::*;
-use crate::stats::{Ledger, SinkStats};
-use crate::tail::Tails;
-use crate::testing::web;
-
-#[derive(Clone, Debug)]
-enum Fault {
-    Short(usize),
-    Fail(Errno),
-}
-
-/// Does what the script says, then behaves.
-#[derive(Clone, Default)]
-struct Faulty(Rc<RefCell<VecDeque<Fault>>>);
-
-impl Disk for Faulty {
-    fn write(&mut self, mut file: &File, bytes: &[u8]) -> io::Result<usize> {
-        match self.0.borrow_mut().pop_front() {
-            None => file.write(bytes),
-            Some(Fault::Short(n)) => file.write(&bytes[..n.clamp(1, bytes.len())]),
-            Some(Fault::Fail(e)) => Err(e.into()),
-        }
-    }
-}
-
-struct Case {
-    dir: tempfile::TempDir,
-    path: PathBuf,
-    store: Store,
-    faults: Faulty,
-    account: Account,
-}
-
-impl Case {
-    fn new(max_size: u64, max_files: u32) -> Self {
-        Self::named("web.log", max_size, max_files)
-    }
-
-    fn named(name: &str, max_size: u64, max_files: u32) -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let path = dir.path().join(name);
-        let faults = Faulty::default();
-        let tail = Tails::default().of(&ProcessName::new("web").unwrap(), &path);
-        let limits = Limits { max_size, max_files };
-        let store = Store::on_disk(path.clone(), dir.path(), limits, tail, Box::new(faults.clone()));
-        let account = Account { counts: Ledger::default().open(&web()), stream: Stream::Stdout };
-        Self { dir, path, store, faults, account }
-    }
-
-    fn append(&self, text: &str) -> bool {
-        let whole = u64::try_from(text.matches('\n').count()).unwrap();
-        let lines = Lines { whole, cut: 0, held: 0 };
-        let stretch = Stretch { account: &self.account, run: RunNumber(1), at: Wall(0), lines };
-        let done = self.store.append(text.as_bytes(), stretch);
-        self.stats();
-        done
-    }
-
-    fn stats(&self) -> SinkStats {
-        let mut stats = SinkStats::default();
-        self.account.book(|c| stats = *c.sink(Sink::File));
-        assert_eq!(stats.read, stats.written + stats.dropped + stats.truncated + stats.queued);
-        stats
-    }
-
-    /// Makes the last look at the path a second old.
-    fn later(&self) {
-        let mut inner = self.store.inner.borrow_mut();
-        inner.checked = inner.checked.checked_sub(RETRY).unwrap();
-        inner.rotation_failed = inner.rotation_failed.map(|at| at.checked_sub(RETRY).unwrap());
-    }
-
-    fn files(&self) -> Vec<String> {
-        let mut paths = archive::list(&self.path).unwrap();
-        paths.push(self.path.clone());
-        paths.iter().filter_map(|p| std::fs::read_to_string(p).ok()).collect()
-    }
-}
+use bed::{Case, Fault, limits};
 
 fn fault() -> impl Strategy<Value = Fault> {
     prop_oneof![
@@ -103,7 +29,7 @@ proptest! {
         max_size in prop_oneof![Just(0u64), 1u64..80],
     ) {
         let case = Case::new(max_size, u32::MAX);
-        case.faults.0.borrow_mut().extend(faults);
+        case.disk.text(faults);
         let mut expected = String::new();
         let mut number = 0u64;
         for batch in &batches {
@@ -120,7 +46,9 @@ proptest! {
             }
         }
         let files = case.files();
-        prop_assert_eq!(files.concat(), expected);
+        // A full disk costs the oldest archives.
+        let deleted = String::from_utf8(case.disk.0.borrow().deleted.concat()).unwrap();
+        prop_assert_eq!(deleted + &files.concat(), expected);
         for file in &files {
             prop_assert!(file.is_empty() || file.ends_with('\n'));
             let small = u64::try_from(file.len()).unwrap() <= max_size || file.matches('\n').count() == 1;
@@ -152,11 +80,7 @@ fn what_was_there_is_kept_and_its_torn_last_line_is_ended() {
 #[test]
 fn a_full_disk_blocks_and_is_got_over_in_order() {
     let case = Case::new(0, 1);
-    case.faults.0.borrow_mut().extend([
-        Fault::Short(3),
-        Fault::Fail(Errno::ENOSPC),
-        Fault::Fail(Errno::ENOSPC),
-    ]);
+    case.disk.text([Fault::Short(3), Fault::Fail(Errno::ENOSPC), Fault::Fail(Errno::ENOSPC)]);
     assert!(!case.append("first\n"));
     assert!(!case.append("second\n"), "the other stream queues behind it");
     assert_eq!((case.stats().queued, case.stats().errors), (2, 1));
@@ -169,7 +93,7 @@ fn a_full_disk_blocks_and_is_got_over_in_order() {
 #[test]
 fn what_the_disk_never_takes_is_counted_as_dropped() {
     let case = Case::new(0, 1);
-    case.faults.0.borrow_mut().push_back(Fault::Fail(Errno::EIO));
+    case.disk.text([Fault::Fail(Errno::EIO)]);
     assert!(!case.append("a\nb\n"));
     case.store.give_up();
     assert_eq!((case.stats().dropped, case.stats().queued), (2, 0));
@@ -197,7 +121,7 @@ fn a_renamed_file_takes_lines_until_it_is_noticed_or_told() {
         if told {
             case.store.reopen();
         } else {
-            case.later();
+            case.later(RETRY);
         }
         case.append("c\n");
         assert_eq!(std::fs::read_to_string(&moved).unwrap(), "a\nb\n");
@@ -218,13 +142,13 @@ fn rotation_does_not_move_a_file_that_somebody_put_there() {
 #[test]
 fn a_rotation_that_fails_costs_no_line_and_is_tried_again() {
     // An archive's name would be longer than a file name can be.
-    let case = Case::named(&"n".repeat(240), 4, 1);
+    let case = Case::named(&"n".repeat(240), Limits { max_size: 4, max_files: 1, ..limits() });
     assert!(case.append("a\nb\n") && case.append("c\n"));
     assert_eq!(case.files(), ["a\nb\nc\n"]);
     assert_eq!((case.stats().written, case.stats().errors), (3, 1));
     assert!(case.append("d\n"), "no new try within a second");
     assert_eq!(case.stats().errors, 1);
-    case.later();
+    case.later(RETRY);
     assert!(case.append("e\n"));
     assert_eq!((case.files().concat().as_str(), case.stats().errors), ("a\nb\nc\nd\ne\n", 2));
 }

@@ -1,0 +1,212 @@
+//! Lines that wait for a disk that takes none: what is kept, what is dropped, and where it is missing.
+//!
+//! Text waits in the batches that it came in, because only these are counted in lines. One that the disk took a part of
+//! is never dropped, else a line would be torn. Where batches were dropped stands a gap; it is written as a marker line.
+//!
+//! Bounds, for the policies that drop: 1 MiB for each store, of which one batch may be more, and 32 MiB for all stores
+//! together, bookkeeping included; beyond them batches are dropped. With `block` each stream has at most one batch here,
+//! as its reader waits.
+
+use std::cell::Cell;
+use std::collections::VecDeque;
+use std::io;
+use std::rc::Rc;
+
+use model::{Overflow, RunNumber, Sink, Wall};
+
+use super::{Lines, Stretch};
+use crate::stats::Account;
+
+/// The bounds, and how much of the common one is taken.
+#[derive(Debug)]
+pub(crate) struct Room {
+    pub(super) each: usize,
+    pub(super) total: usize,
+    pub(super) taken: Cell<usize>,
+}
+
+impl Default for Room {
+    fn default() -> Self {
+        Self { each: 1 << 20, total: 32 << 20, taken: Cell::new(0) }
+    }
+}
+
+/// A batch, or the place where some are missing.
+struct Item {
+    /// Empty at a gap.
+    text: Box<[u8]>,
+    /// How much of the text the disk has taken.
+    done: usize,
+    /// Of the text; at a gap of those that are missing.
+    lines: Lines,
+    is_gap: bool,
+    account: Account,
+    run: RunNumber,
+    at: Wall,
+}
+
+impl Item {
+    fn cost(&self) -> usize {
+        self.text.len() + size_of::<Self>()
+    }
+
+    fn stretch(&self) -> Stretch<'_> {
+        Stretch { account: &self.account, run: self.run, at: self.at, lines: self.lines }
+    }
+
+    fn is_droppable(&self) -> bool {
+        !self.is_gap && self.done == 0
+    }
+
+    /// Makes a gap of a batch.
+    fn drop_text(&mut self) {
+        self.is_gap = true;
+        self.text = Box::default();
+    }
+}
+
+/// What stands in the file instead of dropped lines.
+fn marker(lines: u64) -> String {
+    format!("[{lines} lines dropped: the disk took no more]\n")
+}
+
+/// The queue of one store.
+pub(super) struct Waiting {
+    items: VecDeque<Item>,
+    /// What the items cost together.
+    taken: usize,
+    room: Rc<Room>,
+}
+
+impl Drop for Waiting {
+    fn drop(&mut self) {
+        self.take(0);
+    }
+}
+
+impl Waiting {
+    pub(super) fn new(room: Rc<Room>) -> Self {
+        Self { items: VecDeque::new(), taken: 0, room }
+    }
+
+    pub(super) fn is_empty(&self) -> bool {
+        self.items.is_empty()
+    }
+
+    fn take(&mut self, now: usize) {
+        self.room.taken.set(self.room.taken.get() - self.taken + now);
+        self.taken = now;
+    }
+
+    fn fits(&self, cost: usize) -> bool {
+        let each = self.items.is_empty() || self.taken + cost <= self.room.each;
+        each && self.room.taken.get() + cost <= self.room.total
+    }
+
+    /// Keeps text of which the disk took `done` bytes, or drops what the policy says, and books it. Returns how many
+    /// lines were dropped.
+    pub(super) fn offer(&mut self, text: &[u8], done: usize, from: Stretch<'_>, policy: Overflow) -> u64 {
+        let Stretch { account, run, at, lines } = from;
+        let mut item =
+            Item { text: text.into(), done, lines, is_gap: false, account: account.clone(), run, at };
+        account.book(|counts| {
+            let sink = counts.sink(Sink::File);
+            sink.read += lines.all() - lines.held;
+            sink.queued += lines.all() - lines.held;
+        });
+        let mut dropped = 0;
+        while policy == Overflow::DropOldest && done == 0 && !self.fits(item.cost()) {
+            let Some(oldest) = self.items.iter().position(Item::is_droppable) else { break };
+            dropped += self.drop_at(oldest);
+        }
+        if policy != Overflow::Block && done == 0 && !self.fits(item.cost()) {
+            book_dropped(&item);
+            dropped += lines.all();
+            item.drop_text();
+        }
+        self.take(self.taken + item.cost());
+        self.items.push_back(item);
+        self.join_gaps(self.items.len() - 1);
+        dropped
+    }
+
+    fn drop_at(&mut self, i: usize) -> u64 {
+        let item = &mut self.items[i];
+        book_dropped(item);
+        let (lines, freed) = (item.lines.all(), item.text.len());
+        item.drop_text();
+        self.take(self.taken - freed);
+        self.join_gaps(i);
+        lines
+    }
+
+    /// Makes one gap of the one at `i` and those beside it.
+    fn join_gaps(&mut self, i: usize) {
+        let is_gap = |items: &VecDeque<Item>, i: usize| items.get(i).is_some_and(|item| item.is_gap);
+        for first in [i, i.wrapping_sub(1)] {
+            if is_gap(&self.items, first)
+                && is_gap(&self.items, first + 1)
+                && let Some(second) = self.items.remove(first + 1)
+            {
+                self.take(self.taken - second.cost());
+                let lines = &mut self.items[first].lines;
+                lines.whole += second.lines.whole;
+                lines.cut += second.lines.cut;
+            }
+        }
+    }
+
+    /// Has what waits longest written by `put`, which tells how much of the text the disk took.
+    pub(super) fn write_next(
+        &mut self,
+        put: impl FnOnce(&[u8], &Stretch<'_>) -> (usize, io::Result<()>),
+    ) -> io::Result<()> {
+        let Some(mut item) = self.items.pop_front() else { return Ok(()) };
+        self.take(self.taken - item.cost());
+        let marker =
+            if item.is_gap && item.lines.all() > 0 { marker(item.lines.all()) } else { String::new() };
+        let text = if item.is_gap { marker.as_bytes() } else { &item.text };
+        let (n, result) = put(&text[item.done..], &item.stretch());
+        match &result {
+            Ok(()) => item.account.book(|counts| {
+                let sink = counts.sink(Sink::File);
+                sink.bytes_written += u64::try_from(text.len()).unwrap_or(u64::MAX);
+                if !item.is_gap {
+                    sink.queued -= item.lines.all();
+                    sink.written += item.lines.whole;
+                    sink.truncated += item.lines.cut;
+                }
+            }),
+            Err(_) => {
+                if n > 0 && item.is_gap {
+                    // Now its rest has to be written as it is; lines that are dropped from now on make another gap.
+                    item.text = marker.into_bytes().into();
+                    item.is_gap = false;
+                    item.lines = Lines::default();
+                }
+                item.done += n;
+                self.take(self.taken + item.cost());
+                self.items.push_front(item);
+            }
+        }
+        if self.items.is_empty() {
+            // What a bad hour needed isn't kept for ever.
+            self.items.shrink_to_fit();
+        }
+        result
+    }
+
+    /// Drops everything.
+    pub(super) fn give_up(&mut self) {
+        self.items.drain(..).filter(|item| !item.is_gap).for_each(|item| book_dropped(&item));
+        self.take(0);
+    }
+}
+
+fn book_dropped(item: &Item) {
+    item.account.book(|counts| {
+        let sink = counts.sink(Sink::File);
+        sink.queued -= item.lines.all();
+        sink.dropped += item.lines.all();
+    });
+}
