@@ -5,6 +5,7 @@ mod boot_set;
 mod control;
 mod editing;
 mod environment;
+mod exposition;
 mod groups;
 mod health;
 mod hooks;
