@@ -63,9 +63,10 @@ fn numbers() -> Vec<Panel> {
         ),
         Panel::stat(
             "Without journal",
-            "Hosts that are not connected to journald, though they use it.",
+            "Hosts that have something for journald and can't connect to it.",
             "short",
-            "count(ddprocmgr_journald_connected{@daemon} == 0) or vector(0)",
+            "count(ddprocmgr_journald_connected{@daemon} == 0 \
+             and increase(ddprocmgr_journald_errors_total{@daemon}[$__rate_interval]) > 0) or vector(0)",
         )
         .from(1.0, "red"),
     ]
@@ -136,7 +137,7 @@ fn trouble() -> Vec<Panel> {
         ),
         Panel::lines(
             "Connection to journald",
-            "1 while connected. A host that uses no journal is not shown.",
+            "1 while connected, which it is once there was something to send. A host that uses no journal is not shown.",
             "short",
         )
         .query("{{instance}}", "ddprocmgr_journald_connected{@daemon}"),

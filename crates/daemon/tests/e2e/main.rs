@@ -7,6 +7,7 @@ mod editing;
 mod environment;
 mod every_line;
 mod fake_journal;
+mod exposition;
 mod groups;
 mod health;
 mod hooks;
