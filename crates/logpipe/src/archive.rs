@@ -32,18 +32,19 @@ fn stamp(at: Duration) -> String {
     format!("{seconds}.{:06}Z", at.subsec_micros())
 }
 
-/// The rotated files of `path`, oldest first.
+/// The rotated files of `path`, oldest first. One that is being compressed counts as it was; one that was, ends in `.gz`.
 pub(crate) fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
     let (dir, name) = place::split(path)?;
     let mut found = Vec::new();
     for entry in std::fs::read_dir(dir)? {
         let file = entry?.file_name();
         let rest = file.as_bytes().strip_prefix(name.as_bytes()).and_then(|r| r.strip_prefix(b"."));
-        if rest.is_some_and(is_stamp) {
+        if rest.is_some_and(|rest| is_stamp(rest.strip_suffix(b".gz").unwrap_or(rest))) {
             found.push(dir.join(file));
         }
     }
     found.sort();
+    found.dedup_by(|later, kept| later.with_extension("") == *kept);
     Ok(found)
 }
 
@@ -51,6 +52,8 @@ pub(crate) fn list(path: &Path) -> io::Result<Vec<PathBuf>> {
 pub(crate) fn rotate(path: &Path, base: &Path) -> io::Result<()> {
     let (dir, name) = place::split(path)?;
     let newest = list(path)?.pop();
+    let newest = newest
+        .map(|path| if path.extension().is_some_and(|e| e == "gz") { path.with_extension("") } else { path });
     let dir = place::open_dir(dir, base)?;
     let now = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
     // A clock that was set back, or two rotations within a microsecond: go on from the newest name there is.
@@ -132,7 +135,7 @@ mod tests {
         let path = dir.path().join("web.log");
         let future = dir.path().join("web.log.99990101T000000.000000Z");
         std::fs::write(&future, "old").unwrap();
-        for other in ["web.log.1", "web.log.20260101T000000.000000Z.gz", "webb.log.20260101T000000.000000Z"] {
+        for other in ["web.log.1", "web.log.20260101T000000.000000Z.xz", "webb.log.20260101T000000.000000Z"] {
             std::fs::write(dir.path().join(other), "").unwrap();
         }
         for text in ["a", "b"] {

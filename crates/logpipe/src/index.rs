@@ -48,7 +48,7 @@ impl Record {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Self {
+    pub(crate) fn decode(bytes: &[u8]) -> Self {
         let run = number(&bytes[16..]);
         Self {
             offset: number(bytes),
@@ -72,7 +72,6 @@ fn number(bytes: &[u8]) -> u64 {
 }
 
 /// The name of the index of a log file or archive of this name.
-#[cfg_attr(test, expect(dead_code, reason = "its writer and its reader are being built"))]
 pub(crate) fn name_of(file: &OsStr) -> OsString {
     let mut name = OsString::from(".");
     name.push(file);
