@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rpc::v1::{self, Stream};
+use rpc::v1;
 use rpc::{Client, ClientError};
 use serde_json::json;
 

@@ -91,9 +91,9 @@ impl Stretches {
         while low < high {
             let middle = low + (high - low) / 2;
             if self.get(middle).is_some_and(|r| r.offset <= offset) {
-                low = middle + 1
+                low = middle + 1;
             } else {
-                high = middle
+                high = middle;
             }
         }
         low
