@@ -12,6 +12,7 @@ mod idle;
 mod init;
 mod lifecycle;
 mod listeners;
+mod logs;
 mod needs;
 mod output;
 mod persistence;

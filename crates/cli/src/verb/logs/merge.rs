@@ -87,11 +87,11 @@ impl Source {
             None => self.ended = true,
             Some(Event::Note(text)) => self.ready.push_back(Item::Note(text)),
             Some(Event::Failed(failure)) => self.ready.push_back(Item::Failed(failure)),
-            Some(Event::Lines(lines)) => self.lines(lines),
+            Some(Event::Lines(lines)) => self.lines(&lines),
         }
     }
 
-    fn lines(&mut self, lines: v1::StreamLogsResponse) {
+    fn lines(&mut self, lines: &v1::StreamLogsResponse) {
         if lines.missed || lines.dropped_lines > 0 {
             self.ready.push_back(Item::Missed);
         }
@@ -217,7 +217,7 @@ mod tests {
     #[test]
     fn bytes_of_a_daemon_without_parts_are_shown() {
         let (mut a, _sender) = source("a", &[], false);
-        a.lines(v1::StreamLogsResponse { data: b"x\ny\n".to_vec(), dropped_lines: 3, ..Default::default() });
+        a.lines(&v1::StreamLogsResponse { data: b"x\ny\n".to_vec(), dropped_lines: 3, ..Default::default() });
         assert!(matches!(a.ready.pop_front(), Some(Item::Missed)));
         assert!(matches!(a.ready.pop_front(), Some(Item::Part(part)) if part.bytes == b"x\ny\n"));
     }

@@ -14,14 +14,20 @@ fn at(n: u64) -> Wall {
     Wall(START.0 + n * STEP)
 }
 
+/// Run, stream and text of the `n`th of twelve lines.
+fn nth(n: u64) -> (u64, Stream, String) {
+    let run = if n <= 6 { 1 } else { 2 };
+    let stream = if n.is_multiple_of(2) { Stream::Stderr } else { Stream::Stdout };
+    (run, stream, format!("{n} {run} {}", stream.as_str()))
+}
+
 /// Twelve lines in four files: `<n> <run> <stream>`, run 1 until line 6; the oldest two files are compressed.
 fn dozen(indexed: bool) -> Files {
     let mut files = Files::new();
     files.indexed = indexed;
     for n in 1..=12 {
-        let stream = if n % 2 == 0 { Stream::Stderr } else { Stream::Stdout };
-        let run = if n <= 6 { 1 } else { 2 };
-        files.line(run, stream, &format!("{n} {run} {}", stream.as_str()));
+        let (run, stream, line) = nth(n);
+        files.line(run, stream, &line);
         if n % 3 == 0 && n < 12 {
             files.rotate();
         }
@@ -60,9 +66,9 @@ proptest! {
     ) {
         let files = dozen(true);
         let wanted = |n: &u64| {
-            let line = format!("{n} {} {}", if *n <= 6 { 1 } else { 2 }, if n % 2 == 0 { "stderr" } else { "stdout" });
-            filter.stream.is_none_or(|s| (s == Stream::Stderr) == (n % 2 == 0))
-                && filter.run.is_none_or(|run| run.0 == if *n <= 6 { 1 } else { 2 })
+            let (run, stream, line) = nth(*n);
+            filter.stream.is_none_or(|wanted| wanted == stream)
+                && filter.run.is_none_or(|wanted| wanted.0 == run)
                 && filter.since.is_none_or(|since| at(*n) >= since)
                 && filter.until.is_none_or(|until| at(*n) <= until)
                 && filter.grep.as_ref().is_none_or(|pattern| pattern.fits(line.as_bytes()))

@@ -91,13 +91,13 @@ impl Client {
     }
 }
 
-fn play(steps: &[Step], filter: Filter, indexed: bool) -> Result<(), TestCaseError> {
+fn play(steps: &[Step], filter: &Filter, indexed: bool) -> Result<(), TestCaseError> {
     let mut files = Files::new();
     files.indexed = indexed;
     // A reader that was there before the first file can't know of those that came and went before its next look.
     files.line(1, Stream::Stdout, "0 ");
     let passes = |filter: &Filter| filter.stream.is_none() && filter.run.is_none();
-    let mut written: Vec<(u64, bool)> = vec![(0, passes(&filter))];
+    let mut written: Vec<(u64, bool)> = vec![(0, passes(filter))];
     let mut pruned = false;
     let request = ReadRequest { follow: true, single: true, filter: filter.clone(), ..files.request() };
     let mut client = Client { request, seen: Vec::new(), missed: false, last: Vec::new() };
@@ -163,14 +163,14 @@ proptest! {
         steps in prop::collection::vec(step(), 1..60),
         filter in prop::sample::select(filters().to_vec()),
     ) {
-        play(&steps, filter, true)?;
+        play(&steps, &filter, true)?;
     }
 
     #[test]
     fn the_same_without_an_index_when_nothing_is_asked_of_it(
         steps in prop::collection::vec(step(), 1..60),
     ) {
-        play(&steps, Filter::default(), false)?;
+        play(&steps, &Filter::default(), false)?;
     }
 }
 
