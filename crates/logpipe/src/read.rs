@@ -13,6 +13,7 @@ mod backward;
 mod chain;
 mod cursor;
 mod filter;
+mod gzip;
 mod segment;
 mod stretches;
 

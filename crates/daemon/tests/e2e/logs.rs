@@ -115,6 +115,18 @@ fn two_processes_are_shown_in_the_order_in_which_they_printed() {
 }
 
 #[test]
+fn what_can_not_be_looked_for_is_refused_with_a_way_out() {
+    let daemon = TempDaemon::start("processes:\n  web:\n    command: sleep 1000\n");
+    let pattern = daemon.pm(&["logs", "web", "--grep", "("]).failure(1);
+    assert!(
+        pattern.contains("unclosed group") && pattern.contains("hint: to search for a text"),
+        "{pattern}"
+    );
+    let cursor = daemon.pm(&["logs", "web", "--after", "yesterday"]).failure(1);
+    assert!(cursor.contains("after_cursor is \"yesterday\"") && cursor.contains("hint: take it"), "{cursor}");
+}
+
+#[test]
 fn log_files_are_opened_anew_on_request() {
     let daemon = TempDaemon::start(
         "processes:\n  web:\n    command: sh -c 'trap \"echo line\" HUP; while :; do sleep 1000 & wait; done'\n",

@@ -1,20 +1,20 @@
 //! One file of the chain as a reader sees it: its text, plain or compressed, cut into pieces of which the same is known.
 //!
-//! Bounds: a block of text is 64 KiB, or one line of up to [`LINE_MAX`]; of a compressed file as much again is held in
-//! plain, since a decompressor can't go back. Nothing is ever read whole.
+//! Bounds: a block of text is 64 KiB, or one line of up to [`LINE_MAX`]; a compressed
+//! file holds as much again ([`Gzip`]). Nothing is ever read whole.
 
 use std::fs::File;
-use std::io::{self, Read, Seek};
+use std::io;
 use std::os::unix::fs::{FileExt, MetadataExt};
 use std::path::{Path, PathBuf};
 use std::time::{SystemTime, UNIX_EPOCH};
 
-use flate2::read::MultiGzDecoder;
 use memchr::{memchr, memchr_iter, memrchr};
 use model::Stream;
 
 use super::cursor::Mark;
 use super::filter::{Facts, Filter, Verdict};
+use super::gzip::Gzip;
 use super::stretches::Stretches;
 use crate::place::{self, FileId};
 
@@ -207,7 +207,7 @@ impl Segment {
 
     /// It could not be decompressed to its end.
     pub(crate) fn is_damaged(&self) -> bool {
-        self.gzip.as_ref().is_some_and(|gzip| gzip.broken)
+        self.gzip.as_ref().is_some_and(Gzip::is_broken)
     }
 
     /// Back to its start.
@@ -346,12 +346,6 @@ impl Segment {
     }
 }
 
-/// What is wrong is in the file and not with the disk.
-fn damage(error: &io::Error) -> bool {
-    use io::ErrorKind::{InvalidData, InvalidInput, UnexpectedEof};
-    matches!(error.kind(), InvalidData | InvalidInput | UnexpectedEof)
-}
-
 /// Whether a wanted block goes out as it is.
 fn takes_all(picking: Picking<'_>) -> bool {
     picking.filter.grep.is_none() && !picking.single
@@ -385,86 +379,5 @@ fn pick(
     }
     if !together.is_empty() {
         pieces.push(Piece { bytes: together, facts, end: range.end });
-    }
-}
-
-/// A compressed text, read forward.
-struct Gzip {
-    decoder: MultiGzDecoder<File>,
-    /// Text that was decoded and may be asked for again, and its offset.
-    held: Vec<u8>,
-    start: u64,
-    /// It ended with an error instead of an end.
-    broken: bool,
-}
-
-impl std::fmt::Debug for Gzip {
-    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
-        f.debug_struct("Gzip").field("start", &self.start).finish_non_exhaustive()
-    }
-}
-
-impl Gzip {
-    fn new(file: &File) -> io::Result<Self> {
-        let mut file = file.try_clone()?;
-        file.rewind()?;
-        Ok(Self { decoder: MultiGzDecoder::new(file), held: Vec::new(), start: 0, broken: false })
-    }
-
-    fn read_at(&mut self, file: &File, bytes: &mut [u8], offset: u64) -> io::Result<usize> {
-        if offset < self.start {
-            *self = Self::new(file)?;
-        }
-        let behind = usize::try_from(offset - self.start).unwrap_or(usize::MAX).min(self.held.len());
-        self.held.drain(..behind);
-        self.start += behind as u64;
-        while self.start < offset {
-            let ahead = usize::try_from(offset - self.start).unwrap_or(usize::MAX).min(BLOCK);
-            self.held.resize(ahead, 0);
-            let n = read(&mut self.decoder, &mut self.held);
-            self.held.clear();
-            match n {
-                Ok(0) => return Ok(0),
-                Ok(n) => self.start += n as u64,
-                Err(e) if damage(&e) => {
-                    self.broken = true;
-                    return Ok(0);
-                }
-                Err(e) => return Err(e),
-            }
-        }
-        let mut filled = self.held.len();
-        if filled < bytes.len() {
-            self.held.resize(bytes.len(), 0);
-            while filled < bytes.len() {
-                match read(&mut self.decoder, &mut self.held[filled..]) {
-                    Ok(0) => break,
-                    Ok(n) => filled += n,
-                    // What came before the damage is text all the same.
-                    // The others are there to be read all the same.
-                    Err(e) if damage(&e) => {
-                        self.broken = true;
-                        break;
-                    }
-                    Err(e) => {
-                        self.held.truncate(filled);
-                        return Err(e);
-                    }
-                }
-            }
-            self.held.truncate(filled);
-        }
-        let n = filled.min(bytes.len());
-        bytes[..n].copy_from_slice(&self.held[..n]);
-        Ok(n)
-    }
-}
-
-fn read(from: &mut impl Read, bytes: &mut [u8]) -> io::Result<usize> {
-    loop {
-        match from.read(bytes) {
-            Err(e) if e.kind() == io::ErrorKind::Interrupted => {}
-            other => return other,
-        }
     }
 }
