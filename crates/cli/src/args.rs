@@ -12,7 +12,7 @@ pub(crate) mod update;
 use std::ffi::OsString;
 use std::time::Duration;
 
-use clap::{Args, Parser, Subcommand, ValueEnum};
+use clap::{Args, CommandFactory as _, Parser, Subcommand, ValueEnum};
 use model::Signal;
 
 use crate::units;
@@ -64,6 +64,8 @@ pub(crate) enum Output {
     Table,
     /// For programs; stable
     Json,
+    /// Only for `logs`: the bytes as they were printed
+    Cat,
 }
 
 /// What to do.
@@ -79,8 +81,10 @@ pub(crate) enum Verb {
     IsActive(AskArgs),
     /// Say which processes are started with the daemon; exit code 0 when one is, else 1
     IsEnabled(AskArgs),
-    /// Show what a process printed
-    Logs(LogsArgs),
+    /// Show what processes printed
+    Logs(Box<LogsArgs>),
+    /// Make the daemon open every log file anew, after somebody has moved them away
+    ReopenLogs,
     /// Start processes; returns when they are up
     Start(Names),
     /// Stop processes; returns when nothing of them is alive
@@ -182,19 +186,55 @@ pub(crate) struct ReloadConfigArgs {
 
 /// `logs`
 #[derive(Debug, Args)]
+#[command(after_help = LOGS_HELP)]
 pub(crate) struct LogsArgs {
-    /// Name, id or unique id prefix
-    #[arg(value_name = "NAME", value_parser = one_name)]
-    pub(crate) name: String,
+    #[command(flatten)]
+    pub(crate) names: Names,
     /// Go on with each new line
     #[arg(long, short)]
     pub(crate) follow: bool,
-    /// Start with this many of the last lines
-    #[arg(long, short = 'n', default_value_t = 20, value_name = "N")]
-    pub(crate) lines: u32,
+    /// How many of the last lines of each process come first: a number, or all [default: 20, with --since all]
+    #[arg(long, short = 'n', value_parser = lines, value_name = "N")]
+    pub(crate) lines: Option<u32>,
+    /// Only lines that were printed then or later
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) since: Option<String>,
+    /// Only lines that were printed then or earlier
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true)]
+    pub(crate) until: Option<String>,
     /// One stream only
     #[arg(long, value_enum, value_name = "STREAM")]
     pub(crate) stream: Option<StreamArg>,
+    /// Only lines that match this regular expression
+    #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
+    pub(crate) grep: Option<String>,
+    /// Only what the run with this number printed
+    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
+    pub(crate) run: Option<u64>,
+    /// Go on behind this cursor, as `-o json` shows it
+    #[arg(long, value_name = "CURSOR", conflicts_with = "lines")]
+    pub(crate) after: Option<String>,
+    /// Show the time of each line, in the local time zone
+    #[arg(long, short)]
+    pub(crate) time: bool,
+    /// No names in front of the lines of several processes
+    #[arg(long)]
+    pub(crate) no_prefix: bool,
+}
+
+const LOGS_HELP: &str = "\
+TIME is 2026-11-21, '2026-11-21 10:00[:00]' or 10:00 in the local time zone, RFC 3339, today, yesterday, now, -1h30m, \
+'2h ago', or @SECONDS since the epoch.
+
+Lines of several processes are shown in the order of their times. Lines of which the time, run or stream is not known \
+(files that have no index) are left out where --since, --until, --run or --stream asks for it; a note says so.";
+
+/// `-n`
+fn lines(text: &str) -> Result<u32, String> {
+    if text == "all" {
+        return Ok(u32::MAX);
+    }
+    text.parse().map_err(|_| "write a number of lines, or all".to_owned())
 }
 
 /// One of the two streams.
@@ -210,6 +250,10 @@ pub(crate) enum StreamArg {
 /// options moved in front of that.
 pub(crate) fn parse(argv: &[OsString]) -> Result<Parsed, clap::Error> {
     let first = Parsed::try_parse_from(argv)?;
+    if first.global.output == Output::Cat && !matches!(first.verb, Verb::Logs(_)) {
+        let error = "`--output cat` is for `logs` only; the others have table and json";
+        return Err(Parsed::command().error(clap::error::ErrorKind::ArgumentConflict, error));
+    }
     let Verb::Create(create) = &first.verb else { return Ok(first) };
     match create::reorder(argv, create.line.len()) {
         Some(argv) => Parsed::try_parse_from(argv),
@@ -219,8 +263,6 @@ pub(crate) fn parse(argv: &[OsString]) -> Result<Parsed, clap::Error> {
 
 #[cfg(test)]
 mod tests {
-    use clap::CommandFactory as _;
-
     use super::*;
 
     fn parsed(line: &str) -> Result<Parsed, clap::Error> {
@@ -267,6 +309,9 @@ mod tests {
             "pm-cli delete a b",
             "pm-cli logs a -f -n 5 --stream stderr",
             "pm-cli logs -n5 a",
+            "pm-cli logs a b @web -n all --since -1h30m --until now --grep -x --run 3 -t --no-prefix -o cat",
+            "pm-cli logs a --after 1:-",
+            "pm-cli reopen-logs",
             "pm-cli reload-config",
             "pm-cli reload-config --dry-run",
             "pm-cli plan -o json",
@@ -298,8 +343,12 @@ mod tests {
             "pm-cli lits",
             "pm-cli start",
             "pm-cli logs",
-            "pm-cli logs a b",
             "pm-cli logs a -n -1",
+            "pm-cli logs a -n some",
+            "pm-cli logs a --run 0",
+            "pm-cli logs a -n 5 --after 1:-",
+            "pm-cli list -o cat",
+            "pm-cli reopen-logs a",
             "pm-cli list --output yaml",
             "pm-cli list --socket /x --host y:1",
             "pm-cli list --timeout -1",
@@ -311,7 +360,6 @@ mod tests {
             "pm-cli edit",
             "pm-cli edit a b",
             "pm-cli edit @a",
-            "pm-cli logs @a",
             "pm-cli update @a --pty",
             "pm-cli update",
             "pm-cli why",

@@ -7,6 +7,7 @@ use std::io::{self, IsTerminal as _};
 use std::path::PathBuf;
 use std::time::{SystemTime, UNIX_EPOCH};
 
+use jiff::tz::TimeZone;
 use model::Wall;
 
 /// The surroundings.
@@ -24,6 +25,8 @@ pub struct Context {
     pub uid: u32,
     /// The time, for "5m ago".
     pub now: Wall,
+    /// The local time zone; a function, since most verbs need none and finding it reads files.
+    pub zone: fn() -> TimeZone,
     /// Columns of the terminal; `None` = the output is no terminal and nothing is cut.
     pub width: Option<usize>,
     /// Whether the output is a terminal that may be colored, `NO_COLOR` considered.
@@ -49,6 +52,7 @@ impl Context {
             system_dir: PathBuf::from("/run/dd-procmgrd"),
             uid: rustix::process::getuid().as_raw(),
             now: Wall::default().after(since_epoch),
+            zone: TimeZone::system,
             width: terminal.then(width).flatten(),
             color: terminal && !plain,
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),

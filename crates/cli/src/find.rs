@@ -113,6 +113,7 @@ mod tests {
             system_dir: "/run/dd-procmgrd".into(),
             uid,
             now: Wall(0),
+            zone: || jiff::tz::TimeZone::UTC,
             width: None,
             color: false,
             interactive: false,

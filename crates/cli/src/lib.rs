@@ -11,6 +11,7 @@ mod report;
 mod select;
 mod units;
 mod verb;
+mod when;
 
 use std::io::{self, Write};
 use std::process::ExitCode;

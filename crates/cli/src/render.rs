@@ -4,6 +4,7 @@ pub(crate) mod change;
 pub(crate) mod definition;
 pub(crate) mod describe;
 pub(crate) mod json;
+pub(crate) mod lines;
 pub(crate) mod log;
 pub(crate) mod paint;
 pub(crate) mod status;

@@ -116,6 +116,11 @@ impl<'a> Session<'a> {
         self.global.output == Output::Json
     }
 
+    /// Whether what is shown is colored.
+    pub(crate) fn color(&self) -> bool {
+        self.context.color && !self.global.no_color
+    }
+
     pub(crate) fn paint(&self) -> Paint {
         self.paint
     }

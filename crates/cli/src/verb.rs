@@ -18,6 +18,7 @@ mod logs;
 mod plan;
 mod reload;
 mod reload_config;
+mod reopen_logs;
 mod reset;
 mod restart;
 mod start;
@@ -38,7 +39,8 @@ pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Sto
         Verb::Why(names) => why::run(session, names).await,
         Verb::IsActive(args) => is_active::run(session, args).await,
         Verb::IsEnabled(args) => is_enabled::run(session, args).await,
-        Verb::Logs(args) => logs::run(session, args).await,
+        Verb::Logs(args) => logs::run(session, *args).await,
+        Verb::ReopenLogs => reopen_logs::run(session).await,
         Verb::Start(names) => start::run(session, names).await,
         Verb::Stop(names) => stop::run(session, names).await,
         Verb::Restart(names) => restart::run(session, names).await,

@@ -6,7 +6,7 @@ use std::sync::atomic::{AtomicBool, Ordering};
 
 use model::{Command, InvocationId, ProcessName, Reply, Signal, Snapshot, Wall};
 use rpc::{
-    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, Fragment, LogChunk, LogRequest,
+    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, Fragment, LogBatch, LogRequest,
     LogSource, OverrideText, ReloadReport, SetOverride, Update, Updated, ViewResult,
 };
 use supervisor::{Containment, Handle};
@@ -127,8 +127,12 @@ impl Control for Desk {
 }
 
 impl LogSource for Desk {
-    fn open(&self, request: LogRequest) -> Result<BoxStream<Result<LogChunk, ControlError>>, ControlError> {
-        crate::logs::open(&self.pipe, &self.supervisor.snapshot(), &request)
+    fn open(&self, request: LogRequest) -> Result<BoxStream<Result<LogBatch, ControlError>>, ControlError> {
+        crate::logs::open(&self.pipe, &self.supervisor, request)
+    }
+
+    fn reopen(&self) {
+        self.pipe.reopen();
     }
 }
 

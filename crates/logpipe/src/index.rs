@@ -51,7 +51,7 @@ impl Record {
         bytes
     }
 
-    fn decode(bytes: &[u8]) -> Self {
+    pub(crate) fn decode(bytes: &[u8]) -> Self {
         let run = number(&bytes[16..]);
         Self {
             offset: number(bytes),

@@ -57,7 +57,7 @@ use model::{Event, InvocationId, OutputSpec, ProcessName, ProcessRef, RunId, Run
 
 pub use ends::{Captured, ChildEnds, OutputError};
 pub use events::{MESSAGE_IDS, catalog, describe, priority};
-pub use read::{Chunk, LogError, LogReader, ReadRequest};
+pub use read::{Batch, Chunk, Cursor, CursorError, Filter, LogError, LogReader, Pattern, ReadRequest};
 pub use stats::{SinkStats, StreamStats, Totals};
 
 use console::ConsoleSink;
@@ -219,7 +219,7 @@ impl LogPipe {
     /// Reads a process's log files: the last lines, and what is written from then on.
     ///
     /// Fails when its output isn't kept in files.
-    pub fn read(&self, request: &ReadRequest) -> Result<LogReader, LogError> {
+    pub fn read(&self, request: ReadRequest) -> Result<LogReader, LogError> {
         LogReader::open(&self.dir, &self.shared.tails, request)
     }
 

@@ -8,7 +8,7 @@ use std::io::{self, Write};
 use model::{Output, Sink, Stream};
 
 use crate::testing::{Bed, output, say, until, web};
-use crate::{Chunk, LogError, ReadRequest};
+use crate::{Chunk, Filter, LogError, ReadRequest};
 
 #[test]
 fn two_streams_into_one_rotated_file_keep_every_line_whole_and_in_order() {
@@ -195,12 +195,20 @@ fn what_is_not_captured_goes_where_it_should() {
     say(&ends.stdout.into(), "by itself\n");
     say(&ends.stderr.into(), "nowhere\n");
     assert_eq!(std::fs::read_to_string(path).unwrap(), "by itself\n");
-    let request = ReadRequest { process: web(), output: spec, lines: 1, follow: false, stream: None };
-    let error = bed.pipe.read(&request).unwrap_err();
+    let request = ReadRequest {
+        process: web(),
+        output: spec,
+        lines: 1,
+        follow: false,
+        filter: Filter::default(),
+        after: None,
+        single: false,
+    };
+    let error = bed.pipe.read(request.clone()).unwrap_err();
     assert!(matches!(&error, LogError::NotCaptured { .. }) && error.hint().contains("direct.log"), "{error}");
     let mut unfiled = output();
     unfiled.log.file = false;
-    let error = bed.pipe.read(&ReadRequest { output: unfiled, ..request }).unwrap_err();
+    let error = bed.pipe.read(ReadRequest { output: unfiled, ..request }).unwrap_err();
     assert!(error.hint().contains("journalctl PROCESS_ID=000000000001"), "{error}");
 }
 

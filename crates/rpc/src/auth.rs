@@ -23,7 +23,7 @@ use crate::{ControlError, ErrorKind, Token};
 pub enum Role {
     /// Look: list, get (without the values of variables), status.
     Viewer,
-    /// Operate: start, stop, restart, reload, signal, reset, read logs and the masked configuration.
+    /// Operate: start, stop, restart, reload, signal, reset, read and reopen logs, read the masked configuration.
     Operator,
     /// Define: create, update, override and delete.
     Admin,
@@ -71,11 +71,12 @@ pub enum Method {
     ReloadConfig,
     GetStatus,
     StreamLogs,
+    ReopenLogs,
 }
 
 impl Method {
     /// The table: each method and the lowest role that may call it.
-    pub const TABLE: [(Self, Role); 17] = [
+    pub const TABLE: [(Self, Role); 18] = [
         (Self::ListProcesses, Role::Viewer),
         (Self::GetProcess, Role::Viewer),
         (Self::GetStatus, Role::Viewer),
@@ -88,6 +89,7 @@ impl Method {
         (Self::ReloadConfig, Role::Operator),
         (Self::GetFragments, Role::Operator),
         (Self::StreamLogs, Role::Operator),
+        (Self::ReopenLogs, Role::Operator),
         (Self::CreateProcess, Role::Admin),
         (Self::UpdateProcess, Role::Admin),
         (Self::DeleteProcess, Role::Admin),
@@ -122,6 +124,7 @@ impl Method {
             Self::ReloadConfig => "ReloadConfig",
             Self::GetStatus => "GetStatus",
             Self::StreamLogs => "StreamLogs",
+            Self::ReopenLogs => "ReopenLogs",
         }
     }
 }
@@ -316,6 +319,7 @@ mod tests {
             "ListProcesses",
             "ReloadConfig",
             "ReloadProcess",
+            "ReopenLogs",
             "ResetProcess",
             "RestartProcess",
             "SignalProcess",

@@ -226,6 +226,12 @@ impl Client {
     pub async fn logs(&mut self, request: v1::StreamLogsRequest) -> Result<Logs, ClientError> {
         Ok(Logs(limited(self.timeout, self.inner.stream_logs(request)).await?))
     }
+
+    /// Makes the daemon open every log file anew.
+    pub async fn reopen_logs(&mut self) -> Result<(), ClientError> {
+        let request = v1::ReopenLogsRequest {};
+        limited(self.timeout, self.inner.reopen_logs(request)).await.map(drop)
+    }
 }
 
 /// Lines of a process as they come.

@@ -7,7 +7,7 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use model::{Change, Definition, ProcessName, ProcessView, Signal, Snapshot, Stream, Wall};
+use model::{Change, Definition, ProcessName, ProcessView, RunNumber, Signal, Snapshot, Stream, Wall};
 
 pub use error::{ControlError, ErrorKind, Violation};
 
@@ -60,7 +60,9 @@ pub trait Control: Send + Sync + 'static {
 pub trait LogSource: Send + Sync + 'static {
     /// Opens the log of a process that exists. Must not block: reading belongs into the stream, which ends after the
     /// last line, or never when `follow` is set.
-    fn open(&self, request: LogRequest) -> Result<BoxStream<Result<LogChunk, ControlError>>, ControlError>;
+    fn open(&self, request: LogRequest) -> Result<BoxStream<Result<LogBatch, ControlError>>, ControlError>;
+    /// Opens every log file anew. Must not block.
+    fn reopen(&self);
 }
 
 /// A process to add.
@@ -132,23 +134,54 @@ pub struct SetOverride {
 pub struct LogRequest {
     /// Of which process; it is in the snapshot.
     pub name: ProcessName,
-    /// How many of the last lines come first.
-    pub lines: u32,
+    /// How many of the last lines come first; `None` = all.
+    pub lines: Option<u32>,
     /// Whether each new line follows.
     pub follow: bool,
     /// One stream only; `None` = both.
     pub stream: Option<Stream>,
+    /// Not before this moment.
+    pub since: Option<Wall>,
+    /// Not after this moment.
+    pub until: Option<Wall>,
+    /// Of this run only.
+    pub run: Option<RunNumber>,
+    /// A regular expression that lines have to match, as the caller wrote it: it may be wrong (field `grep`).
+    pub grep: Option<String>,
+    /// Where to go on, as the caller gave it: it may be wrong (field `after_cursor`).
+    pub after: Option<String>,
+    /// Each line is a part of its own, with its cursor.
+    pub split: bool,
 }
 
-/// Some lines.
+/// Some lines, in parts; far below the 4 MiB of one message (64 KiB is a good size).
 #[derive(Clone, Debug, Default, PartialEq, Eq)]
-pub struct LogChunk {
-    /// Whole lines, each with its newline; far below the 4 MiB of one message (64 KiB is a good size).
+pub struct LogBatch {
+    /// The lines; may be empty.
+    pub parts: Vec<LogPart>,
+    /// Where to go on for a caller that has all of this.
+    pub cursor: String,
+    /// Lines are missing before these.
+    pub missed: bool,
+    /// Lines were left out of which what the caller asks for is not known.
+    pub left_out: bool,
+    /// Everything of the past was handed out.
+    pub caught_up: bool,
+}
+
+/// Some lines of which the same is known.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct LogPart {
+    /// Whole lines, each with its newline.
     pub data: Vec<u8>,
-    /// The stream they came from; `None` = a file that holds both.
+    /// The stream they came from; `None` = not known.
     pub stream: Option<Stream>,
-    /// Lines left out before these because the follower was too slow.
-    pub dropped: u64,
+    /// The run that printed them; `None` = not known.
+    pub run: Option<RunNumber>,
+    /// When they were printed; `None` = not known.
+    pub at: Option<Wall>,
+    /// Where to go on for a caller that has all up to here, where single lines were asked for.
+    pub cursor: Option<String>,
 }
 
 /// What a reload does, or would do.

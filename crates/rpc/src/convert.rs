@@ -4,6 +4,7 @@
 
 mod daemon;
 mod definition;
+mod logs;
 mod process;
 
 use std::time::Duration;
@@ -14,6 +15,7 @@ use crate::v1;
 
 pub(crate) use daemon::{change, status};
 pub(crate) use definition::{from_wire, log_to_wire, to_wire};
+pub(crate) use logs::{lines, log_request};
 pub use process::default_log;
 pub(crate) use process::{Sight, process};
 

@@ -22,8 +22,8 @@ pub use auth::{Method, Role};
 pub use client::{Client, ClientError, Logs, Rejection, Target, Unreachable};
 pub use control::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
-    ListenerState, LogChunk, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride,
-    Update, Updated, ViewResult, Violation,
+    ListenerState, LogBatch, LogPart, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult,
+    SetOverride, Update, Updated, ViewResult, Violation,
 };
 pub use convert::default_log;
 pub use meter::{CallStats, Meter};

@@ -69,6 +69,7 @@ async fn call_everything(socket: &Path) {
                 let request = v1::StreamLogsRequest { name: "web".into(), ..Default::default() };
                 client.logs(request).await.map(drop)
             }
+            Method::ReopenLogs => client.reopen_logs().await,
         };
         match result {
             Ok(()) => println!("{}", method.as_str()),

@@ -82,7 +82,7 @@ impl Paint {
 }
 
 /// Whether a terminal would act on it, or show the text around it in another order. New lines and tabs are harmless.
-fn acts(c: char) -> bool {
+pub(crate) fn acts(c: char) -> bool {
     let reorders =
         matches!(c, '\u{61c}' | '\u{200e}' | '\u{200f}' | '\u{202a}'..='\u{202e}' | '\u{2066}'..='\u{2069}');
     let breaks = matches!(c, '\u{2028}' | '\u{2029}');

@@ -3,7 +3,7 @@
 use std::collections::HashMap;
 use std::time::Duration;
 
-use rpc::v1::{self, Stream};
+use rpc::v1;
 use rpc::{Client, ClientError};
 use serde_json::json;
 
@@ -83,8 +83,7 @@ async fn output(client: Client, name: String) -> Printed {
 
 /// The last lines; where the two streams have a file each, those of both.
 async fn last_lines(mut client: Client, name: String) -> Result<Vec<String>, ClientError> {
-    let request =
-        v1::StreamLogsRequest { name, lines: Some(LINES), follow: false, stream: Stream::Unspecified.into() };
+    let request = v1::StreamLogsRequest { name, lines: Some(LINES), ..Default::default() };
     let mut logs = client.logs(request).await?;
     let mut data = Vec::new();
     while let Some(chunk) = logs.next().await? {

@@ -1,18 +1,19 @@
 //! A daemon without processes behind the real gRPC server, on a socket of its own, in a thread of its own.
 
-use std::collections::BTreeMap;
+use std::collections::{BTreeMap, BTreeSet};
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
 use model::{
-    Change, Impact, ProcessName, ProcessView, Reason, Refusal, Seq, Signal, Snapshot, State, Stream,
+    Change, Impact, ProcessName, ProcessView, Reason, Refusal, RunNumber, Seq, Signal, Snapshot, State,
+    Stream,
 };
 use rpc::{
     BoxFuture, BoxStream, Config, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
-    ListenerState, LogChunk, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, Role, Server,
-    SetOverride, Update, Updated, ViewResult,
+    ListenerState, LogBatch, LogPart, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, Role,
+    Server, SetOverride, Update, Updated, ViewResult,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -30,7 +31,10 @@ struct Fake {
     /// Texts of overrides.
     overrides: Mutex<BTreeMap<String, String>>,
     /// What each log says; a few lines about the request where nothing is set.
-    logs: Mutex<BTreeMap<String, Vec<u8>>>,
+    logs: Mutex<BTreeMap<String, Vec<LogBatch>>>,
+    /// Whose first stream breaks off after a line.
+    broken: Mutex<BTreeSet<String>>,
+    reopened: Mutex<u32>,
     problems: Vec<String>,
 }
 
@@ -257,24 +261,74 @@ impl Control for Fake {
 }
 
 impl LogSource for Fake {
-    fn open(&self, request: LogRequest) -> Result<BoxStream<Result<LogChunk, ControlError>>, ControlError> {
+    fn open(&self, request: LogRequest) -> Result<BoxStream<Result<LogBatch, ControlError>>, ControlError> {
         if request.name.as_str() == "job" {
             return Err(ControlError::new(ErrorKind::FailedPrecondition, "job keeps no log")
                 .with_hint("its stdout and stderr go to null"));
         }
-        if let Some(data) = self.logs.lock().unwrap().get(request.name.as_str()) {
-            let chunk = LogChunk { data: data.clone(), stream: None, dropped: 0 };
-            return Ok(Box::pin(tokio_stream::iter([Ok(chunk)])));
+        if let Some("(") = request.grep.as_deref() {
+            let error = ControlError::invalid("grep", "grep is no regular expression: unclosed group");
+            return Err(error.with_hint("put a backslash before it"));
+        }
+        if self.broken.lock().unwrap().remove(request.name.as_str()) {
+            let first = Ok(batch(vec![part(1, Stream::Stdout, "before\n")]));
+            return Ok(Box::pin(tokio_stream::iter([first, Err(Refusal::ShuttingDown.into())])));
+        }
+        if let Some(after) = request.after.as_ref().filter(|after| request.follow && *after == "1:end") {
+            self.table.lock().unwrap().retain(|v| v.spec.name != request.name);
+            let second = Ok(batch(vec![part(2, Stream::Stdout, &format!("after {after}\n"))]));
+            return Ok(Box::pin(tokio_stream::iter([second])));
+        }
+        // Whoever follows sees the process being deleted.
+        if request.follow {
+            self.table.lock().unwrap().retain(|v| v.spec.name != request.name);
+        }
+        if let Some(batches) = self.logs.lock().unwrap().get(request.name.as_str()) {
+            return Ok(Box::pin(tokio_stream::iter(batches.clone().into_iter().map(Ok))));
         }
         // The line shows what was asked for.
-        let asked =
-            format!("lines={} follow={} stream={:?}\n", request.lines, request.follow, request.stream);
-        let chunks = [
-            Ok(LogChunk { data: asked.into_bytes(), stream: Some(Stream::Stdout), dropped: 0 }),
-            Ok(LogChunk { data: b"tw\xffo\nthree\n".to_vec(), stream: None, dropped: 3 }),
-        ];
-        Ok(Box::pin(tokio_stream::iter(chunks)))
+        let LogRequest { name: _, lines, follow, stream, since, until, run, grep, after, split } = request;
+        let lines = lines.map_or_else(|| "all".to_owned(), |lines| lines.to_string());
+        let mut asked = format!("lines={lines} follow={follow} stream={stream:?}");
+        let (since, until) = (since.map(|at| at.to_string()), until.map(|at| at.to_string()));
+        for (key, value) in [
+            ("since", since),
+            ("until", until),
+            ("run", run.map(|run| run.0.to_string())),
+            ("grep", grep),
+            ("after", after),
+            ("split", split.then(|| "true".to_owned())),
+        ] {
+            if let Some(value) = value {
+                asked.push_str(&format!(" {key}={value}"));
+            }
+        }
+        let mut first = batch(vec![part(1, Stream::Stdout, &format!("{asked}\n"))]);
+        first.left_out = run.is_some();
+        let unknown = |data: &[u8]| LogPart { data: data.to_vec(), ..LogPart::default() };
+        let second = batch(vec![unknown(b"tw\xffo\n"), unknown(b"three\n")]);
+        let batches = [Ok(first), Ok(LogBatch { missed: true, caught_up: true, ..second })];
+        Ok(Box::pin(tokio_stream::iter(batches)))
     }
+
+    fn reopen(&self) {
+        *self.reopened.lock().unwrap() += 1;
+    }
+}
+
+/// Lines of run 3 that were printed so many seconds after the beginning.
+pub fn part(second: u64, stream: Stream, text: &str) -> LogPart {
+    LogPart {
+        data: text.as_bytes().to_vec(),
+        stream: Some(stream),
+        run: Some(RunNumber(3)),
+        at: Some(at(second)),
+        cursor: Some(format!("1:c{second}")),
+    }
+}
+
+pub fn batch(parts: Vec<LogPart>) -> LogBatch {
+    LogBatch { parts, cursor: "1:end".to_owned(), ..LogBatch::default() }
 }
 
 fn mask(key: &str, value: &str) -> String {
@@ -315,6 +369,8 @@ impl Daemon {
             signals: Mutex::default(),
             overrides: Mutex::default(),
             logs: Mutex::default(),
+            broken: Mutex::default(),
+            reopened: Mutex::default(),
             problems: problems.iter().map(|p| (*p).to_owned()).collect(),
         });
         let ready = watch::Sender::new(true);
@@ -361,7 +417,22 @@ impl Daemon {
     }
 
     pub fn log(&self, name: &str, data: &[u8]) {
-        self.fake.logs.lock().unwrap().insert(name.to_owned(), data.to_vec());
+        self.log_batches(name, vec![batch(vec![LogPart { data: data.to_vec(), ..LogPart::default() }])]);
+    }
+
+    /// What one log says.
+    pub fn log_batches(&self, name: &str, batches: Vec<LogBatch>) {
+        self.fake.logs.lock().unwrap().insert(name.to_owned(), batches);
+    }
+
+    /// The first stream of this log breaks off after a line.
+    pub fn break_off(&self, name: &str) {
+        self.fake.broken.lock().unwrap().insert(name.to_owned());
+    }
+
+    /// How often the log files were opened anew.
+    pub fn reopened(&self) -> u32 {
+        *self.fake.reopened.lock().unwrap()
     }
 }
 

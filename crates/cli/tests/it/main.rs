@@ -8,6 +8,7 @@ mod edit;
 mod explain;
 mod fake;
 mod hostile;
+mod logs;
 mod operate;
 mod snapshots;
 mod tables;

@@ -98,18 +98,6 @@ fn delete() {
 }
 
 #[test]
-fn logs() {
-    let daemon = daemon();
-    Transcript::new(&daemon)
-        .run("pm-cli logs web")
-        .run("pm-cli logs web -f -n 5 --stream stderr")
-        .run("pm-cli logs web -n 0 -o json")
-        .run("pm-cli logs job")
-        .run("pm-cli logs nope")
-        .check("logs");
-}
-
-#[test]
 fn reload_and_status() {
     let daemon = Daemon::start(
         tables::table(),

@@ -26,6 +26,7 @@ pub fn context(line: &str, env: &[(&str, &str)], width: Option<usize>, color: bo
         system_dir: "/nonexistent".into(),
         uid: 0,
         now: tables::now(),
+        zone: || jiff::tz::TimeZone::fixed(jiff::tz::offset(1)),
         width,
         color,
         interactive: false,

@@ -11,14 +11,12 @@ use super::{MAX_FOLLOWERS, Service};
 use crate::auth::Method;
 use crate::v1::process_manager_service_server::ProcessManagerService;
 use crate::{
-    BoxFuture, ControlError, Create, ErrorKind, LogRequest, OverrideText, SetOverride, Update, Updated,
-    convert, signal, v1,
+    BoxFuture, ControlError, Create, ErrorKind, OverrideText, SetOverride, Update, Updated, convert, signal,
+    v1,
 };
 
 /// Largest page of a list, and the page when none is asked for.
 const MAX_PAGE: usize = 1_000;
-/// Lines shown first when the caller doesn't say.
-const DEFAULT_LINES: u32 = 20;
 /// Largest override file in bytes: one process's keys, so that even this is more than anybody writes.
 const MAX_OVERRIDE: usize = 1 << 20;
 
@@ -253,17 +251,23 @@ impl ProcessManagerService for Service {
             let text = format!("{MAX_FOLLOWERS} log streams are open already");
             ControlError::new(ErrorKind::Busy, text).with_hint("end one of them, or read the file itself")
         })?;
-        let lines = self.logs.open(LogRequest {
-            name: view.spec.name.clone(),
-            lines: asked.lines.unwrap_or(DEFAULT_LINES),
-            follow: asked.follow,
-            stream: convert::stream_from(asked.stream()),
-        })?;
+        let lines = self.logs.open(convert::log_request(asked, view.spec.name.clone())?)?;
         let mut drain = self.drain.clone();
         let drained: BoxFuture<()> = Box::pin(async move {
             // An error means that the server is gone, which is the same to this stream.
             let _gone = drain.wait_for(|draining| *draining).await.is_err();
         });
         Ok(Response::new(LogStream::new(lines, drained, slot)))
+    }
+
+    async fn reopen_logs(
+        &self,
+        request: Request<v1::ReopenLogsRequest>,
+    ) -> Result<Response<v1::ReopenLogsResponse>, Status> {
+        let caller = self.admit(&request, Method::ReopenLogs).await?;
+        self.logs.reopen();
+        let act = Act::new(Method::ReopenLogs, "");
+        self.operate(caller, act, Box::pin(std::future::ready(Ok(())))).await?;
+        Ok(Response::new(v1::ReopenLogsResponse {}))
     }
 }

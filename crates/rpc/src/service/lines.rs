@@ -7,12 +7,12 @@ use tokio::sync::OwnedSemaphorePermit;
 use tokio_stream::Stream;
 use tonic::Status;
 
-use crate::{BoxFuture, BoxStream, ControlError, ErrorKind, LogChunk, convert, v1};
+use crate::{BoxFuture, BoxStream, ControlError, ErrorKind, LogBatch, convert, v1};
 
 /// Lines on their way to a caller. When the server drains, the stream ends with UNAVAILABLE. A caller that reads
-/// slowly holds back only this stream: HTTP/2 flow control stops the polling, and the source counts what it drops.
+/// slowly holds back only this stream: HTTP/2 flow control stops the polling, and the source tells what was deleted before it came to read it.
 pub(crate) struct LogStream {
-    lines: BoxStream<Result<LogChunk, ControlError>>,
+    lines: BoxStream<Result<LogBatch, ControlError>>,
     drained: BoxFuture<()>,
     ended: bool,
     _slot: OwnedSemaphorePermit,
@@ -21,7 +21,7 @@ pub(crate) struct LogStream {
 impl LogStream {
     /// `drained` resolves when the server drains; `slot` is given back when the stream is dropped.
     pub(super) fn new(
-        lines: BoxStream<Result<LogChunk, ControlError>>,
+        lines: BoxStream<Result<LogBatch, ControlError>>,
         drained: BoxFuture<()>,
         slot: OwnedSemaphorePermit,
     ) -> Self {
@@ -38,11 +38,7 @@ impl Stream for LogStream {
         }
         // Lines first: what is there already reaches the caller even while the server drains.
         match self.lines.as_mut().poll_next(cx) {
-            Poll::Ready(Some(Ok(chunk))) => Poll::Ready(Some(Ok(v1::StreamLogsResponse {
-                data: chunk.data,
-                stream: convert::stream(chunk.stream).into(),
-                dropped_lines: chunk.dropped,
-            }))),
+            Poll::Ready(Some(Ok(batch))) => Poll::Ready(Some(Ok(convert::lines(batch)))),
             Poll::Ready(Some(Err(error))) => {
                 self.ended = true;
                 Poll::Ready(Some(Err(error.into())))

@@ -3,7 +3,7 @@
 use rpc::{Client, ClientError, Create, Rejection, v1};
 use tonic::Code;
 
-use crate::support::{Daemon, name};
+use crate::support::{AT, Daemon, name};
 
 fn rejected<T: std::fmt::Debug>(result: Result<T, ClientError>) -> Rejection {
     match result.unwrap_err() {
@@ -260,25 +260,61 @@ async fn status_shows_listeners_counts_and_the_callers_role() {
 async fn logs_come_in_order_and_end() {
     let daemon = Daemon::start().await;
     let mut client = daemon.unix().await;
+    let time = |seconds| Some(prost_types::Timestamp { seconds, nanos: 7 });
     let request = v1::StreamLogsRequest {
         name: "web".into(),
-        lines: None,
-        follow: false,
         stream: v1::Stream::Stderr.into(),
+        since: time(1),
+        until: time(2),
+        run: 3,
+        grep: "x+".into(),
+        after_cursor: "there".into(),
+        split_lines: true,
+        ..Default::default()
     };
     let mut logs = client.logs(request).await.unwrap();
-    let chunk = logs.next().await.unwrap().unwrap();
-    assert_eq!((chunk.data.as_slice(), chunk.dropped_lines), (&b"one\ntwo\n"[..], 3));
-    assert_eq!(chunk.stream(), v1::Stream::Stdout);
+    let lines = logs.next().await.unwrap().unwrap();
+    assert_eq!((lines.data.as_slice(), lines.stream()), (&b"one\ntwo\n"[..], v1::Stream::Unspecified));
+    let parts: Vec<_> = lines.parts.iter().map(|part| (part.size, part.stream(), part.run)).collect();
+    assert_eq!(parts, [(4, v1::Stream::Stdout, 2), (4, v1::Stream::Stderr, 2)]);
+    assert_eq!(lines.parts[0].time.map(|time| time.seconds), i64::try_from(AT.0 / 1_000_000_000).ok());
+    assert_eq!((lines.cursor.as_str(), lines.dropped_lines), ("here", 1));
+    assert!(lines.missed && lines.left_out && lines.caught_up);
     assert!(logs.next().await.unwrap().is_none());
     let opened = daemon.fake.opened.lock().unwrap()[0].clone();
-    assert_eq!((opened.lines, opened.stream), (20, Some(model::Stream::Stderr)));
+    let expected = rpc::LogRequest {
+        name: name("web"),
+        lines: Some(20),
+        follow: false,
+        stream: Some(model::Stream::Stderr),
+        since: Some(model::Wall(1_000_000_007)),
+        until: Some(model::Wall(2_000_000_007)),
+        run: Some(model::RunNumber(3)),
+        grep: Some("x+".into()),
+        after: Some("there".into()),
+        split: true,
+    };
+    assert_eq!(opened, expected);
 
+    let wrong = v1::StreamLogsRequest { name: "web".into(), since: time(-1), ..Default::default() };
+    let error = rejected(client.logs(wrong).await);
+    assert_eq!((error.code, error.violations[0].field.as_str()), (Code::InvalidArgument, "since"));
+    assert!(error.hint.is_some());
     let sad = v1::StreamLogsRequest { name: "broken".into(), ..Default::default() };
     let error = rejected(client.logs(sad).await);
     assert_eq!(error.hint.as_deref(), Some("its output goes to null"));
     let unknown = v1::StreamLogsRequest { name: "nope".into(), ..Default::default() };
     assert_eq!(rejected(client.logs(unknown).await).code, Code::NotFound);
+}
+
+#[tokio::test]
+async fn log_files_are_opened_anew() {
+    let daemon = Daemon::start().await;
+    let mut began = daemon.fake.began.subscribe();
+    daemon.unix().await.reopen_logs().await.unwrap();
+    assert_eq!(*began.borrow_and_update(), "reopen");
+    let error = rejected(daemon.tcp(None).await.reopen_logs().await);
+    assert_eq!(error.reason, "ROLE_TOO_LOW");
 }
 
 #[tokio::test]

@@ -11,8 +11,8 @@ use model::{
 };
 use rpc::{
     BoxFuture, BoxStream, Client, Config, Control, ControlError, Create, DaemonStatus, Fragment, Listener,
-    ListenerState, LogChunk, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, Role, Server,
-    SetOverride, Target, Token, Update, Updated, ViewResult,
+    ListenerState, LogBatch, LogPart, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, Role,
+    Server, SetOverride, Target, Token, Update, Updated, ViewResult,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -284,18 +284,34 @@ impl Control for Fake {
 }
 
 impl LogSource for Fake {
-    fn open(&self, request: LogRequest) -> Result<BoxStream<Result<LogChunk, ControlError>>, ControlError> {
+    fn open(&self, request: LogRequest) -> Result<BoxStream<Result<LogBatch, ControlError>>, ControlError> {
         if request.name.as_str() == "broken" {
             return Err(ControlError::new(rpc::ErrorKind::FailedPrecondition, "broken has no log")
                 .with_hint("its output goes to null"));
         }
         let follow = request.follow;
         self.opened.lock().unwrap().push(request);
-        let first =
-            LogChunk { data: b"one\ntwo\n".to_vec(), stream: Some(model::Stream::Stdout), dropped: 3 };
+        let part = |data: &[u8], stream| LogPart {
+            data: data.to_vec(),
+            stream: Some(stream),
+            run: Some(RunNumber(2)),
+            at: Some(AT),
+            cursor: None,
+        };
+        let first = LogBatch {
+            parts: vec![part(b"one\n", model::Stream::Stdout), part(b"two\n", model::Stream::Stderr)],
+            cursor: "here".into(),
+            missed: true,
+            left_out: true,
+            caught_up: true,
+        };
         use tokio_stream::StreamExt as _;
         let head = tokio_stream::once(Ok(first));
         Ok(if follow { Box::pin(head.chain(tokio_stream::pending())) } else { Box::pin(head) })
+    }
+
+    fn reopen(&self) {
+        self.began.send_replace("reopen".to_owned());
     }
 }
 

@@ -1,0 +1,123 @@
+//! Moments as people write them, in the local time zone.
+
+use std::time::Duration;
+
+use jiff::civil::{DateTime, Time};
+use jiff::tz::TimeZone;
+use jiff::{Timestamp, ToSpan as _, Zoned};
+use model::Wall;
+
+use crate::units::parse_duration;
+
+const ACCEPTED: &str = "write 2026-11-21, '2026-11-21 10:00', 10:00, today, yesterday, now, -1h30m, '2h ago', \
+                        @1795250000 or 2026-11-21T10:00:00Z";
+
+/// The moment that a text means at the moment `now`.
+pub(crate) fn parse(text: &str, now: Wall, zone: &TimeZone) -> Result<Wall, String> {
+    let text = text.trim();
+    find(text, now, zone).ok_or_else(|| format!("{text:?} is no time; {ACCEPTED}"))
+}
+
+fn find(text: &str, now: Wall, zone: &TimeZone) -> Option<Wall> {
+    let ago = text.strip_suffix("ago").map(str::trim_end).or_else(|| text.strip_prefix('-'));
+    if let Some(span) = ago {
+        let span = parse_duration(span).ok().filter(|_| span.ends_with(|c: char| c.is_ascii_alphabetic()))?;
+        return Some(Wall(now.0.saturating_sub(u64::try_from(span.as_nanos()).ok()?)));
+    }
+    if let Some(epoch) = text.strip_prefix('@') {
+        let digits = epoch.bytes().all(|b| b.is_ascii_digit() || b == b'.');
+        let since = parse_duration(epoch).ok().filter(|_| digits)?;
+        return Some(Wall::default().after(since));
+    }
+    let today = zoned(now, zone)?.start_of_day().ok()?;
+    let moment = match text {
+        "now" => return Some(now),
+        "today" => today,
+        "yesterday" => today.checked_sub(1.day()).ok()?,
+        _ => {
+            if let Ok(exact) = text.parse::<Timestamp>() {
+                return wall(exact);
+            }
+            // A bare number is no time of day, although "1000" could be read as one.
+            let date = text.as_bytes().get(4) == Some(&b'-');
+            let local = match text.parse::<DateTime>() {
+                Ok(local) if date => local,
+                _ if text.contains(':') => today.date().to_datetime(text.parse::<Time>().ok()?),
+                _ => return None,
+            };
+            zone.to_zoned(local).ok()?
+        }
+    };
+    wall(moment.timestamp())
+}
+
+/// `2026-11-21 19:03:04.120`, as a clock on the wall shows it.
+pub(crate) fn local(at: Wall, zone: &TimeZone) -> String {
+    zoned(at, zone).map_or_else(|| at.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
+}
+
+fn zoned(at: Wall, zone: &TimeZone) -> Option<Zoned> {
+    Timestamp::from_nanosecond(at.0.into()).ok().map(|at| at.to_zoned(zone.clone()))
+}
+
+fn wall(at: Timestamp) -> Option<Wall> {
+    u64::try_from(at.as_nanosecond()).ok().map(|nanos| Wall::default().after(Duration::from_nanos(nanos)))
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    /// 2026-11-21T18:03:04.500Z
+    const NOW: Wall = Wall(1_795_284_184_500_000_000);
+
+    fn berlin() -> TimeZone {
+        TimeZone::posix("CET-1CEST,M3.5.0,M10.5.0/3").unwrap()
+    }
+
+    #[test]
+    fn what_people_write_is_understood() {
+        for (text, expected) in [
+            ("now", "2026-11-21T18:03:04.500Z"),
+            ("today", "2026-11-20T23:00:00.000Z"),
+            ("yesterday", "2026-11-19T23:00:00.000Z"),
+            ("-1h30m", "2026-11-21T16:33:04.500Z"),
+            ("2h ago", "2026-11-21T16:03:04.500Z"),
+            ("90s ago", "2026-11-21T18:01:34.500Z"),
+            ("10:00", "2026-11-21T09:00:00.000Z"),
+            ("10:00:30", "2026-11-21T09:00:30.000Z"),
+            ("2026-11-21", "2026-11-20T23:00:00.000Z"),
+            ("2026-07-01 10:00", "2026-07-01T08:00:00.000Z"),
+            ("2026-11-21 10:00:00", "2026-11-21T09:00:00.000Z"),
+            ("2026-11-21T10:00:00.25", "2026-11-21T09:00:00.250Z"),
+            ("2026-11-21T10:00:00Z", "2026-11-21T10:00:00.000Z"),
+            ("2026-11-21T10:00:00+02:00", "2026-11-21T08:00:00.000Z"),
+            ("@1795284184", "2026-11-21T18:03:04.000Z"),
+            ("@1795284184.5", "2026-11-21T18:03:04.500Z"),
+            // Summer time has no such hour, and has this one twice: the first one counts.
+            ("2026-03-29 02:30", "2026-03-29T01:30:00.000Z"),
+            ("2026-10-25 02:30", "2026-10-25T00:30:00.000Z"),
+        ] {
+            assert_eq!(
+                parse(text, NOW, &berlin()).map(|at| at.to_string()).as_deref(),
+                Ok(expected),
+                "{text}"
+            );
+        }
+    }
+
+    #[test]
+    fn what_is_no_time_says_what_is() {
+        for text in
+            ["", "tomorrow", "10", "1000", "25:00", "2026-13-01", "-5", "5 ago", "@", "@x", "@1h", "-", "ago"]
+        {
+            let error = parse(text, NOW, &berlin()).unwrap_err();
+            assert!(error.contains("is no time; write 2026-11-21"), "{text}: {error}");
+        }
+    }
+
+    #[test]
+    fn times_are_shown_as_on_the_wall() {
+        assert_eq!(local(NOW, &berlin()), "2026-11-21 19:03:04.500");
+    }
+}
