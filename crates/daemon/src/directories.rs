@@ -149,6 +149,7 @@ mod tests {
             color: false,
             init,
             log_files: true,
+            journal: None,
         }
     }
 

@@ -107,12 +107,12 @@ fn attend(path: &Path, socket: UnixDatagram, orders: &Receiver<Order>, take: &mu
             Some(Order::Stall) => stalled = true,
             Some(Order::GoOn) => stalled = false,
             Some(Order::Leave) => {
-                drain(socket.take().expect("it is there"), &mut buffer, take);
+                drain(&socket.take().expect("it is there"), &mut buffer, take);
                 std::fs::remove_file(path).expect("its socket");
             }
             Some(Order::Return) => socket = Some(bind(path)),
             Some(Order::End) => {
-                drain(socket.take().expect("it is there"), &mut buffer, take);
+                drain(&socket.take().expect("it is there"), &mut buffer, take);
                 return;
             }
         }
@@ -120,7 +120,7 @@ fn attend(path: &Path, socket: UnixDatagram, orders: &Receiver<Order>, take: &mu
 }
 
 /// Takes what was sent, and lets nothing be sent any more: what a sender was told to be taken is never lost.
-fn drain(socket: UnixDatagram, buffer: &mut [u8], take: &mut impl FnMut(&Entry<'_>)) {
+fn drain(socket: &UnixDatagram, buffer: &mut [u8], take: &mut impl FnMut(&Entry<'_>)) {
     socket.shutdown(Shutdown::Read).expect("a socket");
     socket.set_nonblocking(true).expect("a socket");
     loop {
