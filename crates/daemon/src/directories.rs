@@ -150,6 +150,7 @@ mod tests {
             journal: None,
             init,
             log_files: true,
+            journal: None,
         }
     }
 

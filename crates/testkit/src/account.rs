@@ -71,7 +71,12 @@ impl Account {
     #[must_use]
     pub fn of(exposition: &str, process: &str) -> Self {
         let mut all = Self::all(exposition).into_iter();
-        all.find(|account| account.process == process && account.stream == "stdout").unwrap_or_default()
+        let found = all.find(|account| account.process == process && account.stream == "stdout");
+        found.unwrap_or_else(|| Self {
+            process: process.to_owned(),
+            stream: "stdout".to_owned(),
+            ..Self::default()
+        })
     }
 
     /// One sink's numbers; zeros when it is not on.

@@ -13,14 +13,14 @@ mod ways;
 
 use anyhow::Result;
 
-use crate::Options;
 use crate::table::Table;
+use crate::{Measure, Options};
 
 /// Lines are 100 bytes, the newline included.
 pub(crate) const LINE: u64 = 100;
 
 pub(crate) fn measure(table: &mut Table, options: &Options) -> Result<()> {
-    let parts: [(&str, fn(&mut Table, &Options) -> Result<()>); 5] = [
+    let parts: [(&str, Measure); 5] = [
         ("logs: one pipe to one file", file::one),
         ("logs: fifty pipes to fifty files", file::fifty),
         ("logs: one pipe to a file and journald", journal::measure),

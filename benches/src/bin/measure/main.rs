@@ -49,8 +49,10 @@ impl Options {
     }
 }
 
+/// What does a measurement.
+pub(crate) type Measure = fn(&mut Table, &Options) -> Result<()>;
 /// A measurement: its name on the command line, whether it is done unasked, and what does it.
-type Measurement = (&'static str, bool, fn(&mut Table, &Options) -> Result<()>);
+type Measurement = (&'static str, bool, Measure);
 
 const ALL: [Measurement; 10] = [
     ("spawn", true, |table, _| spawn::measure(table)),

@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::thread;
-use std::time::Duration;
+use std::time::{Duration, Instant};
 
 use anyhow::{Context as _, Result, ensure};
 use testkit::{Account, TempDaemon, binary};
@@ -36,20 +36,21 @@ fn trickle(table: &mut Table, sinks: &str, journal: &str) -> Result<()> {
         .start();
     daemon::await_children(&daemon, CHILDREN);
     let metrics = Metrics::of(&daemon);
-    let lines = || -> Result<u64> {
+    // A scrape may be answered with one that is a second old: so old are both.
+    let lines = || -> Result<(Instant, u64)> {
         thread::sleep(STALE);
+        let now = Instant::now();
         let accounts = Account::all(metrics.scrape()?.text());
-        Ok(accounts.iter().map(|account| account.lines).sum())
+        Ok((now, accounts.iter().map(|account| account.lines).sum()))
     };
     let before = lines()?;
     let cpu = cpu(daemon.pid())?;
     thread::sleep(WATCHED);
     let cpu = (self::cpu(daemon.pid())? - cpu).as_secs_f64();
-    // A second and more after the window's end, as at its beginning.
-    let read = lines()? - before;
-    ensure!(read > 0, "nobody has printed anything");
+    let after = lines()?;
+    ensure!(after.1 > before.1, "nobody has printed anything");
+    let rate = (after.1 - before.1) as f64 / after.0.duration_since(before.0).as_secs_f64();
     let share = format!("{:.1} % of one processor", 100.0 * cpu / WATCHED.as_secs_f64());
-    let rate = read as f64 / (WATCHED + STALE).as_secs_f64();
     let per_line = format!("{:.0} µs", cpu / (rate * WATCHED.as_secs_f64()) * 1e6);
     table.row(&[sinks.to_owned(), format!("{rate:.0}"), share, per_line]);
     Ok(())

@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
@@ -227,34 +227,44 @@ fn daemon(stage: &Stage, round: Round) -> Result<Running> {
     Ok(Running::Daemon(Box::new(daemon.config(&config).start())))
 }
 
-/// Waits until so many bytes are in the files; when that was, since 1970.
+/// Waits until so many bytes are in the files; when the last of them came, since 1970. The files tell, so that it does
+/// not matter when somebody looks.
 fn until_written(logs: &Path, bytes: u64) -> Result<Duration> {
     let (mut last, mut since) = (0, Instant::now());
     loop {
-        let now = SystemTime::now().duration_since(UNIX_EPOCH)?;
-        let written: u64 = files(logs)?.iter().map(|(_, size)| size).sum();
+        let files = files(logs)?;
+        let written: u64 = files.iter().map(|file| file.size).sum();
         if written >= bytes {
-            return Ok(now);
+            return files.iter().map(|file| file.modified).max().context("no file");
         }
         if written > last {
             (last, since) = (written, Instant::now());
         }
         ensure!(since.elapsed() < STUCK, "{written} of {bytes} bytes are written, and none since {STUCK:?}");
-        thread::sleep(Duration::from_millis(2));
+        thread::sleep(Duration::from_millis(10));
     }
 }
 
-/// Log files with their sizes, at any depth. One that is renamed meanwhile may be left out, once.
-fn files(dir: &Path) -> Result<Vec<(PathBuf, u64)>> {
+struct LogFile {
+    path: PathBuf,
+    size: u64,
+    /// Since 1970; as exact as the kernel's tick.
+    modified: Duration,
+}
+
+/// Log files, at any depth. One that is renamed meanwhile may be left out, once.
+fn files(dir: &Path) -> Result<Vec<LogFile>> {
     let mut all = Vec::new();
     for entry in fs::read_dir(dir)? {
         let path = entry?.path();
         let Ok(meta) = fs::metadata(&path) else { continue };
-        let is_log = ![Some("config"), Some("lock")].contains(&path.file_name().and_then(OsStr::to_str));
+        let name = path.file_name().and_then(OsStr::to_str).unwrap_or_default();
+        let is_log = !["config", "lock"].contains(&name) && !name.starts_with('.');
         if meta.is_dir() {
             all.extend(files(&path)?);
-        } else if is_log && !path.file_name().is_some_and(|n| n.as_encoded_bytes().starts_with(b".")) {
-            all.push((path, meta.size()));
+        } else if is_log {
+            let modified = meta.modified()?.duration_since(UNIX_EPOCH)?;
+            all.push(LogFile { path, size: meta.size(), modified });
         }
     }
     Ok(all)
@@ -264,8 +274,8 @@ fn files(dir: &Path) -> Result<Vec<(PathBuf, u64)>> {
 fn count_lines(dir: &Path) -> Result<u64> {
     let mut lines = 0;
     let mut buffer = vec![0; 1 << 20];
-    for (path, _) in files(dir)? {
-        let mut file = File::open(path)?;
+    for file in files(dir)? {
+        let mut file = File::open(file.path)?;
         loop {
             let count = file.read(&mut buffer)?;
             if count == 0 {
