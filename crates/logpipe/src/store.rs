@@ -72,20 +72,8 @@ pub(crate) struct Lines {
 }
 
 impl Lines {
-    /// A line with this mark behind it, which is empty unless it was cut.
-    pub(crate) fn one(mark: &str) -> Self {
-        let cut = u64::from(!mark.is_empty());
-        Self { whole: 1 - cut, cut, held: 0 }
-    }
-
     pub(crate) fn all(self) -> u64 {
         self.whole + self.cut
-    }
-
-    pub(crate) fn add(&mut self, more: Self) {
-        self.whole += more.whole;
-        self.cut += more.cut;
-        self.held += more.held;
     }
 }
 

@@ -218,35 +218,32 @@ fn a_process_may_wait_for_the_journal_and_then_loses_nothing_and_holds_up_nobody
     let (mut bed, socket, _) = bed();
     let child = bed.start(&blocking());
     const LINES: u64 = 20_000;
-    let written = std::sync::atomic::AtomicBool::new(false);
-    let mut all = Vec::new();
-    std::thread::scope(|scope| {
-        scope.spawn(|| {
-            // Empty lines are the worst: nothing but overhead.
-            let text: String = (0..LINES).map(|i| format!("\n\n{i}\n")).collect();
-            say(&child.stdout, text);
-            written.store(true, std::sync::atomic::Ordering::SeqCst);
-        });
-        until("it waits", || {
-            let sink = bed.sink(Stream::Stdout, Sink::Journald);
-            (sink.queued > 1000 && !written.load(std::sync::atomic::Ordering::SeqCst)).then_some(())
-        });
-        let other = other(&bed, &output());
-        say(&other, "a\n".repeat(40_000));
-        until("the other one doesn't", || {
-            bed.pipe
-                .stats()
-                .iter()
-                .find(|s| s.process.name.as_str() == "other" && s.lines_read == 40_000)
-                .map(|_| ())
-        });
-        assert!(!written.load(std::sync::atomic::Ordering::SeqCst));
-        drop(other);
-        while all.len() < 3 * usize::try_from(LINES).unwrap() {
-            all.extend(receive(&socket).into_iter().filter(|f| get(f, "PROCESS_NAME") == "web"));
-        }
+    // On a thread of its own that nobody waits for when this test fails: then it would wait for ever.
+    let writer = std::thread::spawn(move || {
+        // Empty lines are the worst: nothing but overhead.
+        let text: String = (0..LINES).map(|i| format!("\n\n{i}\n")).collect();
+        say(&child.stdout, text);
+        drop(child);
     });
-    drop(child);
+    until("it waits", || (bed.sink(Stream::Stdout, Sink::Journald).queued > 1000).then_some(()));
+    let other = other(&bed, &output());
+    say(&other, "a\n".repeat(40_000));
+    drop(other);
+    until("the other one doesn't", || {
+        let stats = bed.pipe.stats();
+        stats.iter().find(|s| s.process.name.as_str() == "other" && s.lines_read == 40_000).map(|_| ())
+    });
+    assert!(!writer.is_finished());
+    let (mut all, mut marked) = (Vec::new(), 0);
+    // To the other one's last marker, so that nothing waits any more.
+    let dropped = || bed.sink(Stream::Stdout, Sink::Journald).dropped;
+    while all.len() < 3 * usize::try_from(LINES).unwrap() || marked < dropped() {
+        let (web, others): (Vec<_>, Vec<_>) =
+            receive(&socket).into_iter().partition(|f| get(f, "PROCESS_NAME") == "web");
+        all.extend(web);
+        marked += sum_of_markers(&others);
+    }
+    writer.join().unwrap();
     let numbers = all.iter().map(|f| get(f, "MESSAGE")).filter(|m| !m.is_empty());
     assert!(numbers.eq((0..LINES).map(|i| i.to_string())));
     let stats = bed.close();

@@ -95,3 +95,17 @@ impl Batch {
         self.settings.max_line()
     }
 }
+
+impl Lines {
+    /// A line with this mark behind it, which is empty unless it was cut.
+    pub(crate) fn one(mark: &str) -> Self {
+        let cut = u64::from(!mark.is_empty());
+        Self { whole: 1 - cut, cut, held: 0 }
+    }
+
+    pub(crate) fn add(&mut self, more: Self) {
+        self.whole += more.whole;
+        self.cut += more.cut;
+        self.held += more.held;
+    }
+}

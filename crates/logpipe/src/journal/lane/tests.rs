@@ -86,6 +86,18 @@ impl Rig {
         entries(&buffer[..n])
     }
 
+    /// Everything that waits.
+    fn drain(&self) -> Vec<Fields> {
+        let mut all = Vec::new();
+        loop {
+            let more = self.send();
+            if more.is_empty() {
+                return all;
+            }
+            all.extend(more);
+        }
+    }
+
     fn sums(&self) -> crate::SinkStats {
         let mut sum = crate::SinkStats::default();
         for stats in self.ledger.snapshot() {
@@ -133,13 +145,7 @@ proptest! {
             prop_assert!(waits || rig.lane.lane.borrow().len() < LANE_MAX + 1000);
         }
         rig.journal.settle(&rig.lane);
-        loop {
-            let more = rig.send();
-            if more.is_empty() {
-                break;
-            }
-            came.extend(more);
-        }
+        came.extend(rig.drain());
         let mut expected = 0;
         for entry in &came {
             let text = get(entry, "MESSAGE");
@@ -171,13 +177,12 @@ fn the_oldest_make_room_for_the_newest() {
             format!("{i} {}", "x".repeat(100_000)).as_bytes()
         ));
     }
-    let mut texts = Vec::new();
-    while rig.sums().queued > 0 {
-        texts.extend(rig.send().iter().map(|f| get(f, "MESSAGE")));
-    }
+    let texts: Vec<String> = rig.drain().iter().map(|f| get(f, "MESSAGE")).collect();
     assert_eq!(texts[0], "10 lines dropped: the journal took them too slowly or was away");
     let numbers: Vec<_> = texts[1..].iter().map(|t| t.split(' ').next().unwrap()).collect();
     assert_eq!(numbers.join(" "), "10 11 12 13 14 15 16 17 18 19");
+    let sums = rig.sums();
+    assert_eq!((sums.written, sums.dropped, sums.queued), (10, 10, 0));
 }
 
 #[test]
