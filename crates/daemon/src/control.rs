@@ -133,7 +133,7 @@ impl LogSource for Desk {
 }
 
 /// Of the status codes those that occurred, and OK.
-fn calls(stats: rpc::CallStats) -> metrics::GrpcMethod {
+fn calls(stats: &rpc::CallStats) -> metrics::GrpcMethod {
     let handled = rpc::Meter::CODES.into_iter().zip(stats.handled);
     metrics::GrpcMethod {
         service: rpc::SERVICE,
@@ -163,7 +163,7 @@ impl metrics::Source for Desk {
             turns: metrics::Turns { count: turns.count, total: turns.total, longest: turns.longest },
             journal: crate::logs::journal(&self.pipe),
             listeners: self.listeners.gauges(),
-            grpc: self.meter.read().map(calls).collect(),
+            grpc: self.meter.read().map(|stats| calls(&stats)).collect(),
         }
     }
 
