@@ -102,7 +102,7 @@ impl Durations {
             EventKind::RestartScheduled { delay, .. }
             | EventKind::StartLimitReached { cooldown: Some(delay), .. } => self.note(name, |open| {
                 // The delay begins when nothing of the run is left, but the outage with its main process's end.
-                open.due = Some(open.exited.unwrap_or(now).after(*delay));
+                open.due = Some(open.exited.take().unwrap_or(now).after(*delay));
             }),
             EventKind::Stopped | EventKind::Removed => drop(self.take(name)),
             _ => {}
@@ -195,6 +195,9 @@ mod tests {
         let durations = after(&[(100, exited()), (100, cooldown), (501, started())]);
         assert_eq!(of(&durations.restart), (1, 1));
         assert!(durations.lock().is_empty(), "nothing is open while it runs");
+        // A restart that fails has no end of a main process: the next one is measured from its own moment.
+        let again = [(100, exited()), (100, scheduled(10)), (112, scheduled(500)), (613, started())];
+        assert_eq!(of(&after(&again).restart), (1, 1));
     }
 
     #[test]

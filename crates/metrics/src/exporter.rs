@@ -5,6 +5,7 @@ use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
+use hyper::body::Bytes;
 use model::{HealthState, ProcessName, ProcessView, State, Wall};
 
 use crate::collect::proc::{Memory, Usage};
@@ -85,8 +86,8 @@ impl Exporter {
     /// The exposition in the text format 0.0.4. Blocks for as long as /proc takes (some 10 µs per live process): not for
     /// an I/O thread.
     #[must_use]
-    pub fn render(&self) -> Vec<u8> {
-        self.exposition(&self.sample()).text.into()
+    pub fn render(&self) -> Bytes {
+        self.exposition(&self.sample()).text
     }
 
     /// Looks at all processes. Blocks for as long as /proc takes.

@@ -21,7 +21,7 @@ fn steady(exposition: &str) -> String {
 }
 
 fn render(source: impl Source) -> String {
-    String::from_utf8(exporter(source).render()).unwrap()
+    String::from_utf8(exporter(source).render().into()).unwrap()
 }
 
 #[test]
@@ -133,7 +133,7 @@ fn a_process_that_cant_be_read_is_left_out_and_marked() {
     for (view, pid) in fixture.processes.iter_mut().zip([7, 9]) {
         view.run.as_mut().unwrap().pid = Some(pid);
     }
-    let text = String::from_utf8(exporter_on(fixture, "proc-broken").render()).unwrap();
+    let text = String::from_utf8(exporter_on(fixture, "proc-broken").render().into()).unwrap();
     assert!(text.contains("collector_success{collector=\"processes\"} 1\n"));
     assert!(text.contains("collector_success{collector=\"proc\"} 0\n"));
     assert!(text.contains("collector_success{collector=\"self_process\"} 0\n"));
@@ -177,7 +177,7 @@ fn whatever_is_counted_stays_when_the_time_of_a_run_is_neither_here_nor_there() 
     };
     let exporter = exporter(fixture);
     for _ in 0..2 {
-        let text = String::from_utf8(exporter.render()).unwrap();
+        let text = String::from_utf8(exporter.render().into()).unwrap();
         // 12.5 s of finished runs, and 1.81 + 3 + 0.5 + 0.25 + 0.05 s of its five processes.
         assert_eq!(tree_cpu(&text, "api@1.blue"), "18.11");
         // Its pid is gone, the supervisor has not heard of it.

@@ -7,7 +7,7 @@ use crate::names::{Group, Kind, Metric, TABLE, Unit};
 
 #[test]
 fn the_exposition_is_the_table() {
-    let text = String::from_utf8(exporter(Fixture::default()).render()).unwrap();
+    let text = String::from_utf8(exporter(Fixture::default()).render().into()).unwrap();
     let table: BTreeMap<&str, &Metric> = TABLE.iter().map(|m| (m.name, *m)).collect();
     assert_eq!(table.len(), TABLE.len(), "a name stands twice");
     let mut exported = Vec::new();
