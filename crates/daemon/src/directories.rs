@@ -150,7 +150,6 @@ mod tests {
             journal: None,
             init,
             log_files: true,
-            journal: None,
         }
     }
 
