@@ -18,7 +18,7 @@ use std::rc::Rc;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Compression, LogSpec, Overflow, RunNumber, Sink, Wall};
+use model::{Compression, LogFormat, LogSpec, Overflow, RunNumber, Sink, Wall};
 use tokio::sync::Notify;
 
 use crate::compress::Compressor;
@@ -46,6 +46,8 @@ pub(crate) struct Limits {
     pub(crate) max_total_size: u64,
     pub(crate) compress: Compression,
     pub(crate) overflow: Overflow,
+    /// Of markers; all else comes as it shall be written.
+    pub(crate) format: LogFormat,
 }
 
 impl From<&LogSpec> for Limits {
@@ -57,6 +59,7 @@ impl From<&LogSpec> for Limits {
             max_total_size: log.max_total_size,
             compress: log.compress,
             overflow: log.overflow,
+            format: log.format,
         }
     }
 }
@@ -248,7 +251,7 @@ impl Store {
             return true;
         }
         while !waiting.is_empty() {
-            let written = waiting.write_next(|text, stretch| {
+            let written = waiting.write_next(limits.format, |text, stretch| {
                 let (n, result) = file.put(text, stretch, &limits);
                 let errors = file.take_errors() + u64::from(result.is_err());
                 stretch.account.book(|counts| counts.sink(Sink::File).errors += errors);

@@ -12,9 +12,10 @@ use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
 
-use model::{Overflow, RunNumber, Sink, Wall};
+use model::{LogFormat, Overflow, RunNumber, Sink, Wall};
 
 use super::{Lines, Stretch};
+use crate::lines::format::{self, Origin, Record};
 use crate::stats::Account;
 
 /// The bounds, and how much of the common one is taken.
@@ -65,9 +66,16 @@ impl Item {
     }
 }
 
-/// What stands in the file instead of dropped lines.
-fn marker(lines: u64) -> String {
-    format!("[{lines} lines dropped: the disk took no more]\n")
+/// What stands in the file instead of the lines that are missing at a gap.
+fn marker(gap: &Item, format: LogFormat) -> Vec<u8> {
+    let mut out = Vec::new();
+    if gap.lines.all() > 0 {
+        let text = format!("[{} lines dropped: the disk took no more]", gap.lines.all());
+        let record = Record { at: gap.at, message: text.as_bytes(), mark: "", level: None, data: None };
+        let from = Origin { who: gap.account.counts.process(), run: gap.run, stream: gap.account.stream };
+        format::record(&mut out, format, from, &record);
+    }
+    out
 }
 
 /// The queue of one store.
@@ -159,13 +167,13 @@ impl Waiting {
     /// Has what waits longest written by `put`, which tells how much of the text the disk took.
     pub(super) fn write_next(
         &mut self,
+        format: LogFormat,
         put: impl FnOnce(&[u8], &Stretch<'_>) -> (usize, io::Result<()>),
     ) -> io::Result<()> {
         let Some(mut item) = self.items.pop_front() else { return Ok(()) };
         self.take(self.taken - item.cost());
-        let marker =
-            if item.is_gap && item.lines.all() > 0 { marker(item.lines.all()) } else { String::new() };
-        let text = if item.is_gap { marker.as_bytes() } else { &item.text };
+        let marker = if item.is_gap { marker(&item, format) } else { Vec::new() };
+        let text = if item.is_gap { &marker } else { &*item.text };
         let (n, result) = put(&text[item.done..], &item.stretch());
         match &result {
             Ok(()) => item.account.book(|counts| {
@@ -180,7 +188,7 @@ impl Waiting {
             Err(_) => {
                 if n > 0 && item.is_gap {
                     // Now its rest has to be written as it is; lines that are dropped from now on make another gap.
-                    item.text = marker.into_bytes().into();
+                    item.text = marker.into();
                     item.is_gap = false;
                     item.lines = Lines::default();
                 }

@@ -213,3 +213,18 @@ fn the_defaults_are_those_that_are_documented() {
     let store = open(&case.path, &case.disk, limits(), &Rc::new(room));
     assert!(!store.is_blocked() && store.retry());
 }
+
+#[test]
+fn a_marker_has_the_format_of_its_file() {
+    let json = Limits { overflow: Overflow::DropNewest, format: LogFormat::Json, ..limits() };
+    let case = Case::named("web.log", json);
+    narrow(&case, 500, usize::MAX);
+    case.disk.text([DOWN]);
+    case.append(&quarter('a'));
+    case.append(&quarter('b'));
+    assert!(case.store.retry());
+    let text = case.files().concat();
+    let marker: serde_json::Value = serde_json::from_str(text.strip_prefix(&quarter('a')).unwrap()).unwrap();
+    assert_eq!(marker["message"], "[2 lines dropped: the disk took no more]");
+    assert_eq!(marker["process"], "web");
+}
