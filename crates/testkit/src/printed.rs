@@ -64,6 +64,8 @@ pub struct Printed {
     width: usize,
     /// Lines, those that a kill has cut included.
     pub lines: u64,
+    /// Bytes, without the newline behind a line that a kill has cut.
+    bytes: u64,
     /// For each run the stretches of numbers that stand one after the other in one file.
     stretches: BTreeMap<u64, Vec<(u64, u64)>>,
 }
@@ -91,6 +93,7 @@ impl Printed {
 
     fn take(&mut self, text: String, torn: &mut Vec<String>) -> io::Result<()> {
         self.lines += 1;
+        self.bytes += u64::try_from(text.len()).map_err(io::Error::other)?;
         let Some((name, run, number)) = parse(&text, self.width) else {
             torn.push(text);
             return Ok(());
@@ -101,6 +104,7 @@ impl Printed {
                 self.name
             )));
         }
+        self.bytes += 1;
         let stretches = self.stretches.entry(run).or_default();
         match stretches.last_mut() {
             Some((_, last)) if *last + 1 == number => *last = number,
@@ -147,6 +151,21 @@ impl Printed {
             Ok(())
         } else {
             Err(format!("{who}: {there} lines, but the kernel took at least {least} and at most {most}"))
+        }
+    }
+}
+
+impl Printed {
+    /// Whether the files hold every byte that was read, parts of lines included. A kill may have cut a line before its
+    /// newline, which can't be told from a whole one.
+    ///
+    /// # Errors
+    /// A sentence that says what is wrong.
+    pub fn check_bytes(&self, read: u64, kills: u64) -> Result<(), String> {
+        if (read..=read + kills).contains(&self.bytes) {
+            Ok(())
+        } else {
+            Err(format!("{}: {read} bytes were read, and {} are in the files", self.name, self.bytes))
         }
     }
 }
@@ -205,7 +224,9 @@ mod tests {
         assert!(check(&[&[one, two, three, four], &[three]]).is_err());
         assert!(check(&[&[one, two, three]]).is_err());
         assert!(printed(&[&[one, "web 1 0000002 xxxxy"]]).is_err());
-        assert!(printed(&[&[one, "web 1 00000"]]).is_ok());
+        let torn = printed(&[&[one, "web 1 00000"]]).unwrap();
+        assert_eq!(torn.check_bytes(21 + 11, 0), Ok(()));
+        assert!(torn.check_bytes(21 + 12, 1).is_err());
         assert!(printed(&[&[one, "eb 1 0000002"]]).is_err());
     }
 

@@ -53,6 +53,7 @@ fn every_line_that_was_printed_comes_out_exactly_once() {
             let result = printed.check(run, stage.taken(process, run), (run == *last).then_some(LINES));
             assert_eq!(result, Ok(()));
         }
+        assert_eq!(printed.check_bytes(account.bytes, last - 1), Ok(()));
         let file = account.sink("file");
         assert_eq!(printed.lines, file.written, "{name}: the files and the account");
         assert_eq!((file.dropped, file.truncated), (0, 0), "{name}");

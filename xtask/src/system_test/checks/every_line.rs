@@ -1,5 +1,5 @@
 //! Everything at once, beside a real journald: fifty processes at full speed, kill -9 at random, a journald that
-//! stalls and restarts, logrotate.
+//! stalls and restarts, files that are renamed.
 
 use anyhow::{Result, ensure};
 use testkit::Account;

@@ -120,6 +120,7 @@ impl<'a> Printers<'a> {
             let all = (run == runs && !killed).then_some(self.lines);
             printed.check(run, self.taken(name, run), all).map_err(|wrong| anyhow!(wrong))?;
         }
+        printed.check_bytes(account.bytes, runs).map_err(|wrong| anyhow!(wrong))?;
         let file = account.sink("file");
         ensure!(file.written == printed.lines, "{} lines in the files of {name}, {file:?}", printed.lines);
         ensure!((file.dropped, file.truncated) == (0, 0), "{name}: {file:?}");
