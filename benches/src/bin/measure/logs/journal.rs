@@ -15,7 +15,7 @@ use crate::Options;
 use crate::scrape::{Metrics, STALE};
 use crate::table::Table;
 
-/// Lines a second of a child that is paced: twice what a journald takes on a fast machine.
+/// Lines a second of a child that is paced: more than a journald takes on a fast machine.
 const OFFERED: u64 = 150_000;
 /// What a rate is taken over.
 const WINDOW: Duration = Duration::from_secs(5);
