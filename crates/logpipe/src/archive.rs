@@ -22,6 +22,7 @@ use nix::sys::stat::fstatat;
 
 use crate::index;
 use crate::place;
+use crate::release::Releaser;
 use crate::store::Limits;
 
 const STAMP: &[u8] = b"ddddddddTdddddd.ddddddZ";
@@ -159,7 +160,9 @@ pub(crate) fn prune(path: &Path, base: &Path, limits: &Limits) -> io::Result<()>
     }
     // One that can't be deleted doesn't keep the others.
     let mut result = Ok(());
+    let mut releaser = Releaser::default();
     for old in &archives[..excess] {
+        releaser.hold(&dir, &old.file_name());
         result = result.and(old.delete(&dir));
     }
     if limits.compress == Compression::None {

@@ -38,6 +38,7 @@ mod place;
 pub mod properties;
 mod read;
 mod ready;
+mod release;
 mod stats;
 mod store;
 mod stream;
