@@ -26,6 +26,8 @@ pub(super) fn install(bed: &Bed) -> Result<()> {
     bed.write("/etc/dd-procmgrd/processes.yaml", CONFIG)?;
     bed.sh("chmod 644 /etc/dd-procmgrd/processes.yaml")?;
     bed.sh("cd /src && cp systemd/dd-procmgrd.service /etc/systemd/system/ && systemctl daemon-reload")?;
+    bed.sh("cd /src && install -m 644 systemd/dd-procmgrd.catalog /usr/lib/systemd/catalog/")?;
+    bed.sh("journalctl --update-catalog")?;
     bed.sh("systemctl enable --quiet dd-procmgrd")?;
     ensure!(bed.sh("systemctl is-enabled dd-procmgrd")?.trim() == "enabled", "not enabled");
     for name in ["dd-procmgr-cli", "pm-cli"] {

@@ -47,6 +47,10 @@ pub(super) fn events(bed: &Bed) -> Result<()> {
     // The guide's own way to find a process.
     let found = bed.sh(&format!("journalctl -u dd-procmgrd | grep 'process_id={}'", process.id))?;
     ensure!(found.contains("steady"), "the text does not name the process:\n{found}");
+    // The catalog explains it, with the name of the process.
+    let explained = bed.sh(&format!("journalctl -x MESSAGE_ID={message_id} PROCESS_ID={}", process.id))?;
+    let subject = explained.lines().find(|line| line.contains("Subject:"));
+    ensure!(subject.is_some_and(|s| s.contains("steady")), "not explained:\n{explained}");
     Ok(())
 }
 
