@@ -121,8 +121,7 @@ impl Scene {
         Ok(())
     }
 
-    /// The counters of a restarted daemon begin anew: no alert for a process that had restarts before, none for the
-    /// daemon.
+    /// The counters of a restarted daemon go on: no alert for a process that had restarts before, none for the daemon.
     pub(crate) fn restart(&mut self, prometheus: &Prometheus) -> Result<()> {
         let increase = r#"process:ddprocmgr_process_restarts:increase10m{process="calm"}"#;
         wait("two restarts to be counted", || {
@@ -132,7 +131,7 @@ impl Scene {
         self.daemon.pm(&["kill", "--signal", "KILL", "--all", "stopping"]).success();
         self.daemon.restart();
         wait("the restarted daemon to be scraped", || {
-            let begun = r#"changes(process_start_time_seconds[10m]) == 1 and on () ddprocmgr_process_restarts_total{process="calm"} == 0"#;
+            let begun = r#"changes(process_start_time_seconds[10m]) == 1 and on () ddprocmgr_process_restarts_total{process="calm"} == 2"#;
             Ok((!prometheus.query(begun)?.is_empty()).then_some(()))
         })?;
         let now = SystemTime::now().duration_since(UNIX_EPOCH).context("a clock before 1970")?;

@@ -2,7 +2,7 @@
 
 use anyhow::Result;
 
-use super::ways::{Round, WAYS, Way};
+use super::ways::{self, Round, WAYS, Way};
 use super::{LINE, median, spread};
 use crate::Options;
 use crate::table::Table;
@@ -18,12 +18,13 @@ pub(super) fn fifty(table: &mut Table, options: &Options) -> Result<()> {
 fn compare(table: &mut Table, options: &Options, ways: &[Way], round: Round) -> Result<()> {
     let (here, missing): (Vec<&Way>, Vec<&Way>) = ways.iter().partition(|way| way.is_there());
     let mut rates = vec![Vec::new(); here.len()];
+    let mut thrown_away = Vec::new();
+    let rate = |seconds: f64| (round.children * round.lines * LINE) as f64 / seconds / 1e6;
     for _ in 0..options.rounds {
         for (way, rates) in here.iter().zip(&mut rates) {
-            let seconds = way.measure(round)?;
-            let bytes = round.children * round.lines * LINE;
-            rates.push(bytes as f64 / seconds / 1e6);
+            rates.push(rate(way.measure(round)?));
         }
+        thrown_away.push(rate(ways::thrown_away(round)?));
     }
     table.head(&["way", "MB/s, median (lowest - highest)", "× `cat`"]);
     rates.iter_mut().for_each(|rates| rates.sort_unstable_by(f64::total_cmp));
@@ -33,6 +34,9 @@ fn compare(table: &mut Table, options: &Options, ways: &[Way], round: Round) -> 
         let ratio = format!("{:.2}", median(rates) / bare);
         table.row(&[way.name.to_owned(), spread(rates, 0), ratio]);
     }
+    thrown_away.sort_unstable_by(f64::total_cmp);
+    let ratio = format!("{:.2}", median(&thrown_away) / bare);
+    table.row(&["`cat >/dev/null`: the writer's own speed".to_owned(), spread(&mut thrown_away, 0), ratio]);
     for way in missing {
         table.row(&[way.name.to_owned(), "not installed".to_owned(), String::new()]);
     }

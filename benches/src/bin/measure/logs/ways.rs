@@ -8,7 +8,7 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::process::{Child, Command, Stdio};
 use std::thread;
-use std::time::{Duration, Instant, UNIX_EPOCH};
+use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use anyhow::{Context as _, Result, ensure};
 use tempfile::TempDir;
@@ -74,6 +74,20 @@ impl Way {
         drop(daemon);
         Ok(seconds)
     }
+}
+
+/// Seconds of one round in which what is written is thrown away: as fast as writers get through a pipe of the usual
+/// size, whatever becomes of their lines.
+pub(super) fn thrown_away(round: Round) -> Result<f64> {
+    let stage = Stage::new()?;
+    let nowhere = stage.piped(round, |_| {
+        let mut command = Command::new("cat");
+        command.stdout(Stdio::null());
+        Ok(command)
+    })?;
+    nowhere.finish()?;
+    let end = SystemTime::now().duration_since(UNIX_EPOCH)?;
+    Ok(end.saturating_sub(stage.begin(round)?).as_secs_f64())
 }
 
 /// Directories of one round.
