@@ -11,6 +11,8 @@ pub(crate) struct Listed {
     pub(crate) state: String,
     pub(crate) pid: Option<u32>,
     pub(crate) restarts: u64,
+    /// The number of its run, while it has one.
+    pub(crate) run: Option<u64>,
 }
 
 impl Listed {
@@ -32,6 +34,7 @@ impl Listed {
             state: text("state")?,
             pid: value["pid"].as_u64().and_then(|pid| u32::try_from(pid).ok()),
             restarts: value["restarts"].as_u64().context("no number `restarts`")?,
+            run: value["run"]["number"].as_u64(),
         })
     }
 }
@@ -43,10 +46,12 @@ mod tests {
     #[test]
     fn reads_a_list() {
         let text = r#"{"processes": [
-            {"name": "web", "process_id": "0123456789ab", "state": "running", "pid": 7, "restarts": 2},
+            {"name": "web", "process_id": "0123456789ab", "state": "running", "pid": 7, "restarts": 2,
+             "run": {"number": 4}},
             {"name": "idle", "process_id": "ba9876543210", "state": "stopped", "pid": null, "restarts": 0}]}"#;
         let all = Listed::parse(text).unwrap();
-        assert_eq!((all[0].pid, all[0].restarts, all[1].pid), (Some(7), 2, None));
+        assert_eq!((all[0].pid, all[0].restarts, all[0].run), (Some(7), 2, Some(4)));
+        assert_eq!((all[1].pid, all[1].restarts, all[1].run), (None, 0, None));
     }
 
     #[test]

@@ -32,7 +32,9 @@ pub(super) fn kill(bed: &Bed) -> Result<()> {
         bed,
         &format!("PROCESS_ID={} PROCESS_PID={new_pid} PROCESS_STREAM=stdout", before.id),
     )?;
-    line.expect("PROCESS_RUN", &(after.restarts + 1).to_string())?;
+    let (old, new) = (before.run.unwrap_or_default(), after.run.unwrap_or_default());
+    ensure!(new == old + 1, "run {new} came after run {old}");
+    line.expect("PROCESS_RUN", &new.to_string())?;
 
     prometheus::wait(bed, restarts, |value| value == scraped + 1.0)?;
     let alert = format!("sum(increase({restarts}[30s]))");
