@@ -25,7 +25,7 @@ use crate::mailbox::Message;
 use crate::ready;
 use crate::stats::Account;
 use crate::store::{self, Limits, Store};
-use crate::stream::{Buffer, Ending, PipeSize, Reader, StreamTask};
+use crate::stream::{Buffer, Ending, Reader, StreamTask};
 use crate::{Config, Shared, Source};
 
 /// Everything that lives on the thread.
@@ -35,8 +35,6 @@ struct Hub {
     shared: Arc<Shared>,
     sinks: Rc<Sinks>,
     buffer: Buffer,
-    /// Counts the streams whose pipe is raised.
-    raised: Rc<()>,
     processes: HashMap<ProcessName, Rc<Process>>,
     compiler: Compiler,
     /// By path; a process has at most one per stream.
@@ -59,7 +57,6 @@ pub(crate) fn run(config: &Config, shared: &Arc<Shared>, console: Option<Console
         shared: Arc::clone(shared),
         sinks: Rc::new(Sinks { journal, console: console.map(RefCell::new) }),
         buffer: Buffer::default(),
-        raised: Rc::default(),
         processes: HashMap::new(),
         compiler: Compiler::default(),
         stores: HashMap::new(),
@@ -143,7 +140,7 @@ impl Hub {
                 framer: Framer::default(),
                 terminal: is_terminal.then(Crlf::default),
                 // A terminal's size is the kernel's.
-                size: if is_terminal { PipeSize::Fixed } else { PipeSize::Usual(Rc::clone(&self.raised)) },
+                raised: is_terminal,
                 ends: false,
             };
             if let Err(e) = self.spawn(source.run, pipe, reader) {

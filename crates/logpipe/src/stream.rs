@@ -6,7 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
-use std::rc::{Rc, Weak};
+use std::rc::Rc;
 use std::time::Duration;
 
 use model::RunId;
@@ -24,8 +24,6 @@ use crate::lines::Route;
 pub(crate) const READ: usize = 256 << 10;
 /// A read that brings as much as a pipe holds by default proves that the child writes faster than we read.
 const BUSY: usize = 64 << 10;
-/// Pipes that are raised at a time: with more the processor's caches no longer hold them, and all become slower.
-const RAISED_MAX: usize = 8;
 /// Bytes read at once from a terminal, which hands out at most 4 KiB per system call: for these, several are made.
 const TERMINAL_READ: usize = 64 << 10;
 /// Reads of one stream before the others get their turn.
@@ -81,37 +79,10 @@ pub(crate) struct Reader {
     pub(crate) framer: Framer,
     /// Its line ends, when it is a terminal.
     pub(crate) terminal: Option<Crlf>,
-    pub(crate) size: PipeSize,
+    /// Whether the pipe's size was raised, or could not be.
+    pub(crate) raised: bool,
     /// It reads its last: nothing makes it wait any more.
     pub(crate) ends: bool,
-}
-
-/// How much a stream's pipe holds.
-pub(crate) enum PipeSize {
-    /// What the kernel gives. All streams share what is pointed to, which counts those that are raised.
-    Usual(Rc<()>),
-    /// [`READ`].
-    Raised(#[expect(dead_code, reason = "it is counted as long as it is held")] Weak<()>),
-    /// Can't be changed.
-    Fixed,
-}
-
-impl PipeSize {
-    /// Raises a pipe that proves to be busy, unless [`RAISED_MAX`] others are.
-    fn raise(&mut self, pipe: &OwnedFd) {
-        let Self::Usual(pool) = self else { return };
-        if Rc::weak_count(pool) >= RAISED_MAX {
-            return;
-        }
-        *self = match sys::pipe::raise_capacity(pipe, READ) {
-            Ok(_) => Self::Raised(Rc::downgrade(pool)),
-            // Slower (the user's share of pipe memory is used up) and nothing else.
-            Err(e) => {
-                tracing::trace!(error = %e, "a pipe keeps its size");
-                Self::Fixed
-            }
-        };
-    }
 }
 
 /// What one read brought.
@@ -251,8 +222,12 @@ impl Reader {
         if n == 0 {
             return got;
         }
-        if n >= BUSY {
-            self.size.raise(pipe.get_ref());
+        if n >= BUSY && !self.raised {
+            self.raised = true;
+            // Not raised (the user's share of pipe memory is used up) is slower and nothing else.
+            if let Err(e) = sys::pipe::raise_capacity(pipe.get_ref(), READ) {
+                tracing::trace!(error = %e, "a pipe keeps its size");
+            }
         }
         let end = match &mut self.terminal {
             None => start + n,
