@@ -47,3 +47,27 @@ impl Drop for Releaser {
         }));
     }
 }
+
+#[cfg(test)]
+mod tests {
+    use std::fs::File;
+
+    use nix::sys::stat::fstat;
+
+    use super::*;
+
+    #[test]
+    fn what_is_held_leaves_its_directory_at_once_and_its_pages_stay_until_the_end() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("web.log.1");
+        std::fs::write(&path, "lines\n").unwrap();
+        let at = OwnedFd::from(File::open(dir.path()).unwrap());
+        let mut releaser = Releaser::default();
+        releaser.hold(&at, OsStr::new("web.log.1"));
+        releaser.hold(&at, OsStr::new("nothing"));
+        std::fs::remove_file(&path).unwrap();
+        assert!(!path.exists());
+        let held: Vec<_> = releaser.held.iter().map(|file| fstat(file).unwrap()).collect();
+        assert_eq!(held.iter().map(|stat| (stat.st_nlink, stat.st_size)).collect::<Vec<_>>(), [(0, 6)]);
+    }
+}
