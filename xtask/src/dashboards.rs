@@ -4,19 +4,18 @@
 //! Needs `prometheus` and `promtool` (Debian: `apt-get install prometheus`), no root and no network but loopback.
 
 mod ask;
-mod prometheus;
 mod promql;
 mod queries;
 mod scene;
 
 use std::path::{Path, PathBuf};
 use std::process::{Command, ExitCode};
-use std::time::{Duration, Instant};
+use std::time::Instant;
 
-use anyhow::{Context as _, Result, bail, ensure};
+use anyhow::{Context as _, Result, ensure};
 use cargo_metadata::MetadataCommand;
 
-use prometheus::Prometheus;
+use crate::prometheus::Prometheus;
 use scene::Scene;
 
 /// The rules, the tests of the rules, and the example for whoever begins.
@@ -25,9 +24,6 @@ const RULE_TESTS: &str = "dashboards/alerts/tests";
 const EXAMPLE: &str = "examples/prometheus.yml";
 /// Explains all of it, with queries as examples.
 const GUIDE: &str = "docs/MONITORING.md";
-
-/// Longest wait for anything that Prometheus learns; it scrapes and evaluates each second.
-const PATIENCE: Duration = Duration::from_secs(60);
 
 /// Options of the task.
 #[derive(Debug, clap::Args)]
@@ -45,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     step("promtool: the rules, their tests and the example", || promtool(&root))?;
     let mut scene = step("a daemon with a process in each state", Scene::start)?;
-    let prometheus = step("Prometheus", || Prometheus::start(&scene.target(), &root.join(RULES)))?;
+    let prometheus = step("Prometheus", || Prometheus::start(&scene.target(), Some(&root.join(RULES))))?;
     scene.happen(&prometheus)?;
     step("every query of the dashboards and rules", || ask::everything(&prometheus, &root))?;
     step("alerts that are due, and no others", || scene::alerts_are_right(&prometheus))?;
@@ -93,13 +89,4 @@ fn check(command: &mut Command) -> Result<()> {
         .context("promtool can't be executed: apt-get install --no-install-recommends prometheus")?;
     ensure!(done.code == 0, "{done}");
     Ok(())
-}
-
-/// Asks until there is an answer.
-fn wait<T>(what: &str, mut probe: impl FnMut() -> Result<Option<T>>) -> Result<T> {
-    let found = testkit::eventually_within(PATIENCE, || probe().transpose());
-    match found {
-        Some(answer) => answer.with_context(|| format!("waiting for {what}")),
-        None => bail!("waited {PATIENCE:?} in vain for {what}"),
-    }
 }

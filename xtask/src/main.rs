@@ -1,7 +1,10 @@
 //! `cargo xtask`: what developers run beside cargo's own commands.
 
+mod churn;
 mod dashboards;
+mod prometheus;
 mod system_test;
+mod wait;
 
 use std::process::ExitCode;
 
@@ -21,11 +24,14 @@ enum Task {
     SystemTest(system_test::Args),
     /// Try every query and rule of dashboards/ on a real Prometheus beside a daemon (needs Debian's prometheus)
     Dashboards(dashboards::Args),
+    /// Create, crash and delete processes for an hour below a real Prometheus, and check that it saw all of it
+    Churn(churn::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().task {
         Task::SystemTest(args) => system_test::run(&args),
         Task::Dashboards(args) => dashboards::run(&args),
+        Task::Churn(args) => churn::run(&args),
     }
 }

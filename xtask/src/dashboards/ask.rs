@@ -4,10 +4,10 @@ use std::path::Path;
 
 use anyhow::{Result, bail, ensure};
 
-use super::prometheus::{Prometheus, Sample, lines};
 use super::promql::selectors;
 use super::queries::{Question, below_rules, of_dashboards, of_guide, of_rules};
-use super::{PATIENCE, wait};
+use crate::prometheus::{Prometheus, Sample, lines};
+use crate::wait::{PATIENCE, wait};
 
 /// Metrics that a daemon in the foreground does not have, with the reason. A query about one has to be understood; data
 /// is not due.

@@ -5,8 +5,8 @@ use std::time::{Duration, SystemTime, UNIX_EPOCH};
 use anyhow::{Context as _, Result};
 use testkit::{TempDaemon, binary};
 
-use super::prometheus::{Prometheus, free_port, lines};
-use super::wait;
+use crate::prometheus::{Prometheus, free_port, lines};
+use crate::wait::wait;
 
 /// Definitions; PROBE is the test program, PORT that of the metrics.
 const PROCESSES: &str = "\

@@ -12,7 +12,7 @@ use anyhow::{Context as _, Result, ensure};
 use serde_json::Value;
 use tempfile::TempDir;
 
-use super::wait;
+use crate::wait::wait;
 
 /// The job that is meant. There is another one, which has metrics of the same names.
 const JOB: &str = "dd-procmgrd";
@@ -32,7 +32,7 @@ pub(crate) struct Prometheus {
 #[derive(Debug)]
 pub(crate) struct Sample {
     /// Its labels.
-    labels: Value,
+    pub(crate) labels: Value,
     /// Its value now.
     pub(crate) value: f64,
 }
@@ -55,6 +55,19 @@ pub(crate) fn lines(samples: &[Sample]) -> String {
     samples.iter().map(|sample| format!("\n  {sample}")).collect()
 }
 
+/// Status and body of a page.
+pub(crate) fn get(address: SocketAddr, path: &str) -> Result<(u16, String)> {
+    let mut stream = TcpStream::connect(address)?;
+    stream.set_read_timeout(Some(ANSWER))?;
+    // 1.0: the answer ends with the connection and comes in one piece.
+    write!(stream, "GET {path} HTTP/1.0\r\nHost: {address}\r\n\r\n")?;
+    let mut answer = String::new();
+    stream.read_to_string(&mut answer)?;
+    let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a body")?;
+    let status = head.split(' ').nth(1).and_then(|s| s.parse().ok()).context("an answer without a status")?;
+    Ok((status, body.to_owned()))
+}
+
 /// A port of loopback that is free now.
 pub(crate) fn free_port() -> Result<u16> {
     let listener = TcpListener::bind("127.0.0.1:0").context("a port of loopback")?;
@@ -63,14 +76,15 @@ pub(crate) fn free_port() -> Result<u16> {
 
 impl Prometheus {
     /// Starts it and waits until it answers.
-    pub(crate) fn start(target: &str, rules: &Path) -> Result<Self> {
+    pub(crate) fn start(target: &str, rules: Option<&Path>) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("pm-prometheus-").tempdir()?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
+        let rules: Vec<_> = rules.into_iter().map(|path| format!("'{}'", path.display())).collect();
         let config = format!(
-            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: ['{}']\nscrape_configs:\n  \
+            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{}]\nscrape_configs:\n  \
              - job_name: {JOB}\n    static_configs: [{{targets: ['{target}']}}]\n  \
              - job_name: prometheus\n    static_configs: [{{targets: ['{address}']}}]\n",
-            rules.display()
+            rules.join(", ")
         );
         std::fs::write(dir.path().join("prometheus.yml"), config)?;
         let log = File::create(dir.path().join("log"))?;
@@ -101,16 +115,7 @@ impl Prometheus {
     }
 
     fn get(&self, path: &str) -> Result<(u16, String)> {
-        let mut stream = TcpStream::connect(self.address)?;
-        stream.set_read_timeout(Some(ANSWER))?;
-        // 1.0: the answer ends with the connection and comes in one piece.
-        write!(stream, "GET {path} HTTP/1.0\r\nHost: {}\r\n\r\n", self.address)?;
-        let mut answer = String::new();
-        stream.read_to_string(&mut answer)?;
-        let (head, body) = answer.split_once("\r\n\r\n").context("an answer without a body")?;
-        let status =
-            head.split(' ').nth(1).and_then(|s| s.parse().ok()).context("an answer without a status")?;
-        Ok((status, body.to_owned()))
+        get(self.address, path)
     }
 }
 
