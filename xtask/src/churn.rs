@@ -16,6 +16,7 @@ use std::time::{Duration, Instant};
 use anyhow::{Context as _, Result, ensure};
 use testkit::{TempDaemon, binary};
 
+use crate::programs::Build;
 use crate::prometheus::{Prometheus, free_port};
 use page::Page;
 
@@ -41,6 +42,8 @@ processes:
 /// Options of the task.
 #[derive(Debug, clap::Args)]
 pub(crate) struct Args {
+    #[command(flatten)]
+    build: Build,
     /// How long
     #[arg(long, default_value_t = 60.0)]
     minutes: f64,
@@ -59,6 +62,7 @@ struct Churn {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    args.build.run()?;
     let metrics = SocketAddr::from(([127, 0, 0, 1], free_port()?));
     let probe = binary("probe")?.display().to_string();
     let daemon = TempDaemon::builder()

@@ -37,7 +37,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let root = MetadataCommand::new().no_deps().exec().context("cargo metadata")?;
     let root = root.workspace_root.into_std_path_buf();
     if !args.no_build {
-        step("debug build", || build(&root))?;
+        step("debug build", || crate::programs::build(&root))?;
     }
     step("promtool: the rules, their tests and the example", || promtool(&root))?;
     let mut scene = step("a daemon with a process in each state", Scene::start)?;
@@ -56,14 +56,6 @@ fn step<T>(what: &str, work: impl FnOnce() -> Result<T>) -> Result<T> {
     let verdict = if result.is_ok() { "ok  " } else { "FAIL" };
     println!("{verdict}  {:6.2} s  {what}", begin.elapsed().as_secs_f64());
     result
-}
-
-fn build(root: &Path) -> Result<()> {
-    let mut cargo = Command::new(std::env::var_os("CARGO").unwrap_or_else(|| "cargo".into()));
-    cargo.args(["build", "--quiet", "--package=daemon", "--package=cli", "--package=testkit"]);
-    let status = cargo.current_dir(root).status().context("running cargo")?;
-    ensure!(status.success(), "cargo build: {status}");
-    Ok(())
 }
 
 fn promtool(root: &Path) -> Result<()> {

@@ -1,8 +1,11 @@
 //! `cargo xtask`: what developers run beside cargo's own commands.
 
+mod browser;
 mod churn;
 mod dashboards;
+mod programs;
 mod prometheus;
+mod status_page;
 mod system_test;
 mod wait;
 
@@ -26,6 +29,8 @@ enum Task {
     Dashboards(dashboards::Args),
     /// Create, crash and delete processes for an hour below a real Prometheus, and check that it saw all of it
     Churn(churn::Args),
+    /// Look at the status page in a real Chromium (needs Debian's chromium)
+    StatusPage(status_page::Args),
 }
 
 fn main() -> anyhow::Result<ExitCode> {
@@ -33,5 +38,6 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::SystemTest(args) => system_test::run(&args),
         Task::Dashboards(args) => dashboards::run(&args),
         Task::Churn(args) => churn::run(&args),
+        Task::StatusPage(args) => status_page::run(&args),
     }
 }
