@@ -6,7 +6,7 @@
 //! ```
 //! Without a name it does those that take seconds: spawn, restart, pipe, list and idle, beside a bare loop that does the
 //! same. By name only, since they take minutes or fill the machine: `endurance` (`--restarts` of each kind, 100,000),
-//! `latency`, `exits`, `reload`, `logs` (`--rounds` of `--lines` each, a flood of `--gigabytes`). `--only` leaves out whatever has not this text in its title.
+//! `latency`, `exits`, `reload`, `scrapes` (`--rounds`), `logs` (`--rounds` of `--lines` each, a flood of `--gigabytes`). `--only` leaves out whatever has not this text in its title.
 
 mod daemon;
 mod endurance;
@@ -21,6 +21,7 @@ mod pipe;
 mod reload;
 mod restart;
 mod scrape;
+mod scrapes;
 mod spawn;
 mod table;
 
@@ -54,7 +55,7 @@ pub(crate) type Measure = fn(&mut Table, &Options) -> Result<()>;
 /// A measurement: its name on the command line, whether it is done unasked, and what does it.
 type Measurement = (&'static str, bool, Measure);
 
-const ALL: [Measurement; 10] = [
+const ALL: [Measurement; 11] = [
     ("spawn", true, |table, _| spawn::measure(table)),
     ("restart", true, |table, _| restart::measure(table)),
     ("pipe", true, |table, _| pipe::measure(table)),
@@ -65,6 +66,7 @@ const ALL: [Measurement; 10] = [
     ("exits", false, exits::measure),
     ("reload", false, reload::measure),
     ("logs", false, logs::measure),
+    ("scrapes", false, scrapes::measure),
 ];
 
 fn main() -> Result<()> {

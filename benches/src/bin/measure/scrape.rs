@@ -31,6 +31,11 @@ impl Metrics {
         Self { address }
     }
 
+    /// Those of another exporter.
+    pub(crate) fn at(address: String) -> Self {
+        Self { address }
+    }
+
     /// One scrape.
     pub(crate) fn scrape(&self) -> Result<Exposition> {
         let mut stream = TcpStream::connect(&self.address).context("the metrics port")?;

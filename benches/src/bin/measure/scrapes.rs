@@ -1,0 +1,179 @@
+//! What a scrape costs: of 1,000 and of 10,000 processes, beside prometheus-process-exporter on the same processes, in
+//! turns. And what it costs others: calls to the daemon meanwhile, and memory over many scrapes.
+//!
+//! Both show each process on its own. The exporter runs without threads and without smaps, which the daemon does not
+//! read either. Debian: `apt-get install prometheus-process-exporter`; without it that column is empty.
+
+use std::fs;
+use std::io::Write as _;
+use std::net::TcpListener;
+use std::process::{Child, Command, Stdio};
+use std::thread;
+use std::time::{Duration, Instant};
+
+use anyhow::{Context as _, Result, ensure};
+use nix::sys::signal::Signal;
+use rpc::{Client, Target};
+use tempfile::NamedTempFile;
+use testkit::{TempDaemon, eventually};
+
+use crate::Options;
+use crate::daemon;
+use crate::idle::pss_kib;
+use crate::scrape::{Metrics, STALE};
+use crate::table::{Table, percentile, text};
+
+/// Processes, and the CPU time that one scrape of them may take.
+const SIZES: [(usize, Duration); 2] =
+    [(1_000, Duration::from_millis(10)), (10_000, Duration::from_millis(100))];
+/// The longest call meanwhile.
+const CALL: Duration = Duration::from_millis(10);
+const CONNECT: Duration = Duration::from_secs(10);
+
+/// One exporter's scrapes.
+#[derive(Debug, Default)]
+struct Scrapes {
+    walls: Vec<Duration>,
+    cpu: Duration,
+    series: usize,
+    bytes: usize,
+    memory: Vec<f64>,
+}
+
+/// The exporter of others; killed when it is dropped.
+#[derive(Debug)]
+struct Other {
+    child: Child,
+    metrics: Metrics,
+    _config: NamedTempFile,
+}
+
+impl Drop for Other {
+    fn drop(&mut self) {
+        // It has nothing to finish.
+        drop(self.child.kill());
+        drop(self.child.wait());
+    }
+}
+
+impl Other {
+    fn start() -> Result<Option<Self>> {
+        let mut config = NamedTempFile::new()?;
+        config.write_all(b"process_names:\n- name: '{{.PID}}'\n  comm: [sleep]\n")?;
+        let address = format!("127.0.0.1:{}", TcpListener::bind("127.0.0.1:0")?.local_addr()?.port());
+        let mut command = Command::new("prometheus-process-exporter");
+        command.arg(format!("-config.path={}", config.path().display()));
+        command.arg(format!("-web.listen-address={address}")).args(["-threads=false", "-gather-smaps=false"]);
+        let Ok(child) = command.stdin(Stdio::null()).stdout(Stdio::null()).stderr(Stdio::null()).spawn()
+        else {
+            return Ok(None);
+        };
+        let other = Self { child, metrics: Metrics::at(address), _config: config };
+        eventually("the other exporter to answer", || other.metrics.scrape().ok());
+        Ok(Some(other))
+    }
+}
+
+pub(crate) fn measure(table: &mut Table, options: &Options) -> Result<()> {
+    let mut missed = Vec::new();
+    for (count, bound) in SIZES {
+        let title = format!("scrapes of {count} processes");
+        if options.leaves_out(&title) {
+            continue;
+        }
+        table.title(&title);
+        let daemon = daemon::idle();
+        daemon.write_config(&daemon::config(count, "{command: sleep 100000}"));
+        daemon.signal(Signal::SIGHUP);
+        eventually("all to run", || (daemon::children(daemon.pid()).len() == count).then_some(()));
+        let (cpu, call) = one_size(table, &daemon, count, options.rounds)?;
+        if cpu > bound {
+            missed.push(format!("{title}: {} of CPU time, more than {bound:?}", text(cpu)));
+        }
+        if call > CALL {
+            missed.push(format!("{title}: a call took {}, more than {CALL:?}", text(call)));
+        }
+    }
+    for line in &missed {
+        table.line(&format!("MISSED: {line}"));
+    }
+    ensure!(missed.is_empty(), "{} of the bounds were missed", missed.len());
+    Ok(())
+}
+
+fn one_size(
+    table: &mut Table,
+    daemon: &TempDaemon,
+    count: usize,
+    rounds: usize,
+) -> Result<(Duration, Duration)> {
+    let (own, other) = (Metrics::of(daemon), Other::start()?);
+    if other.is_none() {
+        table.line("prometheus-process-exporter can't be executed: its column is left out");
+    }
+    let (mut ours, mut theirs, mut calls) = (Scrapes::default(), Scrapes::default(), Vec::new());
+    let runtime = tokio::runtime::Builder::new_current_thread().enable_all().build()?;
+    let mut client = runtime.block_on(Client::connect(&Target::Unix(daemon.socket()), CONNECT))?;
+    for _ in 0..rounds {
+        thread::sleep(STALE);
+        ours.add(daemon.pid(), &own)?;
+        if let Some(other) = &other {
+            theirs.add(other.child.id(), &other.metrics)?;
+        }
+        // Apart, so that the calls don't count as the scrape's.
+        thread::sleep(STALE);
+        thread::scope(|scope| -> Result<()> {
+            let scrape = scope.spawn(|| own.scrape());
+            while !scrape.is_finished() {
+                let begin = Instant::now();
+                runtime.block_on(client.get("p0"))?;
+                calls.push(begin.elapsed());
+            }
+            scrape.join().ok().context("the scrape panicked")?.map(drop)
+        })?;
+    }
+    table.head(&["", "dd-procmgrd", "process-exporter"]);
+    let mut row = |what: &str, of: &dyn Fn(&mut Scrapes) -> String| {
+        let theirs = if theirs.walls.is_empty() { String::new() } else { of(&mut theirs) };
+        table.row(&[what.to_owned(), of(&mut ours), theirs]);
+    };
+    let each = u32::try_from(rounds).context("rounds")?;
+    row("CPU time of a scrape", &|s| text(s.cpu / each));
+    row("time until it is there, p50", &|s| text(percentile(&mut s.walls, 0.5)));
+    row("the same, longest", &|s| text(percentile(&mut s.walls, 1.0)));
+    row("series", &|s| s.series.to_string());
+    row("bytes", &|s| s.bytes.to_string());
+    let first = |s: &Scrapes| s.memory.first().copied().unwrap_or_default() / 1024.0;
+    let last = |s: &Scrapes| s.memory.last().copied().unwrap_or_default() / 1024.0;
+    row("PSS after the first scrape", &|s| format!("{:.1} MB", first(s)));
+    row("PSS after the last one", &|s| format!("{:.1} MB", last(s)));
+    let longest = percentile(&mut calls, 1.0);
+    table.line(&format!(
+        "\n{rounds} rounds. {} calls of GetProcess while {count} processes were scraped: p50 {}, longest {}",
+        calls.len(),
+        text(percentile(&mut calls, 0.5)),
+        text(longest)
+    ));
+    Ok((ours.cpu / each, longest))
+}
+
+impl Scrapes {
+    fn add(&mut self, pid: u32, metrics: &Metrics) -> Result<()> {
+        let (cpu, begin) = (cpu_time(pid)?, Instant::now());
+        let exposition = metrics.scrape()?;
+        self.walls.push(begin.elapsed());
+        self.cpu += cpu_time(pid)?.saturating_sub(cpu);
+        self.series = exposition.text().lines().filter(|line| !line.starts_with('#')).count();
+        self.bytes = exposition.text().len();
+        self.memory.push(pss_kib(pid)?);
+        Ok(())
+    }
+}
+
+/// User and system time of a process, in steps of 10 ms: of one scrape that is coarse, of all of them it is not.
+fn cpu_time(pid: u32) -> Result<Duration> {
+    let stat = fs::read_to_string(format!("/proc/{pid}/stat"))?;
+    let (_, rest) = stat.rsplit_once(") ").context("stat without a name")?;
+    let ticks: u64 = rest.split(' ').skip(11).take(2).map(|field| field.parse().unwrap_or(0)).sum();
+    Ok(Duration::from_millis(ticks * 10))
+}
