@@ -25,6 +25,7 @@ use crate::counts::{Counts, Keeper};
 use crate::definitions::{Definitions, Layers};
 use crate::ending::Ending;
 use crate::identity::Host;
+use crate::leftovers::{self, Mark};
 use crate::listeners::Listeners;
 use crate::prober::Network;
 use crate::settings::Settings;
@@ -45,6 +46,7 @@ pub(crate) struct App {
     supervisor: Handle,
     supervisor_thread: JoinHandle<()>,
     counts: Keeper,
+    mark: Mark,
     desk: Arc<Desk>,
     ending: Arc<Ending>,
     /// Whether this is the init of a container.
@@ -68,6 +70,7 @@ impl App {
         // The control socket comes first: when another daemon owns it, nothing else may be touched.
         let rpc_config = access::rpc_config(settings, PORT_RETRY, SERVER_DRAIN)?;
         let rpc_server = io.block_on(rpc::Server::bind(rpc_config))?;
+        let mark = Mark::set(&settings.runtime_dir)?;
         let (metrics_state, metrics_watch) = watch::channel(metrics::ListenState::default());
         let listeners = Listeners {
             socket: settings.socket(),
@@ -93,7 +96,7 @@ impl App {
         };
         let containment = containment();
         let (supervisor, supervisor_thread) =
-            start_supervisor(settings, containment.clone(), past, pipe.clone(), events)?;
+            start_supervisor(settings, containment.clone(), past, pipe.clone(), events, &mark)?;
         let of = supervisor.clone();
         let counts = counts.keep(move || of.snapshot()).context("starting the thread that keeps counts")?;
 
@@ -128,6 +131,7 @@ impl App {
             supervisor,
             supervisor_thread,
             counts,
+            mark,
             desk,
             ending,
             init: settings.init,
@@ -210,8 +214,11 @@ impl App {
             Ok(()) => self.wait_until_down(signals),
             Err(refusal) => tracing::error!("the supervisor takes no command: {refusal}"),
         }
+        let is_left = self.supervisor.snapshot().processes.iter().any(|process| process.run.is_some());
         if self.supervisor_thread.join().is_err() {
             tracing::error!("the supervisor ended in a panic");
+        } else if !is_left {
+            self.mark.lift();
         }
         self.counts.close();
         self.pipe.shutdown(LOG_DRAIN);
@@ -277,8 +284,10 @@ fn start_supervisor(
     past: BTreeMap<ProcessId, Counters>,
     pipe: LogPipe,
     events: Events,
+    mark: &Mark,
 ) -> Result<(Handle, JoinHandle<()>)> {
-    let base_env = std::env::vars_os().collect();
+    let mut base_env: BTreeMap<_, _> = std::env::vars_os().collect();
+    base_env.insert(leftovers::VARIABLE.into(), mark.id().into());
     let notify_dir = settings.notify_dir();
     let spawners = supervisor::Config::SPAWNERS;
     let config = supervisor::Config { spawners, containment, base_env, notify_dir, past };

@@ -15,6 +15,7 @@ mod directories;
 mod ending;
 mod identity;
 mod init;
+mod leftovers;
 mod listeners;
 mod logging;
 mod logs;

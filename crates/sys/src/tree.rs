@@ -142,6 +142,19 @@ pub fn environ_value(pid: u32, key: &str) -> Option<Vec<u8>> {
     environ(pid, EXECUTING)?.split(|b| *b == 0).find_map(value)
 }
 
+/// The processes that were executed with this variable in their environment, zombies and ourselves left out. Reads the
+/// environment of every process that we may read: some 20 µs each.
+#[must_use]
+pub fn executed_with(key: &str, value: &str) -> Vec<Stat> {
+    let own = std::process::id();
+    let all: Vec<Stat> = processes().filter(|pid| *pid != own).filter_map(stat).collect();
+    // They have no environment, and would be taken for processes that are being executed.
+    let kernel = all.iter().any(|stat| stat.pid == 2 && stat.comm == "kthreadd");
+    let of_kernel = |stat: &Stat| kernel && (stat.pid == 2 || stat.ppid == 2);
+    let is = |stat: &Stat| environ_value(stat.pid, key).is_some_and(|found| found == value.as_bytes());
+    all.into_iter().filter(|stat| !of_kernel(stat) && stat.state != 'Z' && is(stat)).collect()
+}
+
 /// Tries of [`environ_value`], a tenth of a millisecond apart.
 const EXECUTING: u32 = 200;
 
@@ -189,6 +202,26 @@ fn environ_size(pid: u32) -> Option<Size> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn a_process_is_found_by_what_it_was_executed_with() {
+        use std::process::Command;
+
+        let value = format!("{:016x}", crate::random_u64());
+        let spawn =
+            |value: &str| Command::new("sleep").arg("1000").env("SYS_TREE_TEST", value).spawn().unwrap();
+        let mut children = [spawn(&value), spawn("another")];
+        let found = executed_with("SYS_TREE_TEST", &value);
+        for child in &mut children {
+            child.kill().unwrap();
+        }
+        let pids: Vec<u32> = found.iter().map(|stat| stat.pid).collect();
+        assert_eq!(pids, [children[0].id()]);
+        assert!(executed_with("SYS_TREE_TEST", &value).is_empty(), "a zombie is nobody any more");
+        for mut child in children {
+            child.wait().unwrap();
+        }
+    }
 
     #[test]
     fn a_scan_of_proc_finds_the_same_as_the_lists() {

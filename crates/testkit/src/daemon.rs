@@ -239,6 +239,22 @@ impl TempDaemon {
         self.wait_until_it_answers();
     }
 
+    /// SIGKILL to the daemon alone. What it had started is handed out: it is nobody's from now on, and the caller's to end.
+    #[track_caller]
+    pub fn crash(&mut self) -> Workload {
+        self.workload.look();
+        self.child.kill().expect("the daemon runs");
+        self.child.wait().expect("the daemon is a child of this test");
+        std::mem::replace(&mut self.workload, Workload::new(self.child.id(), String::new()))
+    }
+
+    /// Starts it again in the same directories, after [`TempDaemon::crash`].
+    #[track_caller]
+    pub fn start_again(&mut self) {
+        (self.child, self.workload) = self.setup.spawn(self.dir.path());
+        self.wait_until_it_answers();
+    }
+
     /// SIGKILL to the daemon and then to everything that it has started.
     pub fn kill(&mut self) -> ExitStatus {
         self.workload.look();

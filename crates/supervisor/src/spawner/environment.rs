@@ -38,6 +38,8 @@ const OF_THE_DAEMON_BEGIN: [&str; 3] = ["WATCHDOG_", "LISTEN_", "MEMORY_PRESSURE
 /// By these two a process is recognized when it lost its parents.
 const INVOCATION: &str = "PROCESS_INVOCATION_ID";
 const HELPER: &str = "PROCESS_HELPER_ID";
+/// By this one a daemon knows what an earlier one left behind. In the daemon's environment it is the daemon's own.
+const MANAGER: &str = "PROCESS_MANAGER_ID";
 
 /// The terminal behind `pty:`. Nobody draws on it: what arrives is written to a log.
 const TERM: &str = "dumb";
@@ -77,6 +79,9 @@ pub(super) fn build(
     env.extend(files.into_iter().map(|(name, value)| (name.into(), value.into())));
     env.extend(exec.env.iter().map(|(name, value)| (name.into(), value.into())));
     identify(&mut env, info);
+    if let Some(id) = daemon.get(OsStr::new(MANAGER)) {
+        env.insert(MANAGER.into(), id.clone());
+    }
     env
 }
 
