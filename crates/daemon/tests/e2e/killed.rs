@@ -12,8 +12,8 @@ fn nothing_runs_twice_after_a_daemon_was_killed() {
     let probe = probe();
     let mut daemon = TempDaemon::start(&format!(
         "processes:\n  plain: {{command: {probe} sleep}}\n  \
-         stubborn: {{command: {probe} ignore=TERM sleep}}\n  \
-         family: {{command: \"{probe} child=ignore=TERM,sleep orphan sleep\"}}\n  \
+         stubborn: {{command: {probe} ignore=TERM sleep, stop_timeout: 100ms}}\n  \
+         family: {{command: \"{probe} child=ignore=TERM,sleep orphan sleep\", stop_timeout: 100ms}}\n  \
          loud: {{command: {probe} every=1ms print}}\n"
     ));
     for name in ["plain", "stubborn", "family", "loud"] {
