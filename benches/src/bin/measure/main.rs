@@ -6,7 +6,7 @@
 //! ```
 //! Without a name it does those that take seconds: spawn, restart, pipe, list and idle, beside a bare loop that does the
 //! same. By name only, since they take minutes or fill the machine: `endurance` (`--restarts` of each kind, 100,000),
-//! `latency`, `exits`, `reload`, `scrapes` (`--rounds`), `logs` (`--rounds` of `--lines` each, a flood of `--gigabytes`). `--only` leaves out whatever has not this text in its title.
+//! `latency`, `exits`, `reload`, `scrapes` and `watchers` (`--rounds`), `logs` (`--rounds` of `--lines` each, a flood of `--gigabytes`). `--only` leaves out whatever has not this text in its title.
 
 mod daemon;
 mod endurance;
@@ -24,6 +24,7 @@ mod scrape;
 mod scrapes;
 mod spawn;
 mod table;
+mod watchers;
 
 use anyhow::{Context as _, Result, bail};
 
@@ -55,7 +56,7 @@ pub(crate) type Measure = fn(&mut Table, &Options) -> Result<()>;
 /// A measurement: its name on the command line, whether it is done unasked, and what does it.
 type Measurement = (&'static str, bool, Measure);
 
-const ALL: [Measurement; 11] = [
+const ALL: [Measurement; 12] = [
     ("spawn", true, |table, _| spawn::measure(table)),
     ("restart", true, |table, _| restart::measure(table)),
     ("pipe", true, |table, _| pipe::measure(table)),
@@ -67,6 +68,7 @@ const ALL: [Measurement; 11] = [
     ("reload", false, reload::measure),
     ("logs", false, logs::measure),
     ("scrapes", false, scrapes::measure),
+    ("watchers", false, watchers::measure),
 ];
 
 fn main() -> Result<()> {

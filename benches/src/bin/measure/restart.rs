@@ -44,7 +44,7 @@ pub(crate) fn measure(table: &mut Table) -> Result<()> {
 }
 
 /// Time until the only child has another pid.
-fn kill_one(daemon: u32) -> Duration {
+pub(crate) fn kill_one(daemon: u32) -> Duration {
     let old = eventually("the only child", || daemon::children(daemon).first().copied());
     let old_pid = eventually("its entry in /proc", || Pid::of(old));
     let begin = Instant::now();
