@@ -25,7 +25,7 @@ pub use control::{
     ListenerState, LogBatch, LogPart, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult,
     SetOverride, Update, Updated, ViewResult, Violation,
 };
-pub use convert::default_log;
+pub use convert::{default_log, read_definition};
 pub use meter::{CallStats, Meter};
 pub use server::{BindError, Config, Server};
 pub use socket::SocketError;

@@ -16,6 +16,7 @@ mod init;
 mod lifecycle;
 mod listeners;
 mod logs;
+mod migration;
 mod needs;
 mod output;
 mod persistence;
