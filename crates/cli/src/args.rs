@@ -5,6 +5,7 @@ mod definition;
 mod ending;
 mod health;
 mod hooks;
+pub(crate) mod migrate;
 mod needs;
 mod start;
 pub(crate) mod update;
@@ -17,6 +18,7 @@ use model::Signal;
 
 use crate::units;
 use create::CreateArgs;
+use migrate::{ExportArgs, ImportArgs, ValidateArgs};
 use update::UpdateArgs;
 
 /// Controls dd-procmgrd, the process manager.
@@ -117,6 +119,14 @@ pub(crate) enum Verb {
     ReloadConfig(ReloadConfigArgs),
     /// Show the daemon itself
     Status,
+    /// Turn the files of supervisord, systemd, foreman, PM2 or process-compose into processes.yaml
+    Import(ImportArgs),
+    /// Print what is in force as a processes.yaml
+    Export(ExportArgs),
+    /// Check definitions without a daemon: files, or those that a daemon started here would read
+    Validate(ValidateArgs),
+    /// Print the JSON schema of processes.yaml, for editors
+    Schema,
 }
 
 /// One or more processes.
@@ -331,6 +341,13 @@ mod tests {
             "pm-cli why a b",
             "pm-cli status",
             "pm-cli create a b",
+            "pm-cli import a.service b.conf --format auto --output-file x.yaml",
+            "pm-cli import Procfile -o json",
+            "pm-cli export",
+            "pm-cli export a @web --output-file x.yaml",
+            "pm-cli validate",
+            "pm-cli validate a.yaml - -o json",
+            "pm-cli schema",
         ] {
             assert!(parsed(line).is_ok(), "{line}");
         }
@@ -364,6 +381,9 @@ mod tests {
             "pm-cli update",
             "pm-cli why",
             "pm-cli plan a",
+            "pm-cli import",
+            "pm-cli import x --format upstart",
+            "pm-cli schema x",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -6,6 +6,7 @@
 mod args;
 mod context;
 mod find;
+mod import;
 mod render;
 mod report;
 mod select;

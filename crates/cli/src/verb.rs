@@ -9,6 +9,8 @@ mod disable;
 mod each;
 mod edit;
 mod enable;
+mod export;
+mod import;
 mod is_active;
 mod is_enabled;
 mod kill;
@@ -21,11 +23,13 @@ mod reload_config;
 mod reopen_logs;
 mod reset;
 mod restart;
+mod schema;
 mod start;
 mod status;
 mod stop;
 mod switch;
 mod update;
+mod validate;
 mod why;
 
 use crate::args::Verb;
@@ -57,5 +61,9 @@ pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Sto
         Verb::Plan => plan::run(session).await,
         Verb::ReloadConfig(args) => reload_config::run(session, args.dry_run).await,
         Verb::Status => status::run(session).await,
+        Verb::Import(args) => import::run(session, &args),
+        Verb::Export(args) => export::run(session, args).await,
+        Verb::Validate(args) => validate::run(session, args),
+        Verb::Schema => schema::run(session),
     }
 }

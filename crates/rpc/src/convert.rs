@@ -11,9 +11,9 @@ mod stats;
 
 use std::time::Duration;
 
-use model::{Stream, Wall};
+use model::{Definition, Stream, Wall};
 
-use crate::v1;
+use crate::{Violation, v1};
 
 pub(crate) use daemon::{change, status};
 pub(crate) use definition::{from_wire, log_to_wire, to_wire};
@@ -22,6 +22,14 @@ pub(crate) use logs::{lines, log_request};
 pub use process::default_log;
 pub(crate) use process::{Sight, process, state};
 pub(crate) use stats::stats;
+
+/// The definition of a process as a daemon shows it.
+///
+/// # Errors
+/// Each field that this version can't read: the daemon is a newer one.
+pub fn read_definition(definition: v1::ProcessDefinition) -> Result<Definition, Vec<Violation>> {
+    from_wire(definition)
+}
 
 pub(crate) fn timestamp(at: Wall) -> prost_types::Timestamp {
     let seconds = i64::try_from(at.0 / 1_000_000_000).unwrap_or(i64::MAX);

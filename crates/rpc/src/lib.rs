@@ -26,7 +26,7 @@ pub use control::{
     ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText, ReloadReport,
     ReloadResult, SetOverride, Stats, StatsRequest, Update, Updated, Usage, ViewResult, Violation,
 };
-pub use convert::default_log;
+pub use convert::{default_log, read_definition};
 pub use meter::{CallStats, Meter};
 pub use ring::{EventRing, Severity, Wording};
 pub use server::{BindError, Config, Server};

@@ -9,6 +9,7 @@ mod explain;
 mod fake;
 mod hostile;
 mod logs;
+mod migrate;
 mod operate;
 mod snapshots;
 mod tables;

@@ -79,14 +79,25 @@ impl Layers {
         layers.directory(&layout.admin_dir)?;
         layers.singles(&layout.overrides_dir, Layer::Override)?;
         layers.singles(&layout.runtime_dir, Layer::Runtime)?;
-        if layers.fatal.is_empty() {
-            return Ok(layers);
+        layers.usable()
+    }
+
+    /// One text in the place of the main file, and nothing else.
+    pub(crate) fn of_main(source: Source) -> Result<Self, LoadError> {
+        let mut layers = Self::default();
+        layers.document(source, Role::Main);
+        layers.usable()
+    }
+
+    fn usable(mut self) -> Result<Self, LoadError> {
+        if self.fatal.is_empty() {
+            return Ok(self);
         }
-        layers.fatal.append(&mut layers.problems);
-        let of_processes = layers.processes.into_values().flatten().flat_map(|(_, written)| written.problems);
-        layers.fatal.extend(of_processes);
-        sort(&mut layers.fatal);
-        Err(LoadError::Invalid { problems: layers.fatal })
+        self.fatal.append(&mut self.problems);
+        let of_processes = self.processes.into_values().flatten().flat_map(|(_, written)| written.problems);
+        self.fatal.extend(of_processes);
+        sort(&mut self.fatal);
+        Err(LoadError::Invalid { problems: self.fatal })
     }
 
     /// Puts a text in the place of an override file, as if that had been read; `None` = as if there were no file.

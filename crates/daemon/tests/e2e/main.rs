@@ -17,6 +17,7 @@ mod killed;
 mod lifecycle;
 mod listeners;
 mod logs;
+mod migration;
 mod needs;
 mod output;
 mod persistence;
