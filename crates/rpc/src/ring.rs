@@ -118,7 +118,7 @@ impl EventRing {
     pub fn changed(&self) {
         // Whoever begins to listen after this look reads the ring, or the process, after it, too: the locks in front of
         // both see to that.
-        if self.told.receiver_count() > 0 {
+        if self.listeners() > 0 {
             self.news.notify_one();
         }
     }
@@ -134,6 +134,12 @@ impl EventRing {
     /// Hears of everything that happens from now on. Listen first, look then: nothing falls in between.
     pub(crate) fn listen(&self) -> watch::Receiver<u64> {
         self.told.subscribe()
+    }
+
+    /// How many listen: watchers of events, and who waits for a process.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        self.told.receiver_count()
     }
 
     pub(crate) fn wording(&self) -> Wording {
