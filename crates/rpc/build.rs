@@ -11,6 +11,7 @@ fn main() -> Result<(), Box<dyn Error>> {
     let out = PathBuf::from(env::var("OUT_DIR")?);
     let files = protox::compile(["ddprocmgr/v1/process_manager.proto"], ["proto"])?;
     fs::write(out.join("ddprocmgr.bin"), files.encode_to_vec())?;
-    tonic_prost_build::configure().compile_fds(files)?;
+    // Sorted maps: equal messages have equal bytes, which repeated requests are recognized by.
+    tonic_prost_build::configure().btree_map(".").compile_fds(files)?;
     Ok(())
 }

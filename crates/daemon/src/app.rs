@@ -51,6 +51,8 @@ pub(crate) struct App {
     ending: Arc<Ending>,
     /// Whether this is the init of a container.
     init: bool,
+    /// True = the definitions are read, and nothing is being shut down: what health says.
+    ready: watch::Sender<bool>,
     /// True = the servers shall end.
     closing: watch::Sender<bool>,
     servers: Vec<Task<()>>,
@@ -141,6 +143,7 @@ impl App {
             desk,
             ending,
             init: settings.init,
+            ready,
             closing,
             servers,
         };
@@ -149,7 +152,7 @@ impl App {
             return Err(error);
         }
         app.desk.ready.store(true, Ordering::Release);
-        ready.send_replace(true);
+        app.ready.send_replace(true);
         let logs = match settings.log_files {
             true => format!("logs in {}", settings.layout.log_dir.display()),
             false => "no log files".to_owned(),
@@ -215,6 +218,8 @@ impl App {
     fn stop(self, signals: &Signals) {
         systemd::tell(&[NotifyState::Stopping]);
         self.desk.draining.store(true, Ordering::Release);
+        // Whoever asks for health sends its work elsewhere, also while the processes take their time to stop.
+        self.ready.send_replace(false);
         tracing::info!("stopping all processes");
         let ending = Arc::clone(&self.ending);
         match self.supervisor.submit(Command::Shutdown, Box::new(move |_| ending.all_down())) {

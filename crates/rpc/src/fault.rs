@@ -1,6 +1,8 @@
-//! [`ControlError`] on the wire and back: a status code, google.rpc.ErrorInfo, and BadRequest where due.
+//! [`ControlError`] on the wire and back: a status code, google.rpc.ErrorInfo, and what the code asks for beside it:
+//! BadRequest, PreconditionFailure, RetryInfo.
 
 use std::collections::HashMap;
+use std::time::Duration;
 
 use tonic::{Code, Status};
 use tonic_types::{ErrorDetails, StatusExt as _};
@@ -9,6 +11,8 @@ use crate::{ControlError, ErrorKind, Violation};
 
 /// ErrorInfo.domain.
 pub(crate) const DOMAIN: &str = "ddprocmgr";
+/// What RetryInfo says: whatever is full is empty again within milliseconds, except for streams that somebody keeps open.
+const RETRY: Duration = Duration::from_millis(250);
 /// Key of the hint in ErrorInfo.metadata.
 pub(crate) const HINT: &str = "hint";
 
@@ -47,6 +51,14 @@ impl From<ControlError> for Status {
         let mut details = ErrorDetails::new();
         let metadata = error.hint.map(|h| (HINT.to_owned(), cut(h, MAX_HINT)));
         details.set_error_info(reason, DOMAIN, metadata.into_iter().collect::<HashMap<_, _>>());
+        match code {
+            Code::FailedPrecondition => {
+                let (subject, why) = (error.subject, cut(error.message.clone(), MAX_VIOLATION));
+                details.add_precondition_failure_violation(reason, cut(subject, MAX_VIOLATION), why);
+            }
+            Code::ResourceExhausted => drop(details.set_retry_info(Some(RETRY))),
+            _ => {}
+        }
         if let ErrorKind::Invalid { violations } = error.kind {
             for Violation { field, text } in violations.into_iter().take(MAX_VIOLATIONS) {
                 details.add_bad_request_violation(cut(field, MAX_VIOLATION), cut(text, MAX_VIOLATION));
@@ -83,6 +95,22 @@ mod tests {
     }
 
     #[test]
+    fn what_is_not_possible_now_says_of_which_process_and_what_is_full_says_when_to_come_again() {
+        let error = ControlError::new(ErrorKind::FailedPrecondition, "web is not running").about("web");
+        let status = Status::from(error.about("other"));
+        let failure = status.get_details_precondition_failure().unwrap();
+        let [violation] = &*failure.violations else { panic!("{failure:?}") };
+        assert_eq!(
+            (violation.r#type.as_str(), violation.subject.as_str(), violation.description.as_str()),
+            ("FAILED_PRECONDITION", "web", "web is not running")
+        );
+        assert!(status.get_details_retry_info().is_none());
+        let busy = Status::from(ControlError::new(ErrorKind::Busy, "full"));
+        assert_eq!(busy.get_details_retry_info().unwrap().retry_delay, Some(RETRY));
+        assert!(busy.get_details_precondition_failure().is_none());
+    }
+
+    #[test]
     fn the_documentation_names_every_reason() {
         let text = include_str!("../../../docs/API.md");
         let kinds = [
@@ -113,11 +141,13 @@ mod tests {
     fn the_longest_error_fits_into_16_kib_of_trailers() {
         let long = "é".repeat(10_000);
         let violations = vec![Violation { field: long.clone(), text: long.clone() }; 100];
-        let status =
-            Status::from(ControlError::new(ErrorKind::Invalid { violations }, long.clone()).with_hint(long));
-        let message = status.message().len() * 3;
-        let details = status.details().len() * 4 / 3;
-        assert!(message + details < 16 * 1024 - 512, "{message} + {details}");
+        for kind in [ErrorKind::Invalid { violations }, ErrorKind::FailedPrecondition, ErrorKind::Busy] {
+            let error = ControlError::new(kind, long.clone()).with_hint(long.clone()).about(&long);
+            let status = Status::from(error);
+            let message = status.message().len() * 3;
+            let details = status.details().len() * 4 / 3;
+            assert!(message + details < 16 * 1024 - 512, "{message} + {details}");
+        }
     }
 
     #[test]

@@ -7,14 +7,19 @@
 use std::collections::VecDeque;
 use std::fmt;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::Duration;
 
 use model::{Event, EventKind};
 use tokio::sync::{Notify, watch};
+use tokio::time::{Instant, sleep_until};
 
 /// Events that are kept; beyond it the oldest go, and who had not read them hears of it (`missed`).
 const MAX_EVENTS: usize = 10_000;
 /// Bytes that they may take together; the same.
 const MAX_BYTES: usize = 4 << 20;
+/// How much later than it happened a watcher is told. What belongs together, a restart for example, is then told in one
+/// go, and a hundred watchers do their work after it and not in the middle of it.
+const CALM: Duration = Duration::from_millis(20);
 /// What one of them is counted with beside its texts.
 const OVERHEAD: usize = size_of::<Event>() + 2 * size_of::<usize>();
 
@@ -47,8 +52,10 @@ pub struct EventRing {
     kept: Mutex<Kept>,
     /// Something happened that nobody was told about yet.
     news: Notify,
-    /// Counts tellings.
+    /// Counts tellings of those who wait for something, at once.
     told: watch::Sender<u64>,
+    /// The same of those who watch, a little later.
+    shown: watch::Sender<u64>,
 }
 
 #[derive(Default)]
@@ -86,8 +93,8 @@ impl EventRing {
     /// An empty one. `epoch` is a text that no other life of the daemon has.
     #[must_use]
     pub fn new(epoch: String, wording: Wording) -> Self {
-        let (news, told) = (Notify::new(), watch::Sender::new(0));
-        Self { epoch, wording, kept: Mutex::default(), news, told }
+        let (told, shown) = (watch::Sender::new(0), watch::Sender::new(0));
+        Self { epoch, wording, kept: Mutex::default(), news: Notify::new(), told, shown }
     }
 
     /// This life of the daemon.
@@ -118,22 +125,51 @@ impl EventRing {
     pub fn changed(&self) {
         // Whoever begins to listen after this look reads the ring, or the process, after it, too: the locks in front of
         // both see to that.
-        if self.told.receiver_count() > 0 {
+        if self.listeners() > 0 {
             self.news.notify_one();
         }
     }
 
     /// Tells everybody who listens, for as long as it is polled.
     pub(crate) async fn announce(&self) {
+        let tell = |told: &watch::Sender<u64>| told.send_modify(|count| *count = count.wrapping_add(1));
+        let mut calm = None;
         loop {
-            self.news.notified().await;
-            self.told.send_modify(|count| *count = count.wrapping_add(1));
+            let due = async move {
+                match calm {
+                    Some(at) => sleep_until(at).await,
+                    None => std::future::pending().await,
+                }
+            };
+            tokio::select! {
+                () = self.news.notified() => {
+                    tell(&self.told);
+                    if self.shown.receiver_count() > 0 {
+                        calm.get_or_insert_with(|| Instant::now() + CALM);
+                    }
+                }
+                () = due => {
+                    calm = None;
+                    tell(&self.shown);
+                }
+            }
         }
     }
 
     /// Hears of everything that happens from now on. Listen first, look then: nothing falls in between.
     pub(crate) fn listen(&self) -> watch::Receiver<u64> {
         self.told.subscribe()
+    }
+
+    /// The same for whoever is in no hurry: what happens in quick succession is told together.
+    pub(crate) fn listen_calmly(&self) -> watch::Receiver<u64> {
+        self.shown.subscribe()
+    }
+
+    /// How many listen: watchers of events, and who waits for a process.
+    #[must_use]
+    pub fn listeners(&self) -> usize {
+        self.told.receiver_count() + self.shown.receiver_count()
     }
 
     pub(crate) fn wording(&self) -> Wording {

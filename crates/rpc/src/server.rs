@@ -17,6 +17,7 @@ use tonic_health::server::HealthReporter;
 
 use crate::accept::{self, ListenState, Slots};
 use crate::auth::{Policy, Role};
+use crate::deadline::Deadlined;
 use crate::meter::{Meter, Metered};
 use crate::service::{MAX_FOLLOWERS, MAX_WAITERS, MAX_WATCHERS, Service};
 use crate::socket::{self, Bound, SocketError};
@@ -165,6 +166,7 @@ impl Server {
             followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             waiters: Arc::new(Semaphore::new(MAX_WAITERS)),
+            calls: Arc::default(),
             ready: ready.clone(),
             drain: draining.subscribe(),
         };
@@ -271,5 +273,5 @@ where
         .add_service(health)
         .add_optional_service(described().build_v1().ok())
         .add_optional_service(described().build_v1alpha().ok())
-        .add_service(Metered { inner, meter })
+        .add_service(Metered { inner: Deadlined(inner), meter })
 }

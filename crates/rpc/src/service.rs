@@ -6,6 +6,7 @@ mod calls;
 mod events;
 mod lines;
 mod list;
+mod once;
 mod wait;
 
 use std::path::PathBuf;
@@ -19,8 +20,10 @@ use tonic::{Request, Status};
 use crate::auth::{Caller, Method, Peer, Policy};
 use crate::control::ViewResult;
 use crate::convert::{self, Sight};
+use crate::mask::Mask;
 use crate::{BoxFuture, Control, ControlError, ErrorKind, LogSource, Update, Updated, lookup, v1};
 use audit::Act;
+pub(crate) use once::Calls;
 
 /// Open log streams in all; further ones are refused with RESOURCE_EXHAUSTED.
 pub(crate) const MAX_FOLLOWERS: usize = 256;
@@ -34,6 +37,10 @@ pub(crate) const MAX_WAITERS: usize = 1024;
 /// How long a call waits for the daemon to know its processes; later it is refused.
 const UNTIL_READY: Duration = Duration::from_secs(10);
 
+/// How long a call with `no_wait` waits for its command to show. A turn of the supervisor takes microseconds; what doesn't
+/// show is, for example, a start of what is on its way up already.
+const UNTIL_BEGUN: Duration = Duration::from_millis(100);
+
 /// The service. Cheap to clone.
 #[derive(Clone)]
 pub(crate) struct Service {
@@ -45,6 +52,8 @@ pub(crate) struct Service {
     pub(crate) followers: Arc<Semaphore>,
     pub(crate) watchers: Arc<Semaphore>,
     pub(crate) waiters: Arc<Semaphore>,
+    /// Those that carried a request id.
+    pub(crate) calls: Arc<Calls>,
     /// Whether the daemon is ready: it has read its definitions.
     pub(crate) ready: watch::Receiver<bool>,
     /// True once the server drains: ends the log streams.
@@ -77,6 +86,10 @@ impl Service {
     /// The socket is there before the definitions are read. Whoever asked meanwhile would hear that there is no such
     /// process, or that there are none.
     async fn until_ready(&self) -> Result<(), ControlError> {
+        // While it shuts down it is not ready either, and knows its processes all the same.
+        if *self.ready.borrow() || self.control.status().draining {
+            return Ok(());
+        }
         let (mut ready, mut drain) = (self.ready.clone(), self.drain.clone());
         let known = async {
             tokio::select! {
@@ -110,7 +123,7 @@ impl Service {
     ) -> Result<T, Status> {
         let recorded = act.clone();
         let task = tokio::spawn(async move {
-            let result = operation.await;
+            let result = operation.await.map_err(|error| error.about(recorded.target()));
             recorded.record(caller, result.as_ref().err());
             result
         });
@@ -126,29 +139,56 @@ impl Service {
     }
 
     /// The calls that need nothing but a name differ only in the verb.
-    async fn on_one<T>(
+    async fn on_one(
         &self,
-        request: &Request<T>,
-        method: Method,
+        One { caller, method, no_wait }: One,
         text: &str,
         verb: fn(&dyn Control, ProcessName) -> BoxFuture<ViewResult>,
     ) -> Result<Option<v1::Process>, Status> {
-        let caller = self.admit(request, method).await?;
-        let name = self.find(text)?.spec.name.clone();
+        let before = self.find(text)?;
+        let name = before.spec.name.clone();
+        let news = self.control.events().listen();
         let operation = verb(&*self.control, name.clone());
-        let view = self.operate(caller, Act::new(method, name.as_str()), operation).await?;
+        let mut operation = std::pin::pin!(self.operate(caller, Act::new(method, name.as_str()), operation));
+        let view = if no_wait {
+            tokio::select! {
+                biased;
+                done = &mut operation => done?,
+                begun = self.begun(&before, news) => begun,
+            }
+        } else {
+            operation.await?
+        };
         Ok(Some(self.show(&view, caller, true)))
     }
 
+    /// Resolves when a command for the process shows, or should have shown: whatever refuses it at once has done so by
+    /// then.
+    async fn begun(&self, before: &Arc<ProcessView>, mut news: watch::Receiver<u64>) -> Arc<ProcessView> {
+        let look = || self.control.view(&before.spec.name);
+        let shows = async {
+            loop {
+                match look() {
+                    Some(view) if Arc::ptr_eq(&view, before) => {}
+                    changed => return changed,
+                }
+                if news.changed().await.is_err() {
+                    return None;
+                }
+            }
+        };
+        let shown = tokio::time::timeout(UNTIL_BEGUN, shows).await.unwrap_or_else(|_| look());
+        shown.unwrap_or_else(|| Arc::clone(before))
+    }
+
     /// Writes `auto_start`, and nothing else, as an update would.
-    async fn switch<T>(
+    async fn switch(
         &self,
-        request: &Request<T>,
+        caller: Caller,
         method: Method,
         text: &str,
         on: bool,
     ) -> Result<(Option<v1::Process>, Option<v1::ConfigChange>), Status> {
-        let caller = self.admit(request, method).await?;
         let name = self.find(text)?.spec.name.clone();
         let definition = Definition { auto_start: Some(on), ..Definition::default() };
         let act = Act::new(method, name.as_str());
@@ -156,6 +196,31 @@ impl Service {
         let Updated { view, change } = self.operate(caller, act, operation).await?;
         Ok((Some(self.show(&view, caller, true)), change.map(convert::change)))
     }
+}
+
+/// A call that needs nothing but a name.
+struct One {
+    caller: Caller,
+    method: Method,
+    /// Answer as soon as the command is accepted.
+    no_wait: bool,
+}
+
+/// What an update sets and what it takes back.
+fn keys_to_change(asked: v1::UpdateProcessRequest) -> Result<(Definition, Vec<String>), ControlError> {
+    let (mut wire, mut unset) = (asked.definition.unwrap_or_default(), asked.unset);
+    if let Some(mask) = Mask::new("update_mask", "ProcessDefinition", asked.update_mask)? {
+        let absent = mask.absent(&wire).into_iter().filter(|key| !unset.contains(key));
+        let absent: Vec<String> = absent.collect();
+        unset.extend(absent);
+        wire = mask.apply(&wire);
+    }
+    let definition = definition(Some(wire))?;
+    if definition == Definition::default() && unset.is_empty() {
+        let error = ControlError::invalid("definition", "no key is to be set and none to be unset");
+        return Err(error.with_hint("set at least one key, or name one in unset"));
+    }
+    Ok((definition, unset))
 }
 
 /// The definition of a request, or all that is wrong with it.

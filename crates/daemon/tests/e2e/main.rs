@@ -29,4 +29,5 @@ mod scene;
 mod stopping;
 mod story;
 mod support;
+mod watching;
 mod why;

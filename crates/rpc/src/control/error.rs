@@ -12,6 +12,8 @@ pub struct ControlError {
     pub message: String,
     /// The way out.
     pub hint: Option<String>,
+    /// The process that it is about; empty = none, or the request says it.
+    pub subject: String,
 }
 
 /// Kinds of errors; each has one gRPC code and one ErrorInfo reason.
@@ -55,13 +57,20 @@ impl ControlError {
     /// An error without a hint.
     #[must_use]
     pub fn new(kind: ErrorKind, message: impl Into<String>) -> Self {
-        Self { kind, message: message.into(), hint: None }
+        Self { kind, message: message.into(), hint: None, subject: String::new() }
     }
 
     /// The same with the way out.
     #[must_use]
     pub fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same, about this process, unless it says another one.
+    #[must_use]
+    pub fn about(self, subject: &str) -> Self {
+        let subject = if self.subject.is_empty() { subject.to_owned() } else { self.subject };
+        Self { subject, ..self }
     }
 
     /// One wrong field.

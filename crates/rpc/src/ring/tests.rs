@@ -88,6 +88,27 @@ async fn who_listens_before_looking_hears_of_what_comes_after_the_look() {
     telling.abort();
 }
 
+#[tokio::test(start_paused = true)]
+async fn what_happens_in_quick_succession_is_told_to_watchers_together_and_to_waiters_at_once() {
+    let ring = Arc::new(ring(0));
+    let teller = Arc::clone(&ring);
+    let telling = tokio::spawn(async move { teller.announce().await });
+    let (mut waiter, mut watcher) = (ring.listen(), ring.listen_calmly());
+    let begun = Instant::now();
+    for seq in 1..=5 {
+        ring.push(&event(seq, EventKind::Stopped));
+        waiter.changed().await.unwrap();
+    }
+    assert_eq!(begun.elapsed(), Duration::ZERO);
+    watcher.changed().await.unwrap();
+    assert!(begun.elapsed() >= CALM && begun.elapsed() < 2 * CALM, "{:?}", begun.elapsed());
+    assert_eq!((*waiter.borrow(), *watcher.borrow()), (5, 1));
+    // With nothing happening nobody wakes up.
+    let quiet = tokio::time::timeout(CALM * 1000, watcher.changed()).await;
+    assert!(quiet.is_err());
+    telling.abort();
+}
+
 #[test]
 fn nobody_is_woken_when_nobody_listens() {
     let ring = ring(100);

@@ -28,6 +28,11 @@ impl Act {
         Self { dry_run, ..self }
     }
 
+    /// The process; empty = all of them.
+    pub(super) fn target(&self) -> &str {
+        &self.target
+    }
+
     /// Writes the record.
     pub(super) fn record(&self, caller: Caller, error: Option<&ControlError>) {
         let Self { method, target, detail, dry_run } = self;

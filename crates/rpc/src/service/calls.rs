@@ -2,15 +2,16 @@
 
 use std::sync::Arc;
 
-use model::{Definition, ProcessName};
+use model::{ProcessName, ProcessView};
 use tonic::{Request, Response, Status};
 
 use super::audit::Act;
 use super::events::EventStream;
 use super::lines::LogStream;
 use super::list::{self, Filter};
-use super::{MAX_FOLLOWERS, MAX_WATCHERS, Service};
+use super::{MAX_FOLLOWERS, MAX_WATCHERS, One, Service};
 use crate::auth::Method;
+use crate::mask::Mask;
 use crate::v1::process_manager_service_server::ProcessManagerService;
 use crate::{
     BoxFuture, ControlError, Create, ErrorKind, OverrideText, SetOverride, StatsRequest, Update, Updated,
@@ -29,16 +30,21 @@ impl ProcessManagerService for Service {
         let caller = self.admit(&request, Method::ListProcesses).await?;
         let asked = request.get_ref();
         let (size, filter) = (list::page_size(asked)?, Filter::new(asked));
-        let full = asked.view() == v1::ProcessView::Full;
+        let mask = Mask::new("read_mask", "Process", asked.read_mask.clone())?;
+        let full = match &mask {
+            Some(mask) => mask.names("definition"),
+            None => asked.view() == v1::ProcessView::Full,
+        };
         // The token is the last name of the page before: names are sorted, so it stays right when others come and go.
         let snapshot = self.control.snapshot();
         let from = snapshot.processes.partition_point(|p| p.spec.name.as_str() <= asked.page_token.as_str());
         let mut rest = snapshot.processes[from..].iter().filter(|view| filter.fits(view));
         let page: Vec<_> = rest.by_ref().take(size).collect();
         let last = page.last().filter(|_| rest.next().is_some());
+        let shown = |view: &ProcessView| Mask::applied(mask.as_ref(), self.show(view, caller, full));
         Ok(Response::new(v1::ListProcessesResponse {
             next_page_token: last.map(|view| view.spec.name.to_string()).unwrap_or_default(),
-            processes: page.iter().map(|view| self.show(view, caller, full)).collect(),
+            processes: page.iter().map(|view| shown(view)).collect(),
         }))
     }
 
@@ -47,118 +53,145 @@ impl ProcessManagerService for Service {
         request: Request<v1::GetProcessRequest>,
     ) -> Result<Response<v1::GetProcessResponse>, Status> {
         let caller = self.admit(&request, Method::GetProcess).await?;
-        let view = self.find(&request.get_ref().name)?;
-        Ok(Response::new(v1::GetProcessResponse { process: Some(self.show(&view, caller, true)) }))
+        let v1::GetProcessRequest { name, read_mask } = request.into_inner();
+        let mask = Mask::new("read_mask", "Process", read_mask)?;
+        let process = self.show(&*self.find(&name)?, caller, true);
+        let process = Mask::applied(mask.as_ref(), process);
+        Ok(Response::new(v1::GetProcessResponse { process: Some(process) }))
     }
 
     async fn create_process(
         &self,
         request: Request<v1::CreateProcessRequest>,
     ) -> Result<Response<v1::CreateProcessResponse>, Status> {
-        let caller = self.admit(&request, Method::CreateProcess).await?;
-        let v1::CreateProcessRequest { name, definition, start, dry_run, .. } = request.into_inner();
-        let name = ProcessName::new(&name).map_err(|e| {
-            ControlError::invalid("name", e.to_string()).with_hint("for example: web, worker-1")
-        })?;
-        let definition = super::definition(definition)?;
-        let act = Act::new(Method::CreateProcess, name.as_str()).dry(dry_run);
-        let operation = self.control.create(Create { name, definition, start, dry_run });
-        let view = self.operate(caller, act, operation).await?;
-        Ok(Response::new(v1::CreateProcessResponse { process: Some(self.show(&view, caller, true)) }))
+        const METHOD: Method = Method::CreateProcess;
+        let work = |this: Self, caller, asked: v1::CreateProcessRequest| async move {
+            let v1::CreateProcessRequest { name, definition, start, dry_run, request_id: _ } = asked;
+            let name = ProcessName::new(&name).map_err(|e| {
+                ControlError::invalid("name", e.to_string()).with_hint("for example: web, worker-1")
+            })?;
+            let definition = super::definition(definition)?;
+            let act = Act::new(METHOD, name.as_str()).dry(dry_run);
+            let operation = this.control.create(Create { name, definition, start, dry_run });
+            let view = this.operate(caller, act, operation).await?;
+            Ok(v1::CreateProcessResponse { process: Some(this.show(&view, caller, true)) })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn start_process(
         &self,
         request: Request<v1::StartProcessRequest>,
     ) -> Result<Response<v1::StartProcessResponse>, Status> {
-        let name = &request.get_ref().name;
-        let process = self.on_one(&request, Method::StartProcess, name, |c, n| c.start(n)).await?;
-        Ok(Response::new(v1::StartProcessResponse { process }))
+        const METHOD: Method = Method::StartProcess;
+        let work = |this: Self, caller, asked: v1::StartProcessRequest| async move {
+            let call = One { caller, method: METHOD, no_wait: asked.no_wait };
+            let process = this.on_one(call, &asked.name, |c, n| c.start(n)).await?;
+            Ok(v1::StartProcessResponse { process })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn stop_process(
         &self,
         request: Request<v1::StopProcessRequest>,
     ) -> Result<Response<v1::StopProcessResponse>, Status> {
-        let name = &request.get_ref().name;
-        let process = self.on_one(&request, Method::StopProcess, name, |c, n| c.stop(n)).await?;
-        Ok(Response::new(v1::StopProcessResponse { process }))
+        const METHOD: Method = Method::StopProcess;
+        let work = |this: Self, caller, asked: v1::StopProcessRequest| async move {
+            let call = One { caller, method: METHOD, no_wait: asked.no_wait };
+            let process = this.on_one(call, &asked.name, |c, n| c.stop(n)).await?;
+            Ok(v1::StopProcessResponse { process })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn restart_process(
         &self,
         request: Request<v1::RestartProcessRequest>,
     ) -> Result<Response<v1::RestartProcessResponse>, Status> {
-        let name = &request.get_ref().name;
-        let process = self.on_one(&request, Method::RestartProcess, name, |c, n| c.restart(n)).await?;
-        Ok(Response::new(v1::RestartProcessResponse { process }))
+        const METHOD: Method = Method::RestartProcess;
+        let work = |this: Self, caller, asked: v1::RestartProcessRequest| async move {
+            let call = One { caller, method: METHOD, no_wait: asked.no_wait };
+            let process = this.on_one(call, &asked.name, |c, n| c.restart(n)).await?;
+            Ok(v1::RestartProcessResponse { process })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn reload_process(
         &self,
         request: Request<v1::ReloadProcessRequest>,
     ) -> Result<Response<v1::ReloadProcessResponse>, Status> {
-        let name = &request.get_ref().name;
-        let process = self.on_one(&request, Method::ReloadProcess, name, |c, n| c.reload_process(n)).await?;
-        Ok(Response::new(v1::ReloadProcessResponse { process }))
+        const METHOD: Method = Method::ReloadProcess;
+        let work = |this: Self, caller, asked: v1::ReloadProcessRequest| async move {
+            let call = One { caller, method: METHOD, no_wait: asked.no_wait };
+            let process = this.on_one(call, &asked.name, |c, n| c.reload_process(n)).await?;
+            Ok(v1::ReloadProcessResponse { process })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn signal_process(
         &self,
         request: Request<v1::SignalProcessRequest>,
     ) -> Result<Response<v1::SignalProcessResponse>, Status> {
-        let caller = self.admit(&request, Method::SignalProcess).await?;
-        let asked = request.get_ref();
-        let name = self.find(&asked.name)?.spec.name.clone();
-        let (signal, all) = (signal::wanted(asked)?, asked.all);
-        let operation = self.control.signal(name.clone(), signal, all);
-        let detail = format!("{signal}{}", if all { " to all" } else { "" });
-        let act = Act::new(Method::SignalProcess, name.as_str()).detailed(detail);
-        let view = self.operate(caller, act, operation).await?;
-        Ok(Response::new(v1::SignalProcessResponse { process: Some(self.show(&view, caller, true)) }))
+        const METHOD: Method = Method::SignalProcess;
+        let work = |this: Self, caller, asked: v1::SignalProcessRequest| async move {
+            let name = this.find(&asked.name)?.spec.name.clone();
+            let (signal, all) = (signal::wanted(&asked)?, asked.all);
+            let operation = this.control.signal(name.clone(), signal, all);
+            let detail = format!("{signal}{}", if all { " to all" } else { "" });
+            let act = Act::new(METHOD, name.as_str()).detailed(detail);
+            let view = this.operate(caller, act, operation).await?;
+            Ok(v1::SignalProcessResponse { process: Some(this.show(&view, caller, true)) })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn reset_process(
         &self,
         request: Request<v1::ResetProcessRequest>,
     ) -> Result<Response<v1::ResetProcessResponse>, Status> {
-        let name = &request.get_ref().name;
-        let process = self.on_one(&request, Method::ResetProcess, name, |c, n| c.reset(n)).await?;
-        Ok(Response::new(v1::ResetProcessResponse { process }))
+        const METHOD: Method = Method::ResetProcess;
+        let work = |this: Self, caller, asked: v1::ResetProcessRequest| async move {
+            let call = One { caller, method: METHOD, no_wait: false };
+            let process = this.on_one(call, &asked.name, |c, n| c.reset(n)).await?;
+            Ok(v1::ResetProcessResponse { process })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn update_process(
         &self,
         request: Request<v1::UpdateProcessRequest>,
     ) -> Result<Response<v1::UpdateProcessResponse>, Status> {
-        let caller = self.admit(&request, Method::UpdateProcess).await?;
-        let v1::UpdateProcessRequest { name, definition, unset, dry_run, .. } = request.into_inner();
-        let name = self.find(&name)?.spec.name.clone();
-        let definition = super::definition(definition)?;
-        if definition == Definition::default() && unset.is_empty() {
-            let error = ControlError::invalid("definition", "no key is to be set and none to be unset");
-            return Err(error.with_hint("set at least one key, or name one in unset").into());
-        }
-        let act = Act::new(Method::UpdateProcess, name.as_str()).dry(dry_run);
-        let operation = self.control.update(Update { name, definition, unset, dry_run });
-        let Updated { view, change } = self.operate(caller, act, operation).await?;
-        Ok(Response::new(v1::UpdateProcessResponse {
-            process: Some(self.show(&view, caller, true)),
-            change: change.map(convert::change),
-        }))
+        const METHOD: Method = Method::UpdateProcess;
+        let work = |this: Self, caller, asked: v1::UpdateProcessRequest| async move {
+            let (name, dry_run) = (this.find(&asked.name)?.spec.name.clone(), asked.dry_run);
+            let (definition, unset) = super::keys_to_change(asked)?;
+            let act = Act::new(METHOD, name.as_str()).dry(dry_run);
+            let operation = this.control.update(Update { name, definition, unset, dry_run });
+            let Updated { view, change } = this.operate(caller, act, operation).await?;
+            let process = Some(this.show(&view, caller, true));
+            Ok(v1::UpdateProcessResponse { process, change: change.map(convert::change) })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn delete_process(
         &self,
         request: Request<v1::DeleteProcessRequest>,
     ) -> Result<Response<v1::DeleteProcessResponse>, Status> {
-        let caller = self.admit(&request, Method::DeleteProcess).await?;
-        let view = self.find(&request.get_ref().name)?;
-        let (name, process_id) = (view.spec.name.clone(), view.spec.id.to_string());
-        let operation = self.control.delete(name.clone());
-        let note = self.operate(caller, Act::new(Method::DeleteProcess, name.as_str()), operation).await?;
-        let note = note.unwrap_or_default();
-        Ok(Response::new(v1::DeleteProcessResponse { name: name.to_string(), process_id, note }))
+        const METHOD: Method = Method::DeleteProcess;
+        let work = |this: Self, caller, asked: v1::DeleteProcessRequest| async move {
+            let view = this.find(&asked.name)?;
+            let (name, process_id) = (view.spec.name.clone(), view.spec.id.to_string());
+            let operation = this.control.delete(name.clone());
+            let note = this.operate(caller, Act::new(METHOD, name.as_str()), operation).await?;
+            let note = note.unwrap_or_default();
+            Ok(v1::DeleteProcessResponse { name: name.to_string(), process_id, note })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn get_fragments(
@@ -186,39 +219,42 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::SetOverrideRequest>,
     ) -> Result<Response<v1::SetOverrideResponse>, Status> {
-        let caller = self.admit(&request, Method::SetOverride).await?;
-        let v1::SetOverrideRequest { name, text, dry_run, .. } = request.into_inner();
-        let name = self.find(&name)?.spec.name.clone();
-        if text.len() > MAX_OVERRIDE {
-            let message =
-                format!("the text has {} bytes; an override has at most {MAX_OVERRIDE}", text.len());
-            let error = ControlError::invalid("text", message);
-            return Err(error
-                .with_hint("it holds keys of one process; large data belongs into files of its own")
-                .into());
-        }
-        let act = Act::new(Method::SetOverride, name.as_str()).dry(dry_run);
-        let operation = self.control.set_override(SetOverride { name, text, dry_run });
-        let Updated { view, change } = self.operate(caller, act, operation).await?;
-        Ok(Response::new(v1::SetOverrideResponse {
-            process: Some(self.show(&view, caller, true)),
-            change: change.map(convert::change),
-        }))
+        const METHOD: Method = Method::SetOverride;
+        let work = |this: Self, caller, asked: v1::SetOverrideRequest| async move {
+            let v1::SetOverrideRequest { name, text, dry_run, request_id: _ } = asked;
+            let name = this.find(&name)?.spec.name.clone();
+            if text.len() > MAX_OVERRIDE {
+                let message =
+                    format!("the text has {} bytes; an override has at most {MAX_OVERRIDE}", text.len());
+                let error = ControlError::invalid("text", message);
+                return Err(error
+                    .with_hint("it holds keys of one process; large data belongs into files of its own")
+                    .into());
+            }
+            let act = Act::new(METHOD, name.as_str()).dry(dry_run);
+            let operation = this.control.set_override(SetOverride { name, text, dry_run });
+            let Updated { view, change } = this.operate(caller, act, operation).await?;
+            let process = Some(this.show(&view, caller, true));
+            Ok(v1::SetOverrideResponse { process, change: change.map(convert::change) })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn reload_config(
         &self,
         request: Request<v1::ReloadConfigRequest>,
     ) -> Result<Response<v1::ReloadConfigResponse>, Status> {
-        let caller = self.admit(&request, Method::ReloadConfig).await?;
-        let dry_run = request.get_ref().dry_run;
-        let operation = self.control.reload(dry_run);
-        let act = Act::new(Method::ReloadConfig, "").dry(dry_run);
-        let report = self.operate(caller, act, operation).await?;
-        Ok(Response::new(v1::ReloadConfigResponse {
-            changes: report.changes.into_iter().map(convert::change).collect(),
-            problems: report.problems,
-        }))
+        const METHOD: Method = Method::ReloadConfig;
+        let work = |this: Self, caller, asked: v1::ReloadConfigRequest| async move {
+            let operation = this.control.reload(asked.dry_run);
+            let act = Act::new(METHOD, "").dry(asked.dry_run);
+            let report = this.operate(caller, act, operation).await?;
+            Ok(v1::ReloadConfigResponse {
+                changes: report.changes.into_iter().map(convert::change).collect(),
+                problems: report.problems,
+            })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn get_status(
@@ -316,25 +352,33 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::EnableProcessRequest>,
     ) -> Result<Response<v1::EnableProcessResponse>, Status> {
-        let name = &request.get_ref().name;
-        let (process, change) = self.switch(&request, Method::EnableProcess, name, true).await?;
-        Ok(Response::new(v1::EnableProcessResponse { process, change }))
+        const METHOD: Method = Method::EnableProcess;
+        let work = |this: Self, caller, asked: v1::EnableProcessRequest| async move {
+            let (process, change) = this.switch(caller, METHOD, &asked.name, true).await?;
+            Ok(v1::EnableProcessResponse { process, change })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn disable_process(
         &self,
         request: Request<v1::DisableProcessRequest>,
     ) -> Result<Response<v1::DisableProcessResponse>, Status> {
-        let name = &request.get_ref().name;
-        let (process, change) = self.switch(&request, Method::DisableProcess, name, false).await?;
-        Ok(Response::new(v1::DisableProcessResponse { process, change }))
+        const METHOD: Method = Method::DisableProcess;
+        let work = |this: Self, caller, asked: v1::DisableProcessRequest| async move {
+            let (process, change) = this.switch(caller, METHOD, &asked.name, false).await?;
+            Ok(v1::DisableProcessResponse { process, change })
+        };
+        self.once(request, METHOD, work).await
     }
 
     async fn rotate_token(
         &self,
         request: Request<v1::RotateTokenRequest>,
     ) -> Result<Response<v1::RotateTokenResponse>, Status> {
-        self.admit(&request, Method::RotateToken).await?;
-        Err(Status::unimplemented("this daemon makes a new token only when it is started"))
+        let work = |_this, _caller, _asked| async {
+            Err(Status::unimplemented("this daemon makes a new token only when it is started"))
+        };
+        self.once(request, Method::RotateToken, work).await
     }
 }

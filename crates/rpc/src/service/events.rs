@@ -97,7 +97,7 @@ impl Watcher {
         tx: &mpsc::Sender<Result<v1::WatchEventsResponse, Status>>,
         mut drain: watch::Receiver<bool>,
     ) {
-        let mut news = self.ring.listen();
+        let mut news = self.ring.listen_calmly();
         // The first answer goes out whether or not there is an event: it says where the caller stands.
         let mut first = true;
         loop {

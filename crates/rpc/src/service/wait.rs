@@ -85,7 +85,7 @@ fn ready(view: &ProcessView) -> Verdict {
 fn never(view: &ProcessView) -> ControlError {
     let (name, state, reason) = (&view.spec.name, view.state, &view.reason);
     let text = format!("{name} won't be ready by itself: it is {state} ({reason})");
-    ControlError::new(ErrorKind::FailedPrecondition, text).with_hint(match view.state {
+    ControlError::new(ErrorKind::FailedPrecondition, text).about(name.as_str()).with_hint(match view.state {
         State::Invalid => "correct the definition, then: pm-cli reload-config".to_owned(),
         State::Failed => format!("see why: pm-cli why {name}"),
         _ => format!("start it: pm-cli start {name}"),

@@ -1,6 +1,7 @@
 //! A daemon without processes: a fake `Control` and `LogSource` behind the real server, on a socket of its own.
 
 use std::path::{Path, PathBuf};
+use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -99,6 +100,10 @@ pub struct Fake {
     pub reloaded: Mutex<Vec<bool>>,
     pub gate: watch::Sender<bool>,
     pub ring: Arc<EventRing>,
+    /// Every verb that began.
+    pub verbs: Mutex<Vec<String>>,
+    /// Number of the last event.
+    pub happened: AtomicU64,
     /// Name of the last verb that began, and of the last that ended.
     pub began: watch::Sender<String>,
     pub ended: watch::Sender<String>,
@@ -121,6 +126,8 @@ impl Fake {
             reloaded: Mutex::default(),
             gate: watch::Sender::new(false),
             ring: past(),
+            verbs: Mutex::default(),
+            happened: AtomicU64::new(6),
             began: watch::Sender::default(),
             ended: watch::Sender::default(),
         })
@@ -129,6 +136,7 @@ impl Fake {
     fn verb(&self, verb: &str, name: &ProcessName) -> BoxFuture<ViewResult> {
         let found = self.table.lock().unwrap().iter().find(|v| v.spec.name == *name).cloned();
         let label = format!("{verb} {name}");
+        self.verbs.lock().unwrap().push(label.clone());
         self.began.send_replace(label.clone());
         let (ended, mut gate) = (self.ended.clone(), self.gate.subscribe());
         let name = name.clone();
@@ -142,6 +150,33 @@ impl Fake {
                 _ => Ok(found.unwrap()),
             }
         })
+    }
+}
+
+impl Fake {
+    /// A process changes, and an event says so.
+    pub fn change(&self, text: &str, change: impl FnOnce(&mut ProcessView), kind: Option<EventKind>) {
+        {
+            let mut table = self.table.lock().unwrap();
+            let view = table.iter_mut().find(|v| v.spec.name.as_str() == text).unwrap();
+            change(Arc::make_mut(view));
+        }
+        match kind {
+            Some(kind) => self.happen(text, kind),
+            None => self.ring.changed(),
+        }
+    }
+
+    /// An event after all others.
+    pub fn happen(&self, text: &str, kind: EventKind) {
+        let number = self.happened.fetch_add(1, Ordering::Relaxed) + 1;
+        self.ring.push(&event(number, text, kind));
+    }
+
+    /// A process is gone.
+    pub fn remove(&self, text: &str) {
+        self.table.lock().unwrap().retain(|v| v.spec.name.as_str() != text);
+        self.ring.changed();
     }
 }
 
