@@ -16,7 +16,7 @@ use crate::history::{History, Point};
 use crate::names::{Group, SCRAPE_DURATION};
 use crate::proc::{ProcFs, Reader, parse};
 use crate::source::Source;
-use crate::text::{Exposition, Text};
+use crate::text::{Format, Text};
 
 /// What was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -87,7 +87,7 @@ impl Exporter {
     /// an I/O thread.
     #[must_use]
     pub fn render(&self) -> Bytes {
-        self.exposition(&self.sample()).text
+        self.exposition(&self.sample(), Format::Text)
     }
 
     /// Looks at all processes. Blocks for as long as /proc takes.
@@ -110,10 +110,10 @@ impl Exporter {
     }
 
     /// Writes a sample, and everything that is not of a process.
-    pub(crate) fn exposition(&self, sample: &Sample) -> Exposition {
+    pub(crate) fn exposition(&self, sample: &Sample, format: Format) -> Bytes {
         let begun = Instant::now();
         let (fleet, proc) = (&sample.fleet, &self.system.proc);
-        let mut out = Text::with_capacity(self.last_length.load(Ordering::Relaxed));
+        let mut out = Text::new(format, self.last_length.load(Ordering::Relaxed));
         let mut report = Report::default();
         let mut watch = |group, spent, collect: &mut dyn FnMut(&mut Text) -> Collected| {
             self.health.watch(&mut report, group, spent, &mut out, collect);
@@ -152,7 +152,7 @@ impl Exporter {
         out.single(&SCRAPE_DURATION, sample.took + begun.elapsed());
         let exposition = out.finish();
         // A little more than this time: values grow by a digit now and then.
-        let length = exposition.text.len();
+        let length = exposition.len();
         self.last_length.store(length + length / 64, Ordering::Relaxed);
         exposition
     }

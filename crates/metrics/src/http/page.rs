@@ -14,19 +14,10 @@ use tokio::time::{Instant, sleep_until};
 use super::status::{self, View};
 use crate::Exporter;
 use crate::exporter::{NotReady, Sample};
-use crate::text::Exposition;
+pub(crate) use crate::text::Format;
 
 /// How old a value may be that a client gets.
 const MAX_AGE: Duration = Duration::from_secs(1);
-
-/// How an exposition is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// The text format 0.0.4.
-    Text,
-    /// OpenMetrics 1.0.0.
-    OpenMetrics,
-}
 
 /// Makes and shares samples and what is made of them.
 ///
@@ -43,19 +34,14 @@ pub(crate) struct Pages {
 struct Page {
     taken: Instant,
     sample: Sample,
-    exposition: Option<Exposition>,
     /// By format and compression, made when the first client asks for it.
     made: [[Option<Bytes>; 2]; 2],
 }
 
 impl Page {
     fn body(&mut self, exporter: &Exporter, format: Format, gzip: bool) -> Bytes {
-        let exposition = self.exposition.get_or_insert_with(|| exporter.exposition(&self.sample));
         let [plain, packed] = &mut self.made[format as usize];
-        let plain = plain.get_or_insert_with(|| match format {
-            Format::Text => exposition.text.clone(),
-            Format::OpenMetrics => exposition.open_metrics().into(),
-        });
+        let plain = plain.get_or_insert_with(|| exporter.exposition(&self.sample, format));
         if gzip { packed.get_or_insert_with(|| compress(plain)).clone() } else { plain.clone() }
     }
 }
@@ -105,7 +91,7 @@ impl Pages {
             let page = slot.get_or_insert_with(|| {
                 let taken = Instant::now();
                 tokio::spawn(forget(shared, taken));
-                Page { taken, sample: exporter.sample(), exposition: None, made: Default::default() }
+                Page { taken, sample: exporter.sample(), made: Default::default() }
             });
             make(page, &exporter)
         })
