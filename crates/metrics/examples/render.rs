@@ -84,14 +84,9 @@ fn measure(count: u32, up: bool, children: &mut Children) -> Result<(), Box<dyn 
     let (first, text) = timed(|| exporter.render())?;
     let series = text.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"#")).count();
     println!("{count} processes: {series} series, {} bytes; the first took {first}", text.len());
-    print_all("gzip", || {
-        let mut encoder =
-            flate2::write::GzEncoder::new(Vec::with_capacity(text.len() / 6), flate2::Compression::fast());
-        std::io::Write::write_all(&mut encoder, &text)?;
-        encoder.finish().map(drop)
-    })?;
     drop(text);
-    print_all("a scrape", || Ok(drop(exporter.render())))?;
+    print_all("a scrape in plain text", || Ok(drop(exporter.render())))?;
+    print_all("a scrape of a Prometheus (OpenMetrics, gzip)", || Ok(drop(exporter.render_packed())))?;
     print_all("of it the least of system calls", || {
         children.0.iter().try_for_each(|child| look_at(child.id()))
     })?;

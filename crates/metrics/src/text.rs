@@ -9,6 +9,8 @@
 use std::io::Write as _;
 use std::time::Duration;
 
+use flate2::Compression;
+use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use model::Wall;
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
@@ -62,17 +64,31 @@ pub(crate) enum Format {
     OpenMetrics,
 }
 
+/// What is written before it is compressed: small enough for the processor's cache, so that an exposition of 50 MB is
+/// never in memory as a whole.
+const CHUNK: usize = 64 * 1024;
+
 /// An exposition in the making.
 #[derive(Debug)]
 pub(crate) struct Text {
     format: Format,
+    /// All of it, or what is not compressed yet.
     out: Vec<u8>,
+    gzip: Option<GzEncoder<Vec<u8>>>,
+    /// Bytes that were compressed and can't be taken back.
+    packed: usize,
 }
 
 impl Text {
     /// An empty one with room for so many bytes.
     pub(crate) fn new(format: Format, bytes: usize) -> Self {
-        Self { format, out: Vec::with_capacity(bytes) }
+        Self { format, out: Vec::with_capacity(bytes), gzip: None, packed: 0 }
+    }
+
+    /// The same compressed, as it is written. Level 1: a seventh of the size for a tenth of the time of the default.
+    pub(crate) fn gzip(format: Format, bytes: usize) -> Self {
+        let encoder = GzEncoder::new(Vec::with_capacity(bytes), Compression::fast());
+        Self { gzip: Some(encoder), ..Self::new(format, CHUNK + CHUNK / 4) }
     }
 
     /// What was written.
@@ -80,17 +96,30 @@ impl Text {
         if self.format == Format::OpenMetrics {
             self.push("# EOF\n");
         }
-        self.out.into()
+        self.pack();
+        match self.gzip {
+            Some(encoder) => encoder.finish().expect("a Vec takes everything").into(),
+            None => self.out.into(),
+        }
+    }
+
+    fn pack(&mut self) {
+        if let Some(encoder) = &mut self.gzip {
+            encoder.write_all(&self.out).expect("a Vec takes everything");
+            self.packed += self.out.len();
+            self.out.clear();
+        }
     }
 
     /// Where the next family begins: for [`Text::rewind`].
     pub(crate) fn mark(&self) -> usize {
-        self.out.len()
+        self.packed + self.out.len()
     }
 
-    /// Takes back what was written since.
-    pub(crate) fn rewind(&mut self, mark: usize) {
-        self.out.truncate(mark);
+    /// Takes back what was written since; `false` = it can't, some of it is compressed already.
+    #[must_use]
+    pub(crate) fn rewind(&mut self, mark: usize) -> bool {
+        mark.checked_sub(self.packed).map(|length| self.out.truncate(length)).is_some()
     }
 
     /// The samples of one metric. All of them belong in one family, one after the other; one without samples leaves no
@@ -235,6 +264,9 @@ impl Frame {
         }
         out.push(self.after);
         out.value(value);
+        if out.out.len() >= CHUNK {
+            out.pack();
+        }
     }
 }
 
@@ -299,6 +331,8 @@ impl Family<'_> {
 
 #[cfg(test)]
 mod tests {
+    use std::io::Read as _;
+
     use super::*;
     use crate::names::{BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP, SPAWN_DURATION, TURN_TIME};
 
@@ -358,11 +392,40 @@ mod tests {
             out.family(&PROCESS_UP).add(&["web"], true);
             let mark = out.mark();
             out.family(&PROCESS_RESTARTS).add(&["web"], 3_u64);
-            out.rewind(mark);
+            assert!(out.rewind(mark));
         });
         let alone = text(|out| out.family(&PROCESS_UP).add(&["web"], true));
         assert_eq!(text_of_both, alone);
         assert!(text(|out| drop(out.family(&PROCESS_UP))).is_empty(), "no sample, no family");
+    }
+
+    fn many(out: &mut Text) {
+        let mut family = out.family(&PROCESS_RESTARTS);
+        (0..10_000_u64).for_each(|n| family.add(&[&format!("web-{n}")], n));
+    }
+
+    #[test]
+    fn what_is_compressed_in_pieces_is_the_same_text() {
+        for format in [Format::Text, Format::OpenMetrics] {
+            let mut packed = Text::gzip(format, 0);
+            many(&mut packed);
+            assert!(packed.packed > 0 && packed.out.capacity() < 2 * CHUNK, "it is never held as a whole");
+            let mut unpacked = String::new();
+            flate2::read::GzDecoder::new(&*packed.finish()).read_to_string(&mut unpacked).unwrap();
+            assert_eq!(unpacked, text_in(format, many));
+        }
+    }
+
+    #[test]
+    fn what_is_compressed_cannot_be_taken_back() {
+        let mut packed = Text::gzip(Format::Text, 0);
+        let begin = packed.mark();
+        many(&mut packed);
+        let end = packed.mark();
+        packed.family(&PROCESS_UP).add(&["web"], true);
+        assert!(packed.rewind(end));
+        assert_eq!(packed.mark(), end);
+        assert!(!packed.rewind(begin));
     }
 
     #[test]
