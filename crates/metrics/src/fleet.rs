@@ -30,11 +30,8 @@ impl Fleet {
     /// What the source says now.
     pub(crate) fn of(source: &dyn Source, now: fn() -> Wall) -> Self {
         let views = source.snapshot().processes;
-        let row = |view: Arc<ProcessView>| Row {
-            detail: source.detail(&view.spec.name),
-            name: view.spec.name.clone(),
-            view,
-        };
+        let row =
+            |view: Arc<ProcessView>| Row { detail: view.spec.metrics, name: view.spec.name.clone(), view };
         Self { rows: views.into_iter().map(row).collect(), now: now() }
     }
 

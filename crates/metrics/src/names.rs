@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+pub use model::MetricsDetail as Detail;
+
 /// What a metric is; the exposition has nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -132,18 +134,6 @@ pub struct Metric {
     pub help: &'static str,
     /// Who exports it.
     pub group: Group,
-}
-
-/// How much of one process is exported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Detail {
-    /// Nothing but its part of `ddprocmgr_processes`.
-    Off,
-    /// [`BASIC`].
-    Basic,
-    /// Everything.
-    #[default]
-    Full,
 }
 
 /// What is exported of a process with [`Detail::Basic`]: a fifth of the series.

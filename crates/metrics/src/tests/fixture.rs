@@ -38,7 +38,14 @@ pub(crate) struct Fixture {
 
 impl Source for Fixture {
     fn snapshot(&self) -> Snapshot {
-        Snapshot { seq: Seq(7), processes: self.processes.iter().cloned().map(Arc::new).collect() }
+        let detailed = |view: &ProcessView| {
+            let mut view = view.clone();
+            if let Some(detail) = self.details.get(view.spec.name.as_str()) {
+                Arc::make_mut(&mut view.spec).metrics = *detail;
+            }
+            Arc::new(view)
+        };
+        Snapshot { seq: Seq(7), processes: self.processes.iter().map(detailed).collect() }
     }
     fn log_streams(&self) -> Vec<LogStream> {
         self.streams.clone()
@@ -48,9 +55,6 @@ impl Source for Fixture {
     }
     fn ready(&self) -> bool {
         true
-    }
-    fn detail(&self, process: &ProcessName) -> Detail {
-        self.details.get(process.as_str()).copied().unwrap_or_default()
     }
     fn cgroup(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {
         Some(format!("{}/{process}.{}", tree("cgroup"), invocation.0).into())
