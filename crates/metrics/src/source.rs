@@ -101,7 +101,7 @@ pub struct Reload {
 }
 
 /// Turns of the supervisor's main loop since the daemon started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turns {
     /// How many.
     pub count: u64,
@@ -109,6 +109,8 @@ pub struct Turns {
     pub total: Duration,
     /// The longest one.
     pub longest: Duration,
+    /// Those within each bound and not within the one before; the bounds rise.
+    pub took: Vec<(Duration, u64)>,
 }
 
 /// The connection to the journal; counts since the daemon started.

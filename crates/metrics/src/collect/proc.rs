@@ -9,8 +9,8 @@ use model::{ProcessName, RunId, RunView};
 use super::{CollectError, Collected, Failures};
 use crate::fleet::{Fleet, Row};
 use crate::names::{
-    Detail, PROCESS_CPU, PROCESS_FDS, PROCESS_READ, PROCESS_RESIDENT, PROCESS_THREADS, PROCESS_VIRTUAL,
-    PROCESS_WRITTEN, TREE_CPU, TREE_PROCESSES, TREE_RESIDENT,
+    Detail, PROCESS_CPU, PROCESS_FDS, PROCESS_MAX_FDS, PROCESS_READ, PROCESS_RESIDENT, PROCESS_THREADS,
+    PROCESS_VIRTUAL, PROCESS_WRITTEN, TREE_CPU, TREE_PROCESSES, TREE_RESIDENT,
 };
 use crate::proc::{Keeper, Kept as Files, MAX_READ, ProcError, ProcFs, Reader, Stat, Strangers, Tree, trees};
 use crate::text::Text;
@@ -24,6 +24,9 @@ struct Kept {
     strangers: Strangers,
     /// Open files of main processes.
     files: HashMap<RunId, Files>,
+    /// How many descriptors main processes may open. The kernel prints it among fifteen other limits, which takes as long
+    /// as everything else, so each process is asked once.
+    max_fds: HashMap<(RunId, u32), Option<u64>>,
     cpu: HashMap<ProcessName, Odometer>,
 }
 
@@ -59,6 +62,7 @@ struct Live {
     pid: u32,
     stat: Stat,
     fds: Option<u64>,
+    max_fds: Option<u64>,
     /// Bytes read and written.
     io: Option<[u64; 2]>,
     /// What the next scrape can read them from.
@@ -104,6 +108,17 @@ impl Memory {
                 failures.add(error);
                 None
             }));
+        }
+        let mut known = std::mem::take(&mut kept.max_fds);
+        for (row, live) in fleet.rows.iter().zip(&mut lives) {
+            let Some((live, (run, pid))) = live.as_mut().zip(row.run()) else { continue };
+            if row.detail < Detail::Full || live.stat.is_zombie() {
+                continue;
+            }
+            let key = (run.id, pid);
+            let ask = || reader.max_fds(pid).ok().flatten();
+            live.max_fds = known.remove(&key).unwrap_or_else(ask);
+            kept.max_fds.insert(key, live.max_fds);
         }
         kept.files = lives.iter_mut().flatten().filter_map(|live| live.files.take()).collect();
         let mut result = failures.into_result();
@@ -170,7 +185,7 @@ fn live(
         None => reader.keep(pid, age)?.map_or((None, None), |(files, stat)| (Some(files), Some(stat))),
     };
     let Some(stat) = stat else { return Ok(None) };
-    let mut live = Live { pid, stat, fds: None, io: None, files: None };
+    let mut live = Live { pid, stat, fds: None, max_fds: None, io: None, files: None };
     // Without the right to look (another user's process) these are absent.
     if row.detail == Detail::Full && !stat.is_zombie() {
         (live.fds, live.io) = match &files {
@@ -201,6 +216,7 @@ pub(crate) fn write(fleet: &Fleet, usage: &Usage, proc: &ProcFs, out: &mut Text)
     fleet.each(out, &PROCESS_VIRTUAL, |place, _| Some(living(place)?.virtual_bytes));
     fleet.each(out, &PROCESS_THREADS, |place, _| Some(living(place)?.threads));
     fleet.each(out, &PROCESS_FDS, |place, _| live(place)?.fds);
+    fleet.each(out, &PROCESS_MAX_FDS, |place, _| live(place)?.max_fds);
     fleet.each(out, &PROCESS_READ, |place, _| Some(live(place)?.io?[0]));
     fleet.each(out, &PROCESS_WRITTEN, |place, _| Some(live(place)?.io?[1]));
     if !usage.trees.is_empty() {

@@ -139,6 +139,9 @@ impl Default for Fixture {
             since: before(3),
             failures: 4,
             message: "GET /: connection refused".to_owned(),
+            passed: 20,
+            failed: 4,
+            took: Some(Duration::from_millis(12)),
         });
         api.exits = exit(Some(ExitStatus::Code(3)), ExitReason::ExitCode, 501);
 
@@ -202,6 +205,7 @@ impl Default for Fixture {
                     count: 12_345,
                     total: Duration::from_micros(678_901),
                     longest: Duration::from_millis(7),
+                    took: vec![(Duration::from_micros(10), 12_000), (Duration::from_millis(1), 344)],
                 },
                 journal: Some(Journal { connected: true, errors: 3, events_dropped: 0 }),
                 listeners: vec![

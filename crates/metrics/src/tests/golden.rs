@@ -1,6 +1,7 @@
 //! The whole exposition against a file. `UPDATE_EXPECT=1 cargo test -p metrics` rewrites it.
 
 use std::collections::{BTreeSet, HashSet};
+use std::io::Read as _;
 use std::path::PathBuf;
 use std::sync::{Arc, Mutex};
 
@@ -41,6 +42,23 @@ fn the_exposition_is_as_agreed() {
         expected.lines().count(),
         "{path}; UPDATE_EXPECT=1 accepts the change"
     );
+}
+
+#[test]
+fn open_metrics_is_the_same_but_for_what_it_wants_otherwise() {
+    let text = steady(&render(Fixture::default()));
+    let packed = exporter(Fixture::default()).render_packed();
+    let mut open = String::new();
+    flate2::read::GzDecoder::new(&*packed).read_to_string(&mut open).unwrap();
+    let open = steady(&open);
+    let expected = text.lines().map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+        ["#", "TYPE", name, "counter"] => {
+            format!("# TYPE {} counter\n", name.strip_suffix("_total").unwrap())
+        }
+        ["#", "HELP", name, ..] => line.replacen(name, name.strip_suffix("_total").unwrap_or(name), 1) + "\n",
+        _ => format!("{line}\n"),
+    });
+    assert_eq!(open, expected.chain(["# EOF\n".to_owned()]).collect::<String>());
 }
 
 #[test]
