@@ -85,8 +85,14 @@ fn measure(count: u32, up: bool, children: &mut Children) -> Result<(), Box<dyn 
     let series = text.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"#")).count();
     println!("{count} processes: {series} series, {} bytes; the first took {first}", text.len());
     drop(text);
-    print_all("a scrape in plain text", || Ok(drop(exporter.render())))?;
-    print_all("a scrape of a Prometheus (OpenMetrics, gzip)", || Ok(drop(exporter.render_packed())))?;
+    print_all("a scrape in plain text", || {
+        drop(exporter.render());
+        Ok(())
+    })?;
+    print_all("a scrape of a Prometheus (OpenMetrics, gzip)", || {
+        drop(exporter.render_packed());
+        Ok(())
+    })?;
     print_all("of it the least of system calls", || {
         children.0.iter().try_for_each(|child| look_at(child.id()))
     })?;
