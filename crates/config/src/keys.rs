@@ -8,8 +8,8 @@ use crate::fault::Faults;
 use crate::kinds::{
     AbsolutePath, Account, Accounts, Age, Args, Bytes, Command, CompressionKind, Conditions, Count, Env,
     EnvironmentFiles, Exits, FilePath, Flag, FormatKind, Groups, Health, Hooks, Inherit, JsonKeys,
-    KillModeKind, Kind, Line, LineBytes, MultilineKind, Names, Needs, OnLimitKind, OutputKind, OverflowKind,
-    ParserKind, Patterns, Rate, Ratio, RestartKind, Seconds, SignalKind, TypeKind, Umask,
+    KillModeKind, Kind, Line, LineBytes, MetricsKind, MultilineKind, Names, Needs, OnLimitKind, OutputKind,
+    OverflowKind, ParserKind, Patterns, Rate, Ratio, RestartKind, Seconds, SignalKind, TypeKind, Umask,
 };
 use crate::tree::Node;
 
@@ -76,7 +76,7 @@ macro_rules! key {
 }
 
 /// The keys of a process.
-pub(crate) const KEYS: [Key; 50] = [
+pub(crate) const KEYS: [Key; 51] = [
     key!(description: Line, "empty", Hot, ["desc", "comment", "title"], "A line for humans, shown by `list` and `describe`."),
     key!(groups: Groups, "none", Hot, ["tags", "labels", "namespace", "profiles"],
         "Names under which it is addressed together with others, as `@name`. Not the groups of its user: these are \
@@ -167,6 +167,9 @@ pub(crate) const KEYS: [Key; 50] = [
     key!(stderr: OutputKind, "`capture`", Restart, ["stderr_logfile", "standard_error", "error_log", "err_file"], "Standard error, likewise."),
     key!(pty: Flag, "`false`", Restart, ["tty", "terminal", "pseudo_terminal"],
         "Its standard output is a terminal, so that programs that buffer into a pipe print at once. It has to be captured."),
+    key!(metrics: MetricsKind, "`full`", Hot, ["metrics_detail", "prometheus", "monitoring"],
+        "How much of it is exported to Prometheus: everything, a fifth of that, or nothing but its part of the counts of \
+         all processes."),
 ];
 
 /// The keys below `log:`.

@@ -24,7 +24,7 @@ use crate::secret::mask_line;
 use crate::tree::{Node, Yaml};
 
 pub(crate) use address::with_path;
-pub(crate) use choice::{Flag, KillModeKind, OnLimitKind, RestartKind, SignalKind, TypeKind};
+pub(crate) use choice::{Flag, KillModeKind, MetricsKind, OnLimitKind, RestartKind, SignalKind, TypeKind};
 pub(crate) use dependency::Needs;
 pub(crate) use fields::Field;
 pub(crate) use group::Groups;

@@ -86,6 +86,7 @@ pub(crate) fn placeholder(
             pty: merged.pty.unwrap_or(default.output.pty),
             log: log(merged),
         },
+        metrics: merged.metrics.unwrap_or(default.metrics),
         ..default
     }
 }

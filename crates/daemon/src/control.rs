@@ -189,7 +189,12 @@ impl metrics::Source for Desk {
         let turns = self.supervisor.turns();
         metrics::DaemonFacts {
             reload: metrics::Reload { successful: outcomes.good, last_success: outcomes.last_success },
-            turns: metrics::Turns { count: turns.count, total: turns.total, longest: turns.longest },
+            turns: metrics::Turns {
+                count: turns.count,
+                total: turns.total,
+                longest: turns.longest,
+                took: supervisor::TurnStats::BOUNDS.into_iter().zip(turns.buckets).collect(),
+            },
             journal: crate::logs::journal(&self.pipe),
             listeners: self.listeners.gauges(),
             grpc: self.meter.read().map(|stats| calls(&stats)).collect(),

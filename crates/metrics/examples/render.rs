@@ -1,7 +1,7 @@
 //! Prints what one exposition costs: `cargo run --release -p metrics --example render [processes]`.
 //!
-//! Real children (`sleep`), so that reading /proc is part of it. The first rendering is shown apart: it reads
-//! the boot time and all strangers, and grows the buffers.
+//! Real children (`sleep`), so that reading /proc is part of it; `render 10000 down` does without. The first rendering is
+//! shown apart: it reads the boot time and all strangers, and grows the buffers.
 
 #![expect(clippy::print_stdout, reason = "a program for people")]
 
@@ -50,46 +50,88 @@ impl Drop for Children {
     }
 }
 
+/// Renderings that are measured, after the first one.
+const ROUNDS: usize = 30;
+
 fn main() -> Result<(), Box<dyn std::error::Error>> {
-    let count = std::env::args().nth(1).map_or(Ok(1000), |n| n.parse())?;
-    measure(count, &mut Children::default())
+    let mut arguments = std::env::args().skip(1);
+    let count = arguments.next().map_or(Ok(1000), |n| n.parse())?;
+    let up = arguments.next().is_none_or(|word| word != "down");
+    measure(count, up, &mut Children::default())
 }
 
-fn measure(count: u32, children: &mut Children) -> Result<(), Box<dyn std::error::Error>> {
+fn measure(count: u32, up: bool, children: &mut Children) -> Result<(), Box<dyn std::error::Error>> {
     let mut fleet = Fleet { snapshot: Snapshot::default(), streams: Vec::new() };
     for index in 0..count {
-        let child = Command::new("sleep").arg("600").stdin(Stdio::null()).stdout(Stdio::null()).spawn()?;
         let name = ProcessName::new(&format!("worker-{index:05}"))?;
-        fleet.snapshot.processes.push(Arc::new(view(&name, child.id())?));
+        let mut pid = None;
+        if up {
+            // In a session of its own, as the daemon starts it.
+            let mut command = Command::new("setsid");
+            command.args(["sleep", "3600"]).stdin(Stdio::null()).stdout(Stdio::null());
+            let child = command.spawn()?;
+            pid = Some(child.id());
+            children.0.push(child);
+        }
+        fleet.snapshot.processes.push(Arc::new(view(&name, index, pid)?));
         fleet.streams.extend(Stream::ALL.map(|stream| streams(&name, stream)));
-        children.0.push(child);
     }
     let exporter = Exporter::new(
         Arc::new(fleet),
         Arc::new(Durations::default()),
         BuildInfo { version: "0", revision: "0" },
     );
-    let mut texts: Vec<(Duration, String)> = Vec::new();
-    for _ in 0..20 {
-        let before = cpu_time()?;
-        let text = exporter.render();
-        let took = cpu_time()?.saturating_sub(before);
-        texts.push((took, String::from_utf8(text.into())?));
-    }
-    let first = texts[0].0;
-    texts.sort_unstable();
-    let (best, text) = &texts[0];
-    let series = text.lines().filter(|l| !l.starts_with('#')).count();
-    println!("{count} processes: {series} series, {} bytes", text.len());
-    println!("CPU time: first {first:?}, then best {best:?}, median {:?}", texts[10].0);
-    let mut floors = Vec::new();
-    for _ in 0..20 {
-        let before = cpu_time()?;
-        children.0.iter().try_for_each(|child| look_at(child.id()))?;
-        floors.push(cpu_time()?.saturating_sub(before));
-    }
-    println!("of which the system calls for /proc alone take {:?}", floors.iter().min());
+    let (first, text) = timed(|| exporter.render())?;
+    let series = text.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"#")).count();
+    println!("{count} processes: {series} series, {} bytes; the first took {first}", text.len());
+    drop(text);
+    print_all("a scrape in plain text", || {
+        drop(exporter.render());
+        Ok(())
+    })?;
+    print_all("a scrape of a Prometheus (OpenMetrics, gzip)", || {
+        drop(exporter.render_packed());
+        Ok(())
+    })?;
+    print_all("of it the least of system calls", || {
+        children.0.iter().try_for_each(|child| look_at(child.id()))
+    })?;
     Ok(())
+}
+
+/// CPU time of this thread: on a busy machine the clock on the wall tells how busy it is.
+#[derive(Clone, Copy)]
+struct Cost {
+    /// In the program and in the kernel.
+    total: Duration,
+    faults: u64,
+}
+
+impl std::fmt::Display for Cost {
+    fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
+        write!(f, "{:.2?} ({} page faults)", self.total, self.faults)
+    }
+}
+
+fn print_all(
+    what: &str,
+    mut work: impl FnMut() -> std::io::Result<()>,
+) -> Result<(), Box<dyn std::error::Error>> {
+    let mut costs = Vec::new();
+    for _ in 0..ROUNDS {
+        let (cost, result) = timed(&mut work)?;
+        result?;
+        costs.push(cost);
+    }
+    costs.sort_unstable_by_key(|cost| cost.total);
+    println!("{what}: best {}, median {}", costs[0], costs[ROUNDS / 2]);
+    Ok(())
+}
+
+fn timed<T>(work: impl FnOnce() -> T) -> Result<(Cost, T), Box<dyn std::error::Error>> {
+    let before = (cpu_time()?, faults()?);
+    let done = work();
+    Ok((Cost { total: cpu_time()?.saturating_sub(before.0), faults: faults()? - before.1 }, done))
 }
 
 /// The least that can be asked of the kernel about one process.
@@ -102,10 +144,17 @@ fn look_at(pid: u32) -> std::io::Result<()> {
     std::fs::metadata(format!("/proc/{pid}/fd")).map(drop)
 }
 
-/// What this thread has run: on a busy machine the clock on the wall tells how busy it is.
+/// What this thread has run.
 fn cpu_time() -> Result<Duration, Box<dyn std::error::Error>> {
     let text = std::fs::read_to_string("/proc/thread-self/schedstat")?;
     Ok(Duration::from_nanos(text.split(' ').next().ok_or("schedstat is empty")?.parse()?))
+}
+
+/// Pages that the kernel had to find for this thread.
+fn faults() -> Result<u64, Box<dyn std::error::Error>> {
+    let text = std::fs::read_to_string("/proc/thread-self/stat")?;
+    let (_, fields) = text.rsplit_once(") ").ok_or("stat is cut off")?;
+    Ok(fields.split(' ').nth(7).ok_or("stat is cut off")?.parse()?)
 }
 
 fn streams(process: &ProcessName, stream: Stream) -> LogStream {
@@ -119,17 +168,22 @@ fn streams(process: &ProcessName, stream: Stream) -> LogStream {
     }
 }
 
-fn view(name: &ProcessName, pid: u32) -> Result<ProcessView, Box<dyn std::error::Error>> {
+fn view(name: &ProcessName, index: u32, pid: Option<u32>) -> Result<ProcessView, Box<dyn std::error::Error>> {
     let started = Wall(u64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos())?);
-    let run =
-        RunView { id: RunId(1), number: RunNumber(1), invocation: InvocationId(1), pid: Some(pid), started };
+    let run = |pid| RunView {
+        id: RunId(index.into()),
+        number: RunNumber(1),
+        invocation: InvocationId(1),
+        pid: Some(pid),
+        started,
+    };
     Ok(ProcessView {
         spec: Arc::new(spec(name)),
-        state: State::Running,
+        state: if pid.is_some() { State::Running } else { State::Stopped },
         reason: Reason::Wanted,
         since: started,
         wanted_up: true,
-        run: Some(run),
+        run: pid.map(run),
         next: None,
         exits: Arc::new([]),
         status: String::new(),

@@ -70,11 +70,16 @@ pub(crate) struct Health {
 
 /// How the collectors of one scrape did.
 #[derive(Debug, Default)]
-pub(crate) struct Report(Vec<(Group, bool, Duration)>);
+pub(crate) struct Report {
+    collectors: Vec<(Group, bool, Duration)>,
+    /// Collectors that panicked in the middle of what is compressed already: the next attempt does without them.
+    pub(crate) left_out: Vec<Group>,
+}
 
 impl Health {
     /// Runs one collector, which has already taken `spent` for what it prepared. What it wrote before an error is exported
-    /// all the same; after a panic a half-written family would be a lie, so all of it goes.
+    /// all the same; after a panic a half-written family would be a lie, so all of it goes. Where that is not possible the
+    /// whole has to be written again, without this collector: [`Report::left_out`] grew.
     pub(crate) fn watch(
         &self,
         report: &mut Report,
@@ -84,12 +89,18 @@ impl Health {
         collect: impl FnOnce(&mut Text) -> Collected,
     ) {
         let (begun, mark) = (Instant::now(), out.mark());
-        let result = catch_unwind(AssertUnwindSafe(|| collect(out))).unwrap_or_else(|_| {
-            out.rewind(mark);
+        let result = if report.left_out.contains(&group) {
             Err(CollectError::Panicked)
-        });
+        } else {
+            catch_unwind(AssertUnwindSafe(|| collect(out))).unwrap_or_else(|_| {
+                if !out.rewind(mark) {
+                    report.left_out.push(group);
+                }
+                Err(CollectError::Panicked)
+            })
+        };
         let success = self.note(group, result);
-        report.0.push((group, success, spent + begun.elapsed()));
+        report.collectors.push((group, success, spent + begun.elapsed()));
     }
 
     fn note(&self, group: Group, result: Collected) -> bool {
@@ -109,11 +120,62 @@ impl Health {
 }
 
 impl Report {
+    /// For one more attempt.
+    pub(crate) fn again(self) -> Self {
+        Self { left_out: self.left_out, ..Self::default() }
+    }
+
     /// The metrics of the collectors themselves.
     pub(crate) fn write(&self, out: &mut Text) {
         let mut family = out.family(&COLLECTOR_SUCCESS);
-        self.0.iter().for_each(|(group, success, _)| family.add(&[group.as_str()], *success));
+        self.collectors.iter().for_each(|(group, success, _)| family.add(&[group.as_str()], *success));
         let mut family = out.family(&COLLECTOR_DURATION);
-        self.0.iter().for_each(|(group, _, took)| family.add(&[group.as_str()], *took));
+        self.collectors.iter().for_each(|(group, _, took)| family.add(&[group.as_str()], *took));
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::names::{PROCESS_RESTARTS, PROCESS_UP};
+    use crate::text::Format;
+
+    /// Writes more than is held back before it is compressed.
+    fn breaks(out: &mut Text) -> Collected {
+        let mut family = out.family(&PROCESS_RESTARTS);
+        (0..10_000_u64).for_each(|n| family.add(&[&format!("web-{n}")], n));
+        panic!("a bug")
+    }
+
+    #[test]
+    fn a_collector_that_panics_in_the_middle_is_left_out_of_the_next_attempt() {
+        let health = Health::default();
+        let mut report = Report::default();
+        let mut out = Text::gzip(Format::Text, 0);
+        health.watch(&mut report, Group::Logs, Duration::ZERO, &mut out, breaks);
+        assert_eq!(report.left_out, [Group::Logs]);
+
+        let mut report = report.again();
+        let mut out = Text::new(Format::Text, 0);
+        health.watch(&mut report, Group::Logs, Duration::ZERO, &mut out, breaks);
+        health.watch(&mut report, Group::Daemon, Duration::ZERO, &mut out, |out| {
+            out.family(&PROCESS_UP).add(&["web"], true);
+            Ok(())
+        });
+        report.write(&mut out);
+        let text = String::from_utf8(out.finish().into()).unwrap();
+        assert_eq!(report.left_out, [Group::Logs], "once");
+        assert!(!text.contains("web-"), "{text}");
+        assert!(text.contains("ddprocmgr_process_up{process=\"web\"} 1\n"));
+        assert!(text.contains("success{collector=\"logs\"} 0\n"));
+        assert!(text.contains("success{collector=\"daemon\"} 1\n"));
+    }
+
+    #[test]
+    fn a_collector_that_panics_early_is_taken_back_at_once() {
+        let (health, mut report) = (Health::default(), Report::default());
+        let mut out = Text::new(Format::Text, 0);
+        health.watch(&mut report, Group::Logs, Duration::ZERO, &mut out, breaks);
+        assert!(report.left_out.is_empty() && out.finish().is_empty());
     }
 }

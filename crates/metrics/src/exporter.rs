@@ -16,7 +16,7 @@ use crate::history::{History, Point};
 use crate::names::{Group, SCRAPE_DURATION};
 use crate::proc::{ProcFs, Reader, parse};
 use crate::source::Source;
-use crate::text::{Exposition, Text};
+use crate::text::{Format, Text};
 
 /// What was built.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -36,8 +36,9 @@ pub struct Exporter {
     memory: Memory,
     history: History,
     health: Health,
-    /// Length of the last exposition, so that the next one is written without growing its buffer step by step.
-    last_length: AtomicUsize,
+    /// Length of the last exposition, plain and compressed, so that the next one is written without growing its buffer
+    /// step by step.
+    last_length: [AtomicUsize; 2],
 }
 
 /// Where to look: the machine's own, or a test's.
@@ -80,14 +81,20 @@ impl Exporter {
         system: System,
     ) -> Self {
         let (memory, history, health) = (Memory::default(), History::default(), Health::default());
-        Self { source, durations, build, system, memory, history, health, last_length: AtomicUsize::new(0) }
+        Self { source, durations, build, system, memory, history, health, last_length: Default::default() }
     }
 
     /// The exposition in the text format 0.0.4. Blocks for as long as /proc takes (some 10 µs per live process): not for
     /// an I/O thread.
     #[must_use]
     pub fn render(&self) -> Bytes {
-        self.exposition(&self.sample()).text
+        self.exposition(&self.sample(), Format::Text, false)
+    }
+
+    /// The same as a Prometheus asks for it: OpenMetrics, compressed.
+    #[must_use]
+    pub fn render_packed(&self) -> Bytes {
+        self.exposition(&self.sample(), Format::OpenMetrics, true)
     }
 
     /// Looks at all processes. Blocks for as long as /proc takes.
@@ -110,13 +117,31 @@ impl Exporter {
     }
 
     /// Writes a sample, and everything that is not of a process.
-    pub(crate) fn exposition(&self, sample: &Sample) -> Exposition {
+    pub(crate) fn exposition(&self, sample: &Sample, format: Format, gzip: bool) -> Bytes {
+        let last_length = &self.last_length[usize::from(gzip)];
+        let mut report = Report::default();
+        let exposition = loop {
+            let left_out = report.left_out.len();
+            report = report.again();
+            let length = last_length.load(Ordering::Relaxed);
+            let mut out = if gzip { Text::gzip(format, length) } else { Text::new(format, length) };
+            self.write(sample, &mut report, &mut out);
+            // It grows by one collector at a time, and there are nine.
+            if report.left_out.len() == left_out {
+                break out.finish();
+            }
+        };
+        // A little more than this time: values grow by a digit now and then.
+        let length = exposition.len();
+        last_length.store(length + length / 64, Ordering::Relaxed);
+        exposition
+    }
+
+    fn write(&self, sample: &Sample, report: &mut Report, out: &mut Text) {
         let begun = Instant::now();
         let (fleet, proc) = (&sample.fleet, &self.system.proc);
-        let mut out = Text::with_capacity(self.last_length.load(Ordering::Relaxed));
-        let mut report = Report::default();
         let mut watch = |group, spent, collect: &mut dyn FnMut(&mut Text) -> Collected| {
-            self.health.watch(&mut report, group, spent, &mut out, collect);
+            self.health.watch(report, group, spent, out, collect);
         };
         let none = Duration::ZERO;
         watch(Group::Processes, none, &mut |out| {
@@ -148,13 +173,8 @@ impl Exporter {
             Ok(())
         });
         watch(Group::SelfProcess, none, &mut |out| self_process::write(proc, out));
-        report.write(&mut out);
+        report.write(out);
         out.single(&SCRAPE_DURATION, sample.took + begun.elapsed());
-        let exposition = out.finish();
-        // A little more than this time: values grow by a digit now and then.
-        let length = exposition.text.len();
-        self.last_length.store(length + length / 64, Ordering::Relaxed);
-        exposition
     }
 
     /// Whether everything that is started by itself is ready.

@@ -25,5 +25,4 @@ pub use durations::Durations;
 pub use exporter::{BuildInfo, Exporter};
 pub use http::{Config, ListenState, serve};
 pub use members::{LiveRun, Member, Members, RunUsage};
-pub use names::Detail;
 pub use source::{DaemonFacts, GrpcMethod, Journal, Listener, LogStream, Reload, SinkStats, Source, Turns};

@@ -158,7 +158,9 @@ impl Members {
             return Ok(());
         }
         let mut all = HashMap::new();
-        for (pid, _) in reader.processes().map_err(|error| error.to_string())? {
+        let mut pids = Vec::new();
+        reader.processes(|pid, _| pids.push(pid)).map_err(|error| error.to_string())?;
+        for pid in pids {
             if all.len() == MAX_READ {
                 return Err(format!("there are more than {MAX_READ} processes on this machine"));
             }

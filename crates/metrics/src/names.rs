@@ -8,6 +8,8 @@
 
 use std::fmt;
 
+pub use model::MetricsDetail as Detail;
+
 /// What a metric is; the exposition has nothing else.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
 pub enum Kind {
@@ -134,18 +136,6 @@ pub struct Metric {
     pub group: Group,
 }
 
-/// How much of one process is exported.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
-pub enum Detail {
-    /// Nothing but its part of `ddprocmgr_processes`.
-    Off,
-    /// [`BASIC`].
-    Basic,
-    /// Everything.
-    #[default]
-    Full,
-}
-
 /// What is exported of a process with [`Detail::Basic`]: a fifth of the series.
 pub static BASIC: &[&Metric] = &[
     &PROCESS_INFO,
@@ -229,6 +219,10 @@ table! {
             "What the health checks say: 1 for the current state, 0 for the others; absent without a health check and while the process is not up.";
         PROCESS_HEALTH_FAILURES = Gauge "ddprocmgr_process_health_check_failures" ["process"] Count, "1 per live process with a health check",
             "Health checks that failed in a row until now.";
+        PROCESS_HEALTH_CHECKS = Counter "ddprocmgr_process_health_checks_total" ["process", "result"] Count, "2 per live process with a health check",
+            "Health checks of the current run by result, exec checks included; absent while the process is not up.";
+        PROCESS_HEALTH_DURATION = Gauge "ddprocmgr_process_health_check_duration_seconds" ["process"] Seconds, "at most 1 per live process with a health check",
+            "Time that the last health check took; absent before the first one of a run.";
     }
     Proc {
         PROCESS_CPU = Counter "ddprocmgr_process_cpu_seconds_total" ["process"] Seconds, "1 per process",
@@ -239,6 +233,8 @@ table! {
             "Virtual memory of the main process; absent while it is down.";
         PROCESS_FDS = Gauge "ddprocmgr_process_open_fds" ["process"] Count, "1 per live process",
             "Open file descriptors of the main process; absent while it is down, or where the kernel (before 6.2) lets only its owner count them.";
+        PROCESS_MAX_FDS = Gauge "ddprocmgr_process_max_fds" ["process"] Count, "at most 1 per live process",
+            "Largest number of file descriptors that the main process may open (soft limit, as it was when a scrape first saw it); absent when unlimited, while it is down, or where the daemon may not ask.";
         PROCESS_THREADS = Gauge "ddprocmgr_process_threads" ["process"] Count, "1 per live process",
             "Threads of the main process; absent while it is down.";
         PROCESS_READ = Counter "ddprocmgr_process_read_bytes_total" ["process"] Bytes, "1 per live process",
@@ -307,6 +303,8 @@ table! {
             "Time spent in turns of the supervisor's main loop.";
         TURN_LONGEST = Gauge "ddprocmgr_supervisor_longest_turn_seconds" [] Seconds, "1",
             "Longest turn of the supervisor's main loop since dd-procmgrd started.";
+        TURN_DURATION = Histogram "ddprocmgr_supervisor_turn_duration_seconds" [] Seconds, "1",
+            "Time that turns of the supervisor's main loop took: what an event waits for at most.";
         JOURNALD_CONNECTED = Gauge "ddprocmgr_journald_connected" [] Bool, "at most 1",
             "Whether dd-procmgrd is connected to the journal; absent when it does not use one.";
         JOURNALD_ERRORS = Counter "ddprocmgr_journald_errors_total" [] Count, "at most 1",

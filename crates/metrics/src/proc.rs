@@ -1,20 +1,24 @@
 //! Reads /proc and cgroups. The parsers stand apart in [`parse`]; here are the files, the errors and the units.
 //!
-//! Cost per process and scrape: open, read, close of `stat` and of `io`, and one stat(2) of `fd`. Everything else that is
-//! needed is in `stat`, so `status` and `statm` are not read.
+//! Cost per process and scrape: open, read, close of `stat` and of `io`, and one stat(2) of `fd`; with many processes one
+//! read of each and one fstat(2), of descriptors that are [kept]. Everything else that is needed is in `stat`, so `status`
+//! and `statm` are not read.
 
+mod kept;
 pub(crate) mod parse;
 mod tree;
 
 use std::fmt::{Display, Write as _};
-use std::fs::{self, File};
-use std::io::{self, Read as _};
-use std::os::unix::fs::DirEntryExt as _;
+use std::fs;
+use std::io;
+use std::os::fd::{AsFd, BorrowedFd, OwnedFd};
 use std::sync::OnceLock;
 use std::time::Duration;
 
 use model::Wall;
+use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, statat};
 
+pub(crate) use kept::{Keeper, Kept};
 pub(crate) use parse::Stat;
 pub(crate) use tree::{MAX_READ, Strangers, Tree, trees};
 
@@ -25,6 +29,9 @@ const AGE_TOLERANCE: Duration = Duration::from_secs(2);
 /// ESRCH and ENODEV, the same numbers on every Linux: the process, or the cgroup, ended between open and read.
 /// EOPNOTSUPP: a kernel that does not account pressure has the files all the same.
 const GONE: [Option<i32>; 3] = [Some(3), Some(19), Some(95)];
+
+/// Bytes of a listing of /proc that are read at a time: some thousand processes.
+const LISTING: usize = 32 * 1024;
 
 /// A file of /proc that could not be used.
 #[derive(Debug, thiserror::Error)]
@@ -57,6 +64,8 @@ impl ProcError {
 #[derive(Debug)]
 pub(crate) struct ProcFs {
     pub(crate) root: String,
+    /// The root, so that the kernel need not look it up for each file; `None` inside when it could not be opened.
+    dir: OnceLock<Option<OwnedFd>>,
     pub(crate) own_pid: u32,
     /// Clock ticks per second (USER_HZ); not 0.
     pub(crate) ticks: u64,
@@ -98,7 +107,23 @@ impl ProcFs {
         page_size: Option<u64>,
         fds_by_size: bool,
     ) -> Self {
-        Self { root, own_pid, ticks, page_size, fds_by_size, own_start: OnceLock::new() }
+        Self {
+            root,
+            dir: OnceLock::new(),
+            own_pid,
+            ticks,
+            page_size,
+            fds_by_size,
+            own_start: OnceLock::new(),
+        }
+    }
+
+    /// The root, and whether paths go from there; else they begin with it.
+    fn dir(&self) -> (BorrowedFd<'_>, bool) {
+        let open =
+            || openat(CWD, &*self.root, OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC, Mode::empty());
+        let dir = self.dir.get_or_init(|| open().ok());
+        dir.as_ref().map_or((CWD, false), |dir| (dir.as_fd(), true))
     }
 
     /// Ticks as time.
@@ -130,19 +155,22 @@ impl<'a> Reader<'a> {
     }
 
     /// `stat` of a process, or of `self`.
-    pub(crate) fn stat(&mut self, who: &dyn Display) -> Result<Stat, ProcError> {
-        self.point_at(&format_args!("{who}/stat"));
+    pub(crate) fn stat(&mut self, who: impl Display) -> Result<Stat, ProcError> {
+        self.point_at(format_args!("{who}/stat"));
         self.read(parse::stat)
     }
 
     /// `stat` of a run's main process, which is `age` old; `None` when it is gone, or when the pid belongs to
     /// another process by now: to neither a child of the daemon nor one that was started when the run was.
     pub(crate) fn stat_of_run(&mut self, pid: u32, age: Duration) -> Result<Option<Stat>, ProcError> {
-        let stat = match self.stat(&pid) {
-            Ok(stat) => stat,
-            Err(error) if error.is_gone() => return Ok(None),
-            Err(error) => return Err(error),
-        };
+        match self.stat(pid) {
+            Ok(stat) => self.is_of_run(stat, age),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    fn is_of_run(&mut self, stat: Stat, age: Duration) -> Result<Option<Stat>, ProcError> {
         if stat.parent == self.proc.own_pid {
             return Ok(Some(stat));
         }
@@ -151,26 +179,37 @@ impl<'a> Reader<'a> {
     }
 
     /// Number of open descriptors of a process, or of `self`.
-    pub(crate) fn open_fds(&mut self, who: &dyn Display) -> Result<u64, ProcError> {
-        self.point_at(&format_args!("{who}/fd"));
+    pub(crate) fn open_fds(&mut self, who: impl Display) -> Result<u64, ProcError> {
+        self.point_at(format_args!("{who}/fd"));
         let counted = if self.proc.fds_by_size {
-            fs::metadata(&self.path).map(|m| m.len())
+            statat(self.proc.dir().0, &*self.path, AtFlags::empty()).map(size).map_err(io::Error::from)
         } else {
-            fs::read_dir(&self.path).map(|entries| entries.map(|_| 1).sum())
+            fs::read_dir(self.absolute()).map(|entries| entries.map(|_| 1).sum())
         };
         counted.map_err(|error| self.unreadable(error))
     }
 
     /// Every process there is: pid, and a number that no other process of that pid has.
-    pub(crate) fn processes(&mut self) -> Result<impl Iterator<Item = (u32, u64)> + use<>, ProcError> {
-        self.path.clone_from(&self.proc.root);
-        let entries = fs::read_dir(&self.path).map_err(|error| self.unreadable(error))?;
-        Ok(entries.flatten().filter_map(|e| Some((e.file_name().to_str()?.parse().ok()?, e.ino()))))
+    pub(crate) fn processes(&mut self, mut each: impl FnMut(u32, u64)) -> Result<(), ProcError> {
+        self.point_at(".");
+        let flags = OFlags::RDONLY | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let listed = openat(self.proc.dir().0, &*self.path, flags, Mode::empty()).and_then(|dir| {
+            let mut buffer = Vec::with_capacity(LISTING);
+            let mut entries = RawDir::new(dir, buffer.spare_capacity_mut());
+            while let Some(entry) = entries.next() {
+                let entry = entry?;
+                if let Some(pid) = parse::pid(entry.file_name().to_bytes()) {
+                    each(pid, entry.ino());
+                }
+            }
+            Ok(())
+        });
+        listed.map_err(|error| self.unreadable(error.into()))
     }
 
     /// Bytes that a process made the kernel read from storage and write to it.
     pub(crate) fn io(&mut self, pid: u32) -> Result<[u64; 2], ProcError> {
-        self.point_at(&format_args!("{pid}/io"));
+        self.point_at(format_args!("{pid}/io"));
         self.read(parse::io)
     }
 
@@ -188,9 +227,9 @@ impl<'a> Reader<'a> {
         }
     }
 
-    /// The daemon's soft limit of open descriptors; `None` = unlimited.
-    pub(crate) fn max_fds(&mut self) -> Result<Option<u64>, ProcError> {
-        self.point_at(&"self/limits");
+    /// The soft limit of open descriptors of a process, or of `self`; `None` = unlimited.
+    pub(crate) fn max_fds(&mut self, who: impl Display) -> Result<Option<u64>, ProcError> {
+        self.point_at(format_args!("{who}/limits"));
         self.read(parse::max_fds)
     }
 
@@ -199,7 +238,7 @@ impl<'a> Reader<'a> {
         if let Some(start) = self.proc.own_start.get() {
             return Ok(*start);
         }
-        self.point_at(&"stat");
+        self.point_at("stat");
         let boot = Wall(0).after(Duration::from_secs(self.read(parse::boot_time)?));
         Ok(*self.proc.own_start.get_or_init(|| boot.after(self.proc.time(own.start_ticks))))
     }
@@ -208,44 +247,64 @@ impl<'a> Reader<'a> {
         if let Some(uptime) = self.uptime {
             return Ok(uptime);
         }
-        self.point_at(&"uptime");
+        self.point_at("uptime");
         let uptime = self.read(parse::uptime)?;
         Ok(*self.uptime.insert(uptime))
     }
 
-    fn point_at(&mut self, below: &dyn Display) {
+    /// The next file: below the root, or where an absolute path says.
+    fn point_at(&mut self, file: impl Display) {
         self.path.clear();
-        write!(self.path, "{}/{below}", self.proc.root).expect("a String takes everything");
+        if !self.proc.dir().1 {
+            write!(self.path, "{}/", self.proc.root).expect("a String takes everything");
+        }
+        write!(self.path, "{file}").expect("a String takes everything");
     }
 
     fn read<T>(&mut self, parse: fn(&[u8]) -> Option<T>) -> Result<T, ProcError> {
-        let length = self.fill().map_err(|error| self.unreadable(error))?;
-        parse(&self.buffer[..length]).ok_or_else(|| ProcError::Malformed { path: self.path.clone() })
+        let flags = OFlags::RDONLY | OFlags::CLOEXEC;
+        let file = openat(self.proc.dir().0, &*self.path, flags, Mode::empty());
+        let file = file.map_err(|error| self.unreadable(error.into()))?;
+        self.read_of(&file, parse)
     }
 
-    /// Reads the whole file. All files read here come from one kernel buffer: a read that does not fill ours
-    /// has reached the end, so there is no second one.
-    fn fill(&mut self) -> io::Result<usize> {
-        let mut file = File::open(&self.path)?;
+    /// Reads the whole of a file that is open, from its beginning. All files read here come from one kernel buffer: a
+    /// read that does not fill ours has reached the end, so there is no second one.
+    fn read_of<T>(&mut self, file: &OwnedFd, parse: fn(&[u8]) -> Option<T>) -> Result<T, ProcError> {
         let mut length = 0;
         loop {
-            length += file.read(&mut self.buffer[length..])?;
+            let read = rustix::io::pread(file, &mut self.buffer[length..], length as u64);
+            length += read.map_err(|error| self.unreadable(error.into()))?;
             if length < self.buffer.len() {
-                return Ok(length);
+                break;
             }
             // Only /proc/stat of a machine with many CPUs comes here, once in the daemon's life.
             self.buffer.resize(self.buffer.len() * 2, 0);
         }
+        parse(&self.buffer[..length]).ok_or_else(|| ProcError::Malformed { path: self.absolute() })
+    }
+
+    /// For people.
+    fn absolute(&self) -> String {
+        if self.path.starts_with('/') || !self.proc.dir().1 {
+            return self.path.clone();
+        }
+        format!("{}/{}", self.proc.root, self.path)
     }
 
     fn unreadable(&self, error: io::Error) -> ProcError {
-        ProcError::Read { path: self.path.clone(), error }
+        ProcError::Read { path: self.absolute(), error }
     }
+}
+
+/// A directory's size: in /proc, of `fd`, the number of descriptors.
+fn size(stat: rustix::fs::Stat) -> u64 {
+    u64::try_from(stat.st_size).unwrap_or_default()
 }
 
 #[cfg(test)]
 mod tests {
-    use std::io::Write as _;
+    use std::io::{Read as _, Write as _};
 
     use super::*;
 
@@ -253,16 +312,18 @@ mod tests {
     fn the_real_proc_tells_about_this_process() {
         let proc = ProcFs::detect();
         let mut reader = Reader::new(&proc);
-        let stat = reader.stat(&"self").unwrap();
+        let stat = reader.stat("self").unwrap();
         assert_eq!(proc.ticks, 100);
         assert!(proc.page_size.unwrap().is_power_of_two());
         let resident = proc.pages(stat.resident_pages).unwrap();
         assert!((100_000..stat.virtual_bytes).contains(&resident), "{resident}");
-        assert!(reader.max_fds().unwrap().is_none_or(|max| max >= 64));
+        assert!(reader.max_fds("self").unwrap().is_none_or(|max| max >= 64));
         let now = std::time::SystemTime::now().duration_since(std::time::UNIX_EPOCH).unwrap();
         let started = Duration::from_nanos(reader.own_start_time(&stat).unwrap().0);
         assert!(started.abs_diff(now) < Duration::from_secs(3600), "started {started:?}, now {now:?}");
-        assert!(reader.processes().unwrap().any(|(pid, _)| pid == std::process::id()));
+        let mut pids = Vec::new();
+        reader.processes(|pid, _| pids.push(pid)).unwrap();
+        assert!(pids.contains(&std::process::id()) && pids.contains(&1), "{pids:?}");
     }
 
     #[test]
@@ -284,7 +345,7 @@ mod tests {
             // Any age will do: it is this process's child.
             let stat = reader.stat_of_run(child.id(), Duration::from_secs(1_000_000)).unwrap().unwrap();
             assert_eq!((stat.parent, stat.threads), (std::process::id(), 1));
-            assert_eq!(reader.open_fds(&child.id()).unwrap(), open);
+            assert_eq!(reader.open_fds(child.id()).unwrap(), open);
         }
         child.kill().unwrap();
         child.wait().unwrap();
@@ -297,7 +358,7 @@ mod tests {
         proc.own_pid = 0;
         let mut reader = Reader::new(&proc);
         let pid = std::process::id();
-        let stat = reader.stat(&pid).unwrap();
+        let stat = reader.stat(pid).unwrap();
         let age = reader.uptime().unwrap().saturating_sub(proc.time(stat.start_ticks));
         assert!(reader.stat_of_run(pid, age).unwrap().is_some());
         assert!(reader.stat_of_run(pid, age + Duration::from_secs(10)).unwrap().is_none());

@@ -5,8 +5,6 @@ use std::time::Duration;
 
 use model::{InvocationId, ProcessName, Sink, Snapshot, Stream, Wall};
 
-use crate::names::Detail;
-
 /// The daemon, seen from a scrape. All methods only copy what is already known: a scrape calls each of them
 /// once, on a thread that may block, but `ready` also from the I/O threads.
 pub trait Source: Send + Sync + 'static {
@@ -20,11 +18,6 @@ pub trait Source: Send + Sync + 'static {
     fn daemon(&self) -> DaemonFacts;
     /// Whether the daemon has finished its start: part of `/readyz`. Must not block.
     fn ready(&self) -> bool;
-    /// How much of a process is exported.
-    fn detail(&self, process: &ProcessName) -> Detail {
-        let _all_alike = process;
-        Detail::Full
-    }
     /// The directory of a run's cgroup; `None` = the daemon has no cgroups.
     fn cgroup(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {
         let _nobody_has_one = (process, invocation);
@@ -108,7 +101,7 @@ pub struct Reload {
 }
 
 /// Turns of the supervisor's main loop since the daemon started.
-#[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
 pub struct Turns {
     /// How many.
     pub count: u64,
@@ -116,6 +109,8 @@ pub struct Turns {
     pub total: Duration,
     /// The longest one.
     pub longest: Duration,
+    /// Those within each bound and not within the one before; the bounds rise.
+    pub took: Vec<(Duration, u64)>,
 }
 
 /// The connection to the journal; counts since the daemon started.

@@ -39,6 +39,8 @@ scrape_configs:
   memory controller, `ddprocmgr_process_cgroup_memory_bytes` is exact. Everything else is of the main process alone; its CPU
   time has that of its finished children in it.
 - Histograms are of the daemon as a whole: one for each process would be most of the exposition.
+- `metrics: basic` in a definition, or in `defaults:`, exports a fifth of a process's series; `off` nothing but its part of
+  `ddprocmgr_processes`. It is applied at once, and no counter falls when it is switched back.
 - A collector that fails leaves out what it could not get, shows 0 in `ddprocmgr_scrape_collector_success` and is
   logged once; the scrape goes on.
 ";

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use crate::{
     Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, InheritEnv, KillMode,
-    LineParser, LogFormat, Multiline, OnStartLimit, Output, Overflow, PathCondition, ProcessName,
-    ProcessType, RateLimit, RestartPolicy, Signal,
+    LineParser, LogFormat, MetricsDetail, Multiline, OnStartLimit, Output, Overflow, PathCondition,
+    ProcessName, ProcessType, RateLimit, RestartPolicy, Signal,
 };
 
 /// One layer of one process. `None` = the key is not written in this layer.
@@ -71,6 +71,7 @@ pub struct Definition {
     pub stdout: Option<Output>,
     pub stderr: Option<Output>,
     pub pty: Option<bool>,
+    pub metrics: Option<MetricsDetail>,
     pub log: LogDefinition,
 }
 

@@ -129,4 +129,10 @@ pub struct HealthView {
     pub failures: u32,
     /// What the last failure said; empty when there was none since the last success.
     pub message: String,
+    /// Checks of this run that passed.
+    pub passed: u64,
+    /// Checks of this run that failed.
+    pub failed: u64,
+    /// How long the last one took; `None` before the first.
+    pub took: Option<Duration>,
 }

@@ -31,8 +31,8 @@ pub use plan::{Change, Impact, plan, plan_one};
 pub use signal::Signal;
 pub use snapshot::{Counters, LastExit, NextAction, NextActionKind, ProcessView, RunView, Snapshot};
 pub use spec::{
-    ExecSpec, InheritEnv, KillMode, OnStartLimit, Origin, Output, OutputSpec, ProcessSpec, RestartPolicy,
-    RestartSpec, StopSpec, Stream,
+    ExecSpec, InheritEnv, KillMode, MetricsDetail, OnStartLimit, Origin, Output, OutputSpec, ProcessSpec,
+    RestartPolicy, RestartSpec, StopSpec, Stream,
 };
 pub use start::{
     CommandLine, EnvironmentFile, Hook, HookKind, HookSpec, PathCondition, ProcessType, StartSpec,

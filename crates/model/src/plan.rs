@@ -106,6 +106,7 @@ pub fn plan_one(old: &ProcessSpec, new: &ProcessSpec) -> (Impact, Vec<&'static s
         ("health_check", old.health != new.health),
         ("critical", old.critical != new.critical),
         ("log", old.output.log != new.output.log),
+        ("metrics", old.metrics != new.metrics),
     ];
     let differing = |keys: &[(&'static str, bool)]| -> Vec<&'static str> {
         keys.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()

@@ -72,6 +72,8 @@ pub struct ProcessSpec {
     pub critical: bool,
     /// Where its output goes.
     pub output: OutputSpec,
+    /// How much of it is exported.
+    pub metrics: MetricsDetail,
 }
 
 impl ProcessSpec {
@@ -97,6 +99,7 @@ impl ProcessSpec {
             health: None,
             critical: false,
             output: OutputSpec::default(),
+            metrics: MetricsDetail::default(),
         }
     }
 }
@@ -266,6 +269,33 @@ impl KillMode {
             Self::ControlGroup => "control-group",
             Self::Mixed => "mixed",
             Self::Process => "process",
+        }
+    }
+}
+
+/// `metrics:`: how much of a process is exported.
+#[derive(Clone, Copy, Debug, Default, PartialEq, Eq, PartialOrd, Ord)]
+pub enum MetricsDetail {
+    /// Nothing but its part of the counts of all processes.
+    Off,
+    /// What tells whether it is up, how often it was restarted, and what it takes: a fifth of the series.
+    Basic,
+    /// Everything.
+    #[default]
+    Full,
+}
+
+impl MetricsDetail {
+    /// Every one, the most first.
+    pub const ALL: [Self; 3] = [Self::Full, Self::Basic, Self::Off];
+
+    /// As written in a definition.
+    #[must_use]
+    pub fn as_str(self) -> &'static str {
+        match self {
+            Self::Full => "full",
+            Self::Basic => "basic",
+            Self::Off => "off",
         }
     }
 }

@@ -59,12 +59,32 @@ pub struct StartError {
 pub struct TurnStats {
     /// Turns so far.
     pub count: u64,
+    /// Turns within each of [`TurnStats::BOUNDS`] and not within the one before; last, those beyond all.
+    pub buckets: [u64; Self::BOUNDS.len() + 1],
     /// The longest one.
     pub longest: Duration,
     /// All together, without the time asleep.
     pub total: Duration,
     /// Looks at processes in /proc: most of the cost of ends where there are no cgroups.
     pub looks: u64,
+}
+
+impl TurnStats {
+    /// What turns are counted by: from one that has nothing to do to one that everybody notices.
+    pub const BOUNDS: [Duration; 12] = [
+        Duration::from_micros(10),
+        Duration::from_micros(25),
+        Duration::from_micros(50),
+        Duration::from_micros(100),
+        Duration::from_micros(250),
+        Duration::from_micros(500),
+        Duration::from_millis(1),
+        Duration::from_millis(5),
+        Duration::from_millis(10),
+        Duration::from_millis(50),
+        Duration::from_millis(250),
+        Duration::from_secs(1),
+    ];
 }
 
 /// Speaks with the supervisor. Cheap to clone; the supervisor lives on when the last one is dropped.

@@ -4,7 +4,7 @@ use std::path::{Path, PathBuf};
 
 use clap::Args;
 use clap::builder::{PossibleValuesParser, TypedValueParser};
-use model::{CommandLine, Definition, EnvironmentFile, Output};
+use model::{CommandLine, Definition, EnvironmentFile, MetricsDetail, Output};
 
 use super::ending::EndingArgs;
 use super::health::HealthArgs;
@@ -49,6 +49,9 @@ pub(crate) struct DefinitionArgs {
     /// Standard output is a terminal for it, so that it prints at once
     #[arg(long, value_name = "BOOL", num_args = 0..=1, require_equals = true, default_missing_value = "true")]
     pty: Option<bool>,
+    /// How much of it is exported to Prometheus [default: full]
+    #[arg(long, value_name = "DETAIL", value_parser = one_of(MetricsDetail::ALL, MetricsDetail::as_str))]
+    metrics: Option<MetricsDetail>,
     #[command(flatten)]
     start: StartArgs,
     #[command(flatten)]
@@ -106,6 +109,7 @@ impl DefinitionArgs {
             stdout: self.stdout.map(target),
             stderr: self.stderr.map(target),
             pty: self.pty,
+            metrics: self.metrics,
             health_check: self.health.check(cwd),
             ..Definition::default()
         };
@@ -186,6 +190,13 @@ mod tests {
         assert_eq!(read(&["--pty"]).unwrap().pty, Some(true));
         let d = read(&["--pty=false", "--auto-start=true", "--critical"]).unwrap();
         assert_eq!((d.pty, d.auto_start, d.critical), (Some(false), Some(true), Some(true)));
+    }
+
+    #[test]
+    fn metrics_are_as_much_as_a_word_says() {
+        assert_eq!(read(&["--metrics", "off"]).unwrap().metrics, Some(MetricsDetail::Off));
+        let error = read(&["--metrics", "none"]).unwrap_err().to_string();
+        assert!(error.contains("full, basic, off"), "{error}");
     }
 
     #[test]

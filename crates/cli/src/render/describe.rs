@@ -208,6 +208,9 @@ fn definition(sheet: &mut Sheet, d: &v1::ProcessDefinition) {
     sheet.line("stop", format!("{signal} to {mode}{timeout}"));
     sheet.line("critical", if d.critical() { "yes: the daemon ends with it" } else { "" });
     sheet.line("log", d.log.as_ref().map(super::log::unusual).unwrap_or_default());
+    // Most have all of them, and it is no news.
+    let metrics = policy_word(d.metrics().as_str_name(), "METRICS_DETAIL_");
+    sheet.line("metrics", if ["full", "unspecified"].contains(&metrics.as_str()) { "" } else { &metrics });
     sheet.line("terminal", if d.pty() { "stdout is one (pty)" } else { "" });
 }
 

@@ -243,6 +243,9 @@ pub fn crowd() -> Vec<ProcessView> {
         since: at(7_380),
         failures: 4,
         message: "connection refused".into(),
+        passed: 20,
+        failed: 4,
+        took: Some(Duration::from_millis(12)),
     });
     cache.counters = Counters { starts: 1, ..Counters::default() };
     change(&mut cache, |spec| {
@@ -284,8 +287,15 @@ pub fn hostile() -> Vec<ProcessView> {
     web.run = run(2, 4242);
     web.status = evil();
     web.problem = Some(evil());
-    web.health =
-        Some(HealthView { state: HealthState::Unhealthy, since: at(0), failures: 1, message: evil() });
+    web.health = Some(HealthView {
+        state: HealthState::Unhealthy,
+        since: at(0),
+        failures: 1,
+        message: evil(),
+        passed: 0,
+        failed: 1,
+        took: None,
+    });
     let usage = Usage::default();
     let failed = Some(Reason::HookFailed(HookKind::StartPre, evil()));
     let (run, ran) = (RunNumber(1), Duration::ZERO);

@@ -1,6 +1,6 @@
 //! Values that are one of a few words: booleans, policies, signals.
 
-use model::{KillMode, OnStartLimit, ProcessType, RestartPolicy, Signal};
+use model::{KillMode, MetricsDetail, OnStartLimit, ProcessType, RestartPolicy, Signal};
 use serde_yaml::Value;
 
 use super::{Kind, replaced_as_a_whole, scalar};
@@ -149,6 +149,32 @@ impl Kind for KillModeKind {
     }
 
     fn write(value: &KillMode) -> Value {
+        value.as_str().into()
+    }
+
+    replaced_as_a_whole!();
+}
+
+/// `metrics`
+pub(crate) struct MetricsKind;
+
+impl Kind for MetricsKind {
+    type Value = MetricsDetail;
+    const WORDS: &'static str = "`full`, `basic` or `off`";
+
+    fn read(node: &Node, faults: &mut Faults) -> Option<MetricsDetail> {
+        let foreign = [
+            ("true", "full"),
+            ("on", "full"),
+            ("all", "full"),
+            ("false", "off"),
+            ("none", "off"),
+            ("no", "off"),
+        ];
+        choice(node, faults, &MetricsDetail::ALL.map(|d| (d.as_str(), d)), &foreign)
+    }
+
+    fn write(value: &MetricsDetail) -> Value {
         value.as_str().into()
     }
 

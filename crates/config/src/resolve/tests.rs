@@ -59,6 +59,7 @@ fn other_value(key: &Key) -> &'static str {
         "kill_signal" => "HUP",
         "reload_signal" => "USR1",
         "kill_mode" => "mixed",
+        "metrics" => "basic",
         "stdout" | "stderr" => "null",
         "restart_jitter" => "0.5",
         "auto_start" | "journald" | "file" => "false",
@@ -106,7 +107,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
         );
         values += 1;
     }
-    assert_eq!(values, 37);
+    assert_eq!(values, 38);
 }
 
 #[test]

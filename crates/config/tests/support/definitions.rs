@@ -6,8 +6,9 @@ use std::time::Duration;
 
 use model::{
     CommandLine, Compression, Definition, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook,
-    InheritEnv, KillMode, LineParser, LogDefinition, LogFormat, Multiline, OnStartLimit, Output, Overflow,
-    PathCondition, Probe, ProcessName, ProcessType, RateLimit, Readiness, RestartPolicy, Signal,
+    InheritEnv, KillMode, LineParser, LogDefinition, LogFormat, MetricsDetail, Multiline, OnStartLimit,
+    Output, Overflow, PathCondition, Probe, ProcessName, ProcessType, RateLimit, Readiness, RestartPolicy,
+    Signal,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::{of, weighted};
@@ -325,6 +326,7 @@ prop_compose! {
         (success_exit_status, restart_prevent_exit_status) in (of(exits()), of(exits())),
         kill_signal in of(signal()),
         kill_mode in of(select(&KillMode::ALL[..])),
+        metrics in of(select(&MetricsDetail::ALL[..])),
         stop_timeout in of(time()),
         send_sighup in of(any::<bool>()),
         (stdout, stderr) in (of(output()), of(output())),
@@ -382,6 +384,7 @@ prop_compose! {
             stdout,
             stderr,
             pty: around.pty.filter(|_| captured),
+            metrics,
             log,
         }
     }

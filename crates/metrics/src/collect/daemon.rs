@@ -3,7 +3,7 @@
 use crate::exporter::BuildInfo;
 use crate::names::{
     BUILD_INFO, EVENTS_DROPPED, JOURNALD_CONNECTED, JOURNALD_ERRORS, LISTENER_UP, RELOAD_SUCCESSFUL,
-    RELOAD_TIME, TURN_LONGEST, TURN_TIME, TURNS,
+    RELOAD_TIME, TURN_DURATION, TURN_LONGEST, TURN_TIME, TURNS,
 };
 use crate::source::DaemonFacts;
 use crate::text::Text;
@@ -16,6 +16,13 @@ pub(crate) fn write(facts: &DaemonFacts, build: BuildInfo, out: &mut Text) {
     out.single(&TURNS, facts.turns.count);
     out.single(&TURN_TIME, facts.turns.total);
     out.single(&TURN_LONGEST, facts.turns.longest);
+    let mut below = 0;
+    let buckets = facts.turns.took.iter().map(|(bound, count)| {
+        below += count;
+        (bound.as_secs_f64(), below)
+    });
+    let (total, count) = (facts.turns.total.into(), facts.turns.count);
+    out.family(&TURN_DURATION).add_histogram(&[], buckets, total, count);
     if let Some(journal) = facts.journal {
         out.single(&JOURNALD_CONNECTED, journal.connected);
         out.single(&JOURNALD_ERRORS, journal.errors);

@@ -4,15 +4,15 @@ use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
-use model::ProcessName;
+use model::{ProcessName, RunId, RunView};
 
 use super::{CollectError, Collected, Failures};
 use crate::fleet::{Fleet, Row};
 use crate::names::{
-    Detail, PROCESS_CPU, PROCESS_FDS, PROCESS_READ, PROCESS_RESIDENT, PROCESS_THREADS, PROCESS_VIRTUAL,
-    PROCESS_WRITTEN, TREE_CPU, TREE_PROCESSES, TREE_RESIDENT,
+    Detail, PROCESS_CPU, PROCESS_FDS, PROCESS_MAX_FDS, PROCESS_READ, PROCESS_RESIDENT, PROCESS_THREADS,
+    PROCESS_VIRTUAL, PROCESS_WRITTEN, TREE_CPU, TREE_PROCESSES, TREE_RESIDENT,
 };
-use crate::proc::{MAX_READ, ProcError, ProcFs, Reader, Stat, Strangers, Tree, trees};
+use crate::proc::{Keeper, Kept as Files, MAX_READ, ProcError, ProcFs, Reader, Stat, Strangers, Tree, trees};
 use crate::text::Text;
 
 /// What one scrape leaves to the next. Its size is bounded by the processes that are defined and by those that exist.
@@ -22,6 +22,11 @@ pub(crate) struct Memory(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     strangers: Strangers,
+    /// Open files of main processes.
+    files: HashMap<RunId, Files>,
+    /// How many descriptors main processes may open. The kernel prints it among fifteen other limits, which takes as long
+    /// as everything else, so each process is asked once.
+    max_fds: HashMap<(RunId, u32), Option<u64>>,
     cpu: HashMap<ProcessName, Odometer>,
 }
 
@@ -57,8 +62,11 @@ struct Live {
     pid: u32,
     stat: Stat,
     fds: Option<u64>,
+    max_fds: Option<u64>,
     /// Bytes read and written.
     io: Option<[u64; 2]>,
+    /// What the next scrape can read them from.
+    files: Option<(RunId, Files)>,
 }
 
 #[derive(Debug)]
@@ -89,37 +97,56 @@ impl Memory {
         let mut reader = Reader::new(proc);
         let mut failures = Failures::default();
         let mut lives = Vec::with_capacity(fleet.rows.len());
+        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let count = fleet.rows.iter().filter(|row| asked_for(row).is_some()).count();
+        let mut keeper = Keeper::new(&mut reader, count, kept.files.len());
+        // What is not taken over is closed: of processes that are gone, or too many.
+        let mut files = std::mem::take(&mut kept.files);
         for row in &fleet.rows {
-            lives.push(live(&mut reader, fleet, row).unwrap_or_else(|error| {
+            let live = live(&mut reader, fleet, row, &mut keeper, &mut files);
+            lives.push(live.unwrap_or_else(|error| {
                 failures.add(error);
                 None
             }));
         }
+        let mut known = std::mem::take(&mut kept.max_fds);
+        for (row, live) in fleet.rows.iter().zip(&mut lives) {
+            let Some((live, (run, pid))) = live.as_mut().zip(row.run()) else { continue };
+            if row.detail < Detail::Full || live.stat.is_zombie() {
+                continue;
+            }
+            let key = (run.id, pid);
+            let ask = || reader.max_fds(pid).ok().flatten();
+            live.max_fds = known.remove(&key).unwrap_or_else(ask);
+            kept.max_fds.insert(key, live.max_fds);
+        }
+        kept.files = lives.iter_mut().flatten().filter_map(|live| live.files.take()).collect();
         let mut result = failures.into_result();
-        let trees = self.trees(&mut reader, fleet, proc, &lives).unwrap_or_else(|error| {
+        let trees = kept.trees(&mut reader, fleet, proc, &lives).unwrap_or_else(|error| {
             // What failed for single processes is no worse.
             result = Err(error);
             Vec::new()
         });
         Usage { lives, trees, result: result.map_err(Arc::new), took: begun.elapsed() }
     }
+}
 
+impl Kept {
     fn trees(
-        &self,
+        &mut self,
         reader: &mut Reader<'_>,
         fleet: &Fleet,
         proc: &ProcFs,
         lives: &[Option<Live>],
     ) -> Result<Vec<TreeUsage>, CollectError> {
-        let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let mains: Vec<Option<(u32, Stat)>> =
             lives.iter().map(|live| live.as_ref().map(|l| (l.pid, l.stat))).collect();
-        let found = trees(reader, proc.own_pid, &mains, &mut kept.strangers)?;
+        let found = trees(reader, proc.own_pid, &mains, &mut self.strangers)?;
         let found = found.ok_or(CollectError::TooMany(MAX_READ))?;
         let mut cpu = HashMap::with_capacity(fleet.rows.len());
         let usages = fleet.rows.iter().zip(lives).zip(found).map(|((row, live), tree)| {
             let name = &row.view.spec.name;
-            let mut now = kept.cpu.get(name).copied().unwrap_or_default();
+            let mut now = self.cpu.get(name).copied().unwrap_or_default();
             // Of a run that has just ended the time is neither here nor there yet.
             if row.run().is_none() || live.is_some() {
                 now = now.read(row.view.counters.cpu + proc.time(tree.cpu_ticks));
@@ -129,19 +156,45 @@ impl Memory {
         });
         let usages = usages.collect();
         // Processes that are not there any more are forgotten.
-        kept.cpu = cpu;
+        self.cpu = cpu;
         Ok(usages)
     }
 }
 
-fn live(reader: &mut Reader<'_>, fleet: &Fleet, row: &Row) -> Result<Option<Live>, ProcError> {
-    let Some((run, pid)) = row.run().filter(|_| row.detail > Detail::Off) else { return Ok(None) };
-    let Some(stat) = reader.stat_of_run(pid, fleet.now.since(run.started))? else { return Ok(None) };
-    let asked = row.detail == Detail::Full && !stat.is_zombie();
+/// The run of a process of which something is to be read.
+fn asked_for(row: &Row) -> Option<(&RunView, u32)> {
+    row.run().filter(|_| row.detail > Detail::Off)
+}
+
+fn live(
+    reader: &mut Reader<'_>,
+    fleet: &Fleet,
+    row: &Row,
+    keeper: &mut Keeper,
+    files: &mut HashMap<RunId, Files>,
+) -> Result<Option<Live>, ProcError> {
+    let Some((run, pid)) = asked_for(row) else { return Ok(None) };
+    let age = fleet.now.since(run.started);
+    let kept = files.remove(&run.id).filter(|files| files.is_of(pid));
+    let (files, stat) = match kept {
+        _ if !keeper.takes() => (None, reader.stat_of_run(pid, age)?),
+        Some(files) => {
+            let stat = reader.kept_stat(&files)?;
+            (Some(files), stat)
+        }
+        None => reader.keep(pid, age)?.map_or((None, None), |(files, stat)| (Some(files), Some(stat))),
+    };
+    let Some(stat) = stat else { return Ok(None) };
+    let mut live = Live { pid, stat, fds: None, max_fds: None, io: None, files: None };
     // Without the right to look (another user's process) these are absent.
-    let fds = if asked { reader.open_fds(&pid).ok() } else { None };
-    let io = if asked { reader.io(pid).ok() } else { None };
-    Ok(Some(Live { pid, stat, fds, io }))
+    if row.detail == Detail::Full && !stat.is_zombie() {
+        (live.fds, live.io) = match &files {
+            Some(files) => (reader.kept_fds(files), reader.kept_io(files)),
+            None => (reader.open_fds(pid).ok(), reader.io(pid).ok()),
+        };
+    }
+    live.files = files.map(|files| (run.id, files));
+    Ok(Some(live))
 }
 
 /// All of `usage`, which belongs to this fleet.
@@ -163,6 +216,7 @@ pub(crate) fn write(fleet: &Fleet, usage: &Usage, proc: &ProcFs, out: &mut Text)
     fleet.each(out, &PROCESS_VIRTUAL, |place, _| Some(living(place)?.virtual_bytes));
     fleet.each(out, &PROCESS_THREADS, |place, _| Some(living(place)?.threads));
     fleet.each(out, &PROCESS_FDS, |place, _| live(place)?.fds);
+    fleet.each(out, &PROCESS_MAX_FDS, |place, _| live(place)?.max_fds);
     fleet.each(out, &PROCESS_READ, |place, _| Some(live(place)?.io?[0]));
     fleet.each(out, &PROCESS_WRITTEN, |place, _| Some(live(place)?.io?[1]));
     if !usage.trees.is_empty() {

@@ -4,10 +4,10 @@ use model::{ExitReason, HealthState, NextActionKind, State};
 
 use crate::fleet::{Fleet, Row};
 use crate::names::{
-    PROCESS_BROKEN, PROCESS_EXITS, PROCESS_HEALTH, PROCESS_HEALTH_FAILURES, PROCESS_INFO,
-    PROCESS_LAST_EXIT_CODE, PROCESS_LAST_EXIT_TIME, PROCESS_NEXT_START, PROCESS_RESTART_DELAY,
-    PROCESS_RESTARTS, PROCESS_START_TIME, PROCESS_STARTS, PROCESS_STATE, PROCESS_STATE_TIME, PROCESS_UP,
-    PROCESS_UPTIME, PROCESS_WANTED, PROCESSES,
+    PROCESS_BROKEN, PROCESS_EXITS, PROCESS_HEALTH, PROCESS_HEALTH_CHECKS, PROCESS_HEALTH_DURATION,
+    PROCESS_HEALTH_FAILURES, PROCESS_INFO, PROCESS_LAST_EXIT_CODE, PROCESS_LAST_EXIT_TIME,
+    PROCESS_NEXT_START, PROCESS_RESTART_DELAY, PROCESS_RESTARTS, PROCESS_START_TIME, PROCESS_STARTS,
+    PROCESS_STATE, PROCESS_STATE_TIME, PROCESS_UP, PROCESS_UPTIME, PROCESS_WANTED, PROCESSES,
 };
 use crate::text::Text;
 
@@ -59,6 +59,13 @@ fn states(fleet: &Fleet, out: &mut Text) {
     fleet.each(out, &PROCESS_HEALTH_FAILURES, |_, r| {
         r.view.health.as_ref().map(|health| u64::from(health.failures))
     });
+    let mut family = out.family(&PROCESS_HEALTH_CHECKS);
+    for (_, row) in fleet.with(&PROCESS_HEALTH_CHECKS) {
+        let Some(health) = &row.view.health else { continue };
+        family.add(&[row.name(), "passed"], health.passed);
+        family.add(&[row.name(), "failed"], health.failed);
+    }
+    fleet.each(out, &PROCESS_HEALTH_DURATION, |_, r| r.view.health.as_ref()?.took);
     let next_start = |r: &Row| r.view.next.filter(|n| n.kind == NextActionKind::Start).map(|n| n.at);
     fleet.each(out, &PROCESS_RESTART_DELAY, |_, r| Some(next_start(r).unwrap_or(fleet.now).since(fleet.now)));
     fleet.each(out, &PROCESS_NEXT_START, |_, r| next_start(r));

@@ -12,13 +12,13 @@ use crate::text::Text;
 /// All of /proc/self.
 pub(crate) fn write(proc: &ProcFs, out: &mut Text) -> Collected {
     let mut reader = Reader::new(proc);
-    let stat = reader.stat(&"self")?;
+    let stat = reader.stat("self")?;
     out.single(&SELF_CPU, proc.time(stat.own_cpu_ticks()));
     out.optional(&SELF_RESIDENT, proc.pages(stat.resident_pages));
     out.single(&SELF_VIRTUAL, stat.virtual_bytes);
     out.single(&SELF_THREADS, stat.threads);
     out.single(&SELF_START_TIME, reader.own_start_time(&stat)?);
-    out.single(&SELF_FDS, reader.open_fds(&"self")?);
-    out.optional(&SELF_MAX_FDS, reader.max_fds()?);
+    out.single(&SELF_FDS, reader.open_fds("self")?);
+    out.optional(&SELF_MAX_FDS, reader.max_fds("self")?);
     Ok(())
 }

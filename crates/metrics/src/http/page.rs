@@ -1,11 +1,8 @@
 //! What clients get of a sample: made off the reactor, shared by all who ask within a second.
 
-use std::io::Write as _;
 use std::sync::Arc;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use tokio::sync::Mutex;
 use tokio::task::JoinError;
@@ -14,19 +11,10 @@ use tokio::time::{Instant, sleep_until};
 use super::status::{self, View};
 use crate::Exporter;
 use crate::exporter::{NotReady, Sample};
-use crate::text::Exposition;
+pub(crate) use crate::text::Format;
 
 /// How old a value may be that a client gets.
 const MAX_AGE: Duration = Duration::from_secs(1);
-
-/// How an exposition is written.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
-pub(crate) enum Format {
-    /// The text format 0.0.4.
-    Text,
-    /// OpenMetrics 1.0.0.
-    OpenMetrics,
-}
 
 /// Makes and shares samples and what is made of them.
 ///
@@ -43,20 +31,14 @@ pub(crate) struct Pages {
 struct Page {
     taken: Instant,
     sample: Sample,
-    exposition: Option<Exposition>,
     /// By format and compression, made when the first client asks for it.
     made: [[Option<Bytes>; 2]; 2],
 }
 
 impl Page {
     fn body(&mut self, exporter: &Exporter, format: Format, gzip: bool) -> Bytes {
-        let exposition = self.exposition.get_or_insert_with(|| exporter.exposition(&self.sample));
-        let [plain, packed] = &mut self.made[format as usize];
-        let plain = plain.get_or_insert_with(|| match format {
-            Format::Text => exposition.text.clone(),
-            Format::OpenMetrics => exposition.open_metrics().into(),
-        });
-        if gzip { packed.get_or_insert_with(|| compress(plain)).clone() } else { plain.clone() }
+        let made = &mut self.made[format as usize][usize::from(gzip)];
+        made.get_or_insert_with(|| exporter.exposition(&self.sample, format, gzip)).clone()
     }
 }
 
@@ -105,7 +87,7 @@ impl Pages {
             let page = slot.get_or_insert_with(|| {
                 let taken = Instant::now();
                 tokio::spawn(forget(shared, taken));
-                Page { taken, sample: exporter.sample(), exposition: None, made: Default::default() }
+                Page { taken, sample: exporter.sample(), made: Default::default() }
             });
             make(page, &exporter)
         })
@@ -118,10 +100,4 @@ impl Pages {
 async fn forget(slot: Arc<Mutex<Option<Page>>>, taken: Instant) {
     sleep_until(taken + MAX_AGE).await;
     slot.lock().await.take_if(|page| page.taken == taken);
-}
-
-/// Level 1: a seventh of the size for a tenth of the time of the default.
-fn compress(text: &[u8]) -> Bytes {
-    let mut encoder = GzEncoder::new(Vec::with_capacity(text.len() / 6), Compression::fast());
-    encoder.write_all(text).and_then(|()| encoder.finish()).expect("a Vec takes everything").into()
 }

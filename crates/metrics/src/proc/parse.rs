@@ -80,14 +80,21 @@ fn digits(field: Option<&[u8]>) -> Option<u64> {
     if field.is_empty() { None } else { field.iter().try_fold(0, add) }
 }
 
+/// The name of a process's directory.
+pub(crate) fn pid(name: &[u8]) -> Option<u32> {
+    digits(Some(name))?.try_into().ok()
+}
+
 fn number<T: FromStr>(text: Option<&str>) -> Option<T> {
     text?.parse().ok()
 }
 
 /// Bytes that a process made the kernel read from storage and write to it: `/proc/<pid>/io`.
 pub(crate) fn io(raw: &[u8]) -> Option<[u64; 2]> {
-    let value = |key: &str| number(lines(raw)?.find_map(|l| l.strip_prefix(key)).map(str::trim));
-    Some([value("read_bytes:")?, value("write_bytes:")?])
+    let mut lines = raw.split(|b| *b == b'\n');
+    let mut value = |key: &[u8]| digits(lines.find_map(|line| line.strip_prefix(key)));
+    // In this order: kernels add lines at the end.
+    Some([value(b"read_bytes: ")?, value(b"write_bytes: ")?])
 }
 
 /// `btime` of `/proc/stat`: seconds since 1970.

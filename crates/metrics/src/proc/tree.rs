@@ -7,6 +7,7 @@
 //! becomes ours. So beside ten thousand other processes a scrape costs one listing of /proc.
 
 use std::collections::HashMap;
+use std::hash::{BuildHasherDefault, Hasher};
 
 use super::{ProcError, Reader, Stat};
 
@@ -17,7 +18,28 @@ pub(crate) const MAX_READ: usize = 65_536;
 /// Processes that are known to belong to no run: pid, and the number that tells it from a later one. As many as there
 /// are, 16 bytes each.
 #[derive(Debug, Default)]
-pub(crate) struct Strangers(HashMap<u32, u64>);
+pub(crate) struct Strangers(ByPid<u64>);
+
+/// Of pids, which the kernel gives and nobody chooses: a hash that withstands an attacker would be a third of a pass.
+type ByPid<V> = HashMap<u32, V, BuildHasherDefault<PidHasher>>;
+
+/// Spreads a number over all bits, by the golden ratio.
+#[derive(Default)]
+struct PidHasher(u64);
+
+impl Hasher for PidHasher {
+    fn write(&mut self, bytes: &[u8]) {
+        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
+    }
+
+    fn write_u32(&mut self, pid: u32) {
+        self.0 = (self.0 ^ u64::from(pid)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
+    }
+
+    fn finish(&self) -> u64 {
+        self.0 ^ (self.0 >> 32)
+    }
+}
 
 /// What a run consists of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -60,8 +82,11 @@ pub(crate) fn trees(
 ) -> Result<Option<Vec<Tree>>, ProcError> {
     let mut trees = vec![Tree::default(); mains.len()];
     // The kernel is the parent of the first processes, and the daemon of the runs.
-    let mut owners = HashMap::from([(0, Owner::Stranger), (own_pid, Owner::Unknown)]);
-    let mut sessions = HashMap::new();
+    let mut owners: ByPid<Owner> = ByPid::default();
+    owners.reserve(mains.len() + strangers.0.len() + 2);
+    owners.extend([(0, Owner::Stranger), (own_pid, Owner::Unknown)]);
+    let mut sessions = ByPid::default();
+    sessions.reserve(mains.len());
     for (row, (pid, stat)) in mains.iter().enumerate().filter_map(|(row, main)| Some((row, main.as_ref()?))) {
         trees[row].add(stat);
         owners.insert(*pid, Owner::Run(row));
@@ -70,20 +95,25 @@ pub(crate) fn trees(
         }
     }
     let mut known = Strangers::default();
-    let mut fresh = HashMap::new();
-    for (pid, number) in reader.processes()? {
+    known.0.reserve(strangers.0.len());
+    let mut unknown = Vec::new();
+    reader.processes(|pid, number| {
         if owners.contains_key(&pid) {
-            continue;
+            return;
         }
         if strangers.0.get(&pid) == Some(&number) {
             known.0.insert(pid, number);
             owners.insert(pid, Owner::Stranger);
-            continue;
+            return;
         }
-        if fresh.len() == MAX_READ {
-            return Ok(None);
-        }
-        match reader.stat(&pid) {
+        unknown.push((pid, number));
+    })?;
+    if unknown.len() > MAX_READ {
+        return Ok(None);
+    }
+    let mut fresh = ByPid::default();
+    for (pid, number) in unknown {
+        match reader.stat(pid) {
             Ok(stat) => drop(fresh.insert(pid, (stat, number))),
             Err(error) if error.is_gone() => {}
             Err(error) => return Err(error),
@@ -101,12 +131,7 @@ pub(crate) fn trees(
 }
 
 /// Goes up from a process to the first ancestor that is decided, and decides all on the way.
-fn owner(
-    pid: u32,
-    fresh: &HashMap<u32, (Stat, u64)>,
-    sessions: &HashMap<u32, usize>,
-    owners: &mut HashMap<u32, Owner>,
-) -> Owner {
+fn owner(pid: u32, fresh: &ByPid<(Stat, u64)>, sessions: &ByPid<usize>, owners: &mut ByPid<Owner>) -> Owner {
     let mut path = Vec::new();
     let mut at = pid;
     let mut found = loop {

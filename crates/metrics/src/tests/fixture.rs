@@ -38,7 +38,14 @@ pub(crate) struct Fixture {
 
 impl Source for Fixture {
     fn snapshot(&self) -> Snapshot {
-        Snapshot { seq: Seq(7), processes: self.processes.iter().cloned().map(Arc::new).collect() }
+        let detailed = |view: &ProcessView| {
+            let mut view = view.clone();
+            if let Some(detail) = self.details.get(view.spec.name.as_str()) {
+                Arc::make_mut(&mut view.spec).metrics = *detail;
+            }
+            Arc::new(view)
+        };
+        Snapshot { seq: Seq(7), processes: self.processes.iter().map(detailed).collect() }
     }
     fn log_streams(&self) -> Vec<LogStream> {
         self.streams.clone()
@@ -48,9 +55,6 @@ impl Source for Fixture {
     }
     fn ready(&self) -> bool {
         true
-    }
-    fn detail(&self, process: &ProcessName) -> Detail {
-        self.details.get(process.as_str()).copied().unwrap_or_default()
     }
     fn cgroup(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {
         Some(format!("{}/{process}.{}", tree("cgroup"), invocation.0).into())
@@ -135,6 +139,9 @@ impl Default for Fixture {
             since: before(3),
             failures: 4,
             message: "GET /: connection refused".to_owned(),
+            passed: 20,
+            failed: 4,
+            took: Some(Duration::from_millis(12)),
         });
         api.exits = exit(Some(ExitStatus::Code(3)), ExitReason::ExitCode, 501);
 
@@ -198,6 +205,7 @@ impl Default for Fixture {
                     count: 12_345,
                     total: Duration::from_micros(678_901),
                     longest: Duration::from_millis(7),
+                    took: vec![(Duration::from_micros(10), 12_000), (Duration::from_millis(1), 344)],
                 },
                 journal: Some(Journal { connected: true, errors: 3, events_dropped: 0 }),
                 listeners: vec![

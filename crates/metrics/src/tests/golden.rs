@@ -1,7 +1,9 @@
 //! The whole exposition against a file. `UPDATE_EXPECT=1 cargo test -p metrics` rewrites it.
 
 use std::collections::{BTreeSet, HashSet};
+use std::io::Read as _;
 use std::path::PathBuf;
+use std::sync::{Arc, Mutex};
 
 use model::{InvocationId, ProcessName, Snapshot};
 
@@ -40,6 +42,23 @@ fn the_exposition_is_as_agreed() {
         expected.lines().count(),
         "{path}; UPDATE_EXPECT=1 accepts the change"
     );
+}
+
+#[test]
+fn open_metrics_is_the_same_but_for_what_it_wants_otherwise() {
+    let text = steady(&render(Fixture::default()));
+    let packed = exporter(Fixture::default()).render_packed();
+    let mut open = String::new();
+    flate2::read::GzDecoder::new(&*packed).read_to_string(&mut open).unwrap();
+    let open = steady(&open);
+    let expected = text.lines().map(|line| match line.split(' ').collect::<Vec<_>>()[..] {
+        ["#", "TYPE", name, "counter"] => {
+            format!("# TYPE {} counter\n", name.strip_suffix("_total").unwrap())
+        }
+        ["#", "HELP", name, ..] => line.replacen(name, name.strip_suffix("_total").unwrap_or(name), 1) + "\n",
+        _ => format!("{line}\n"),
+    });
+    assert_eq!(open, expected.chain(["# EOF\n".to_owned()]).collect::<String>());
 }
 
 #[test]
@@ -165,6 +184,48 @@ fn a_process_shows_as_much_as_it_shall() {
     for text in [&off, &some] {
         assert_eq!(metrics_of(text, "crasher"), metrics_of(&all, "crasher"), "of others nothing is missing");
         assert!(text.contains("ddprocmgr_processes{state=\"running\"} 5\n"), "it is counted all the same");
+    }
+}
+
+/// A fixture whose processes show as much as is said from outside.
+struct Switched(Fixture, Arc<Mutex<Detail>>);
+
+impl Source for Switched {
+    fn snapshot(&self) -> Snapshot {
+        let mut snapshot = self.0.snapshot();
+        for view in &mut snapshot.processes {
+            let view = Arc::make_mut(view);
+            Arc::make_mut(&mut view.spec).metrics = *self.1.lock().unwrap();
+        }
+        snapshot
+    }
+    fn log_streams(&self) -> Vec<LogStream> {
+        self.0.log_streams()
+    }
+    fn daemon(&self) -> DaemonFacts {
+        self.0.daemon()
+    }
+    fn ready(&self) -> bool {
+        true
+    }
+}
+
+#[test]
+fn no_counter_falls_when_metrics_are_switched_off_and_on() {
+    let detail = Arc::new(Mutex::new(Detail::Full));
+    let exporter = exporter(Switched(Fixture::default(), Arc::clone(&detail)));
+    let counters = || {
+        let text = String::from_utf8(exporter.render().into()).unwrap();
+        let of_processes = |line: &&str| line.starts_with("ddprocmgr_process_") && line.contains("_total{");
+        text.lines().filter(of_processes).map(str::to_owned).collect::<Vec<_>>()
+    };
+    let before = counters();
+    assert!(before.len() > 50, "{before:?}");
+    for off in [Detail::Off, Detail::Basic] {
+        *detail.lock().unwrap() = off;
+        assert!(counters().len() < before.len() / 2);
+        *detail.lock().unwrap() = Detail::Full;
+        assert_eq!(counters(), before);
     }
 }
 

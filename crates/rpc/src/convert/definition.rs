@@ -74,6 +74,7 @@ pub(crate) fn to_wire(d: Definition) -> v1::ProcessDefinition {
         stdout: d.stdout.map(output::target),
         stderr: d.stderr.map(output::target),
         pty: d.pty,
+        metrics: d.metrics.map(|detail| restart::metrics(detail).into()),
         log: log_to_wire(d.log),
     }
 }
@@ -135,6 +136,7 @@ pub(crate) fn from_wire(w: v1::ProcessDefinition) -> Result<Definition, Vec<Viol
         stdout: check.output("stdout", w.stdout),
         stderr: check.output("stderr", w.stderr),
         pty: w.pty,
+        metrics: w.metrics.and_then(|raw| check.metrics("metrics", raw)),
         log: check.log(w.log),
     };
     if check.violations.is_empty() { Ok(definition) } else { Err(check.violations) }

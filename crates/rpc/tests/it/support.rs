@@ -64,6 +64,9 @@ pub fn view(text: &str, id: &str) -> ProcessView {
             since: AT,
             failures: 4,
             message: "status 503".into(),
+            passed: 20,
+            failed: 4,
+            took: Some(Duration::from_millis(12)),
         }),
         counters: Counters {
             runs: 3,

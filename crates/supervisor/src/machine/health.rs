@@ -26,6 +26,13 @@ pub(super) struct Health {
     successes: u32,
     /// What the last failure said.
     message: String,
+    /// Checks of this run, by result.
+    passed: u64,
+    failed: u64,
+    /// How long the last one took.
+    took: Option<Duration>,
+    /// When the one that is out began.
+    begun: Mono,
     next: Next,
 }
 
@@ -47,6 +54,10 @@ impl Health {
             failures: 0,
             successes: 0,
             message: String::new(),
+            passed: 0,
+            failed: 0,
+            took: None,
+            begun: now.mono,
             next: Next::At(now.mono),
         }
     }
@@ -65,12 +76,17 @@ impl Health {
             since: self.changed,
             failures: self.failures,
             message: self.message.clone(),
+            passed: self.passed,
+            failed: self.failed,
+            took: self.took,
         }
     }
 
     /// Takes in an answer. Whether the state changed.
     fn learn(&mut self, spec: &HealthSpec, now: Stamp, result: Result<(), String>) -> bool {
         let before = self.state;
+        self.took = Some(now.mono.since(self.begun));
+        *(if result.is_ok() { &mut self.passed } else { &mut self.failed }) += 1;
         let settling = self.state == HealthState::Starting && now.mono.since(self.since) < spec.start_period;
         match result {
             Ok(()) => {
@@ -113,6 +129,7 @@ impl Machine {
         let Some(process) = self.processes.get_mut(&key) else { return };
         let Some(spec) = process.spec.health.clone() else { return };
         let Some(health) = process.live_mut().and_then(|live| live.health.as_mut()) else { return };
+        health.begun = t.now.mono;
         if let Probe::Exec(command) = spec.probe {
             health.next = Next::Out(None);
             self.help(t, key, Role::HealthCheck, command, Some(spec.timeout), false);

@@ -33,6 +33,24 @@ fn it_is_asked_as_soon_as_it_is_up_and_then_at_intervals() {
 }
 
 #[test]
+fn checks_are_counted_by_result_and_the_last_one_is_timed() {
+    let mut w = World::running(checked(|_| ()));
+    let counts = |w: &World| {
+        let view = w.view("web").health.clone().expect("no health");
+        (view.passed, view.failed, view.took)
+    };
+    w.seconds(0.0);
+    assert_eq!(counts(&w), (0, 0, None));
+    w.seconds(0.5);
+    w.probed(Ok(()));
+    assert_eq!(counts(&w), (1, 0, Some(Duration::from_millis(500))));
+    w.seconds(10.0);
+    w.seconds(0.25);
+    w.probed(Err("connection refused"));
+    assert_eq!(counts(&w), (1, 1, Some(Duration::from_millis(250))));
+}
+
+#[test]
 fn failures_do_not_count_in_the_start_period_and_it_is_asked_often() {
     let mut w = World::running(checked(|h| h.retries = 2));
     w.seconds(0.0);

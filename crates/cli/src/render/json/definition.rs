@@ -76,6 +76,7 @@ pub(super) fn definition(d: &v1::ProcessDefinition) -> Value {
         ("health_check", d.health_check.as_ref().map_or(Value::Null, health_check)),
         ("critical", json!(d.critical)),
         ("pty", json!(d.pty)),
+        ("metrics", json!(d.metrics.map(|_| policy_word(d.metrics().as_str_name(), "METRICS_DETAIL_")))),
         ("log", log::json(&d.log.clone().unwrap_or_default())),
     ];
     for (key, item) in more {

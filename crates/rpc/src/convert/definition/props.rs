@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use model::{
     CommandLine, Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, KillMode,
-    LineParser, LogDefinition, LogFormat, Multiline, OnStartLimit, Output, Overflow, PathCondition, Probe,
-    ProcessType, RateLimit, Readiness, RestartPolicy,
+    LineParser, LogDefinition, LogFormat, MetricsDetail, Multiline, OnStartLimit, Output, Overflow,
+    PathCondition, Probe, ProcessType, RateLimit, Readiness, RestartPolicy,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -187,12 +187,13 @@ prop_compose! {
         (success_exit_status, restart_prevent_exit_status) in (of(matchers()), of(matchers())),
         (kill_signal, reload_signal) in (of(signal()), of(signal())),
         kill_mode in of(select(&KillMode::ALL[..])),
+        metrics in of(select(&MetricsDetail::ALL[..])),
         stop_timeout in of(time()),
     ) -> Definition {
         Definition {
             restart, restart_sec, restart_max_delay_sec, runtime_success_sec, restart_jitter, start_limit_burst,
             start_limit_interval_sec, on_start_limit, success_exit_status, restart_prevent_exit_status,
-            kill_signal, reload_signal, kill_mode, stop_timeout,
+            kill_signal, reload_signal, kill_mode, stop_timeout, metrics,
             ..base
         }
     }

@@ -1,6 +1,6 @@
 //! What follows an exit, and how a process is stopped.
 
-use model::{ExitMatcher, KillMode, OnStartLimit, RestartPolicy};
+use model::{ExitMatcher, KillMode, MetricsDetail, OnStartLimit, RestartPolicy};
 
 use super::check::Check;
 use crate::v1;
@@ -26,6 +26,14 @@ pub(super) fn kill_mode(mode: KillMode) -> v1::KillMode {
         KillMode::ControlGroup => v1::KillMode::ControlGroup,
         KillMode::Mixed => v1::KillMode::Mixed,
         KillMode::Process => v1::KillMode::Process,
+    }
+}
+
+pub(super) fn metrics(detail: MetricsDetail) -> v1::MetricsDetail {
+    match detail {
+        MetricsDetail::Full => v1::MetricsDetail::Full,
+        MetricsDetail::Basic => v1::MetricsDetail::Basic,
+        MetricsDetail::Off => v1::MetricsDetail::Off,
     }
 }
 
@@ -55,6 +63,15 @@ impl Check {
             v1::OnStartLimit::Unspecified => None,
             v1::OnStartLimit::Cooldown => Some(OnStartLimit::Cooldown),
             v1::OnStartLimit::Fail => Some(OnStartLimit::Fail),
+        })
+    }
+
+    pub(super) fn metrics(&mut self, field: &str, raw: i32) -> Option<MetricsDetail> {
+        self.choice(field, raw, |w| match w {
+            v1::MetricsDetail::Unspecified => None,
+            v1::MetricsDetail::Full => Some(MetricsDetail::Full),
+            v1::MetricsDetail::Basic => Some(MetricsDetail::Basic),
+            v1::MetricsDetail::Off => Some(MetricsDetail::Off),
         })
     }
 

@@ -4,8 +4,8 @@ use std::time::Duration;
 
 use model::{
     CommandLine, Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, KillMode,
-    LineParser, LogDefinition, LogFormat, Multiline, OnStartLimit, Output, Overflow, PathCondition, Probe,
-    ProcessType, RateLimit, Readiness, RestartPolicy,
+    LineParser, LogDefinition, LogFormat, MetricsDetail, Multiline, OnStartLimit, Output, Overflow,
+    PathCondition, Probe, ProcessType, RateLimit, Readiness, RestartPolicy,
 };
 
 use super::*;
@@ -89,6 +89,7 @@ fn full() -> Definition {
         stdout: Some(Output::Direct("/var/log/web".into())),
         stderr: Some(Output::Null),
         pty: Some(true),
+        metrics: Some(MetricsDetail::Basic),
         log: LogDefinition {
             journald: Some(false),
             file: Some(true),
@@ -142,6 +143,9 @@ fn every_key_survives_the_wire() {
     }
     for mode in KillMode::ALL {
         returns(Definition { kill_mode: Some(mode), ..Definition::default() });
+    }
+    for detail in MetricsDetail::ALL {
+        returns(Definition { metrics: Some(detail), ..Definition::default() });
     }
     for kind in ProcessType::ALL {
         returns(Definition { kind: Some(kind), ..Definition::default() });

@@ -70,6 +70,7 @@ pub(super) fn written(spec: &ProcessSpec, sight: &Sight<'_>) -> Definition {
         stdout: Some(spec.output.stdout.clone()),
         stderr: Some(spec.output.stderr.clone()),
         pty: Some(spec.output.pty),
+        metrics: Some(spec.metrics),
         log: log(&spec.output.log, sight.role),
     }
 }

@@ -1,0 +1,156 @@
+//! Open files of /proc that a scrape leaves to the next one, for machines with many processes.
+//!
+//! Opening, reading and closing a file of /proc takes two to three times as long as reading one that is open. It has a
+//! price: three descriptors for each process, and some 9 KiB of the kernel's memory. So few processes are read without.
+//!
+//! Such a descriptor belongs to one process for ever: when its pid is given to another one, reading fails.
+//!
+//! Bounds: [`MOST`] descriptors, a quarter of what the daemon may open, and never so many that less than half of that is
+//! left to the others. What is beyond them is read by its path.
+
+use std::os::fd::OwnedFd;
+use std::time::Duration;
+
+use rustix::fs::{Mode, OFlags, fstat, openat};
+
+use super::{ProcError, Reader, Stat, parse, size};
+
+/// Descriptors of one process.
+const EACH: u64 = 3;
+/// Descriptors of all: ten thousand processes and some.
+const MOST: u64 = 32_768;
+/// Live processes from which on it pays: below, a scrape takes 2 ms without.
+const WORTH_IT: usize = 256;
+
+/// Open files of one process.
+#[derive(Debug)]
+pub(crate) struct Kept {
+    pid: u32,
+    stat: OwnedFd,
+    /// Absent when it may not be read.
+    io: Option<OwnedFd>,
+    /// Absent when it doesn't tell how many there are.
+    fd: Option<OwnedFd>,
+}
+
+/// Says how many may be kept. Made for each scrape.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    left: u64,
+}
+
+impl Keeper {
+    /// For so many live processes, when `kept` have their files open now.
+    pub(crate) fn new(reader: &mut Reader<'_>, live: usize, kept: usize) -> Self {
+        if live < WORTH_IT {
+            return Self { left: 0 };
+        }
+        // Without these numbers nothing is kept.
+        let max = reader.max_fds("self").map_or(0, |max| max.unwrap_or(u64::MAX));
+        let open = reader.open_fds("self").unwrap_or(u64::MAX);
+        Self { left: most(max, open, kept as u64 * EACH) / EACH }
+    }
+
+    /// Whether one more may be kept; then it is counted.
+    pub(crate) fn takes(&mut self) -> bool {
+        let takes = self.left > 0;
+        self.left -= u64::from(takes);
+        takes
+    }
+}
+
+/// Descriptors that may be kept by a daemon that may have `max`, and has `open`, of which `kept` are kept.
+fn most(max: u64, open: u64, kept: u64) -> u64 {
+    let others = open.saturating_sub(kept);
+    MOST.min(max / 4).min((max / 2).saturating_sub(others))
+}
+
+impl Kept {
+    /// Whether these are the files of a process with this pid.
+    pub(crate) fn is_of(&self, pid: u32) -> bool {
+        self.pid == pid
+    }
+}
+
+impl Reader<'_> {
+    /// Opens what is read of a run's main process at each scrape; `None` when it is gone or another process, as with
+    /// [`Reader::stat_of_run`].
+    pub(crate) fn keep(&mut self, pid: u32, age: Duration) -> Result<Option<(Kept, Stat)>, ProcError> {
+        // By its directory, so that all are of one process.
+        self.point_at(pid);
+        let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
+        let opened = openat(self.proc.dir().0, &*self.path, place, Mode::empty()).and_then(|dir| {
+            let file = |name: &str, flags| openat(&dir, name, flags | OFlags::CLOEXEC, Mode::empty());
+            Ok(Kept {
+                pid,
+                stat: file("stat", OFlags::RDONLY)?,
+                io: file("io", OFlags::RDONLY).ok(),
+                fd: self.proc.fds_by_size.then(|| file("fd", OFlags::PATH).ok()).flatten(),
+            })
+        });
+        let kept = match opened.map_err(|error| self.unreadable(error.into())) {
+            Ok(kept) => kept,
+            Err(error) if error.is_gone() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let Some(stat) = self.kept_stat(&kept)? else { return Ok(None) };
+        Ok(self.is_of_run(stat, age)?.map(|stat| (kept, stat)))
+    }
+
+    /// `stat` once more; `None` when the process is gone.
+    pub(crate) fn kept_stat(&mut self, kept: &Kept) -> Result<Option<Stat>, ProcError> {
+        self.point_at(format_args!("{}/stat", kept.pid));
+        match self.read_of(&kept.stat, parse::stat) {
+            Ok(stat) => Ok(Some(stat)),
+            Err(error) if error.is_gone() => Ok(None),
+            Err(error) => Err(error),
+        }
+    }
+
+    /// Bytes read and written, once more; `None` when that can't be seen.
+    pub(crate) fn kept_io(&mut self, kept: &Kept) -> Option<[u64; 2]> {
+        self.read_of(kept.io.as_ref()?, parse::io).ok()
+    }
+
+    /// The number of its descriptors, once more.
+    pub(crate) fn kept_fds(&mut self, kept: &Kept) -> Option<u64> {
+        match &kept.fd {
+            Some(fd) => fstat(fd).map(size).ok(),
+            None => self.open_fds(kept.pid).ok(),
+        }
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+    use crate::proc::ProcFs;
+
+    #[test]
+    fn others_come_before_what_is_kept() {
+        assert_eq!(most(1024, 20, 0), 256, "a quarter");
+        assert_eq!(most(1024, 400, 0), 112, "half of all is left to the others");
+        assert_eq!(most(1024, 400 + 112, 112), 112, "what is kept is not counted as the others'");
+        assert_eq!(most(1024, 700, 0), 0);
+        assert_eq!(most(u64::MAX, 100, 0), MOST);
+        assert_eq!(most(0, u64::MAX, 0), 0, "when nothing is known");
+    }
+
+    #[test]
+    fn what_is_kept_is_never_another_process() {
+        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+        let proc = ProcFs::detect();
+        let mut reader = Reader::new(&proc);
+        let (kept, stat) = reader.keep(child.id(), Duration::ZERO).unwrap().unwrap();
+        assert_eq!(stat.parent, std::process::id());
+        assert_eq!(reader.kept_stat(&kept).unwrap().unwrap().start_ticks, stat.start_ticks);
+        assert_eq!(reader.kept_io(&kept), reader.io(child.id()).ok());
+        child.kill().unwrap();
+        child.wait().unwrap();
+        // Whoever has its pid now.
+        assert!(reader.kept_stat(&kept).unwrap().is_none());
+        assert!(reader.kept_io(&kept).is_none());
+        assert!(!proc.fds_by_size || reader.kept_fds(&kept).is_none());
+        assert!(reader.keep(child.id(), Duration::ZERO).unwrap().is_none());
+    }
+}
