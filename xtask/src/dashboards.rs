@@ -41,7 +41,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     }
     step("promtool: the rules, their tests and the example", || promtool(&root))?;
     let mut scene = step("a daemon with a process in each state", Scene::start)?;
-    let prometheus = step("Prometheus", || Prometheus::start(&scene.target(), Some(&root.join(RULES))))?;
+    let prometheus = step("Prometheus", || Prometheus::start(&scene.target(), Some(&root.join(RULES)), 1))?;
     scene.happen(&prometheus)?;
     step("every query of the dashboards and rules", || ask::everything(&prometheus, &root))?;
     step("alerts that are due, and no others", || scene::alerts_are_right(&prometheus))?;

@@ -1,4 +1,5 @@
-//! A real Prometheus that scrapes a daemon and itself and evaluates the rules each second, in a directory of its own.
+//! A real Prometheus that scrapes a daemon and itself and evaluates the rules every few seconds, in a directory of its
+//! own.
 
 use std::fmt::{self, Write as _};
 use std::fs::File;
@@ -75,13 +76,13 @@ pub(crate) fn free_port() -> Result<u16> {
 }
 
 impl Prometheus {
-    /// Starts it and waits until it answers.
-    pub(crate) fn start(target: &str, rules: Option<&Path>) -> Result<Self> {
+    /// Starts it and waits until it answers. It gives a scrape as many seconds as there are between two.
+    pub(crate) fn start(target: &str, rules: Option<&Path>, interval: u32) -> Result<Self> {
         let dir = tempfile::Builder::new().prefix("pm-prometheus-").tempdir()?;
         let address = SocketAddr::from(([127, 0, 0, 1], free_port()?));
         let rules: Vec<_> = rules.into_iter().map(|path| format!("'{}'", path.display())).collect();
         let config = format!(
-            "global: {{scrape_interval: 1s, evaluation_interval: 1s}}\nrule_files: [{}]\nscrape_configs:\n  \
+            "global: {{scrape_interval: {interval}s, evaluation_interval: {interval}s}}\nrule_files: [{}]\nscrape_configs:\n  \
              - job_name: {JOB}\n    static_configs: [{{targets: ['{target}']}}]\n  \
              - job_name: prometheus\n    static_configs: [{{targets: ['{address}']}}]\n",
             rules.join(", ")

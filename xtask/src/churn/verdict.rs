@@ -5,7 +5,7 @@ use std::time::Duration;
 
 use anyhow::{Result, ensure};
 
-use super::say;
+use super::{INTERVAL, say};
 use crate::prometheus::{Prometheus, lines};
 
 /// Prometheus' own counts of what was wrong with a scrape. The last three are of all targets; one of them is Prometheus.
@@ -37,9 +37,10 @@ pub(crate) fn check(
     let ask = |expr: &str| prometheus.query(&expr.replace("WINDOW", &window));
     let one = |expr: &str| -> Result<f64> { Ok(ask(expr)?.first().map_or(f64::NAN, |sample| sample.value)) };
 
+    let longest = one(r#"max_over_time(scrape_duration_seconds{job="dd-procmgrd"}[WINDOW])"#)?;
     for expr in TROUBLE {
         let found = ask(expr)?;
-        ensure!(found.is_empty(), "{expr}:{}", lines(&found));
+        ensure!(found.is_empty(), "{expr}:{}\n(a scrape took {longest:.3} s at most)", lines(&found));
         // A name that Prometheus doesn't know would be as empty.
         let counter = expr.strip_suffix(" > 0");
         ensure!(
@@ -49,7 +50,10 @@ pub(crate) fn check(
     }
     // Prometheus begins within its first interval, and may leave one out when the machine is busy.
     let scrapes = one(r#"count_over_time(up{job="dd-procmgrd"}[WINDOW])"#)?;
-    ensure!(scrapes > 0.95 * lasted.as_secs_f64() - 5.0, "only {scrapes} scrapes in {lasted:?}");
+    ensure!(
+        scrapes > 0.95 * lasted.as_secs_f64() / f64::from(INTERVAL) - 5.0,
+        "only {scrapes} scrapes in {lasted:?}"
+    );
 
     let left: BTreeSet<String> = ask("group by (process) ({process!=\"\"})")?
         .iter()
@@ -77,7 +81,6 @@ pub(crate) fn check(
 
     let ever = one(r#"count(count by (process) (last_over_time(ddprocmgr_process_state[WINDOW])))"#)?;
     let mean = one(r#"avg_over_time(scrape_duration_seconds{job="dd-procmgrd"}[WINDOW])"#)?;
-    let longest = one(r#"max_over_time(scrape_duration_seconds{job="dd-procmgrd"}[WINDOW])"#)?;
     let least = one(r#"min_over_time(process_resident_memory_bytes{job="dd-procmgrd"}[WINDOW])"#)?;
     let most = one(r#"max_over_time(process_resident_memory_bytes{job="dd-procmgrd"}[WINDOW])"#)?;
     say(&format!("{scrapes} scrapes, none failed; {ever} processes seen; no series left over or twice"));
