@@ -95,7 +95,7 @@ impl Members {
     /// Resident memory of the daemon itself; `None` = not known.
     #[must_use]
     pub fn own_resident_bytes(&self) -> Option<u64> {
-        let stat = Reader::new(&self.proc).stat(&"self").ok()?;
+        let stat = Reader::new(&self.proc).stat("self").ok()?;
         self.proc.pages(stat.resident_pages)
     }
 
