@@ -53,10 +53,7 @@ def connect():
     host = os.environ.get("PM_HOST")
     if not host:
         socket = os.environ.get("PM_SOCKET", "/run/dd-procmgrd/control.sock")
-        # Without it grpcio sends the socket's path as the name of the server, with characters that HTTP/2 servers refuse.
-        options = [("grpc.default_authority", "localhost")]
-        channel = grpc.insecure_channel(f"unix://{os.path.abspath(socket)}", options=options)
-        return pb_grpc.ProcessManagerServiceStub(channel)
+        return pb_grpc.ProcessManagerServiceStub(grpc.insecure_channel(f"unix://{os.path.abspath(socket)}"))
     channel = grpc.insecure_channel(host)
     token_file = os.environ.get("PM_TOKEN_FILE")
     if token_file:

@@ -15,6 +15,7 @@ use tokio::time::{Sleep, sleep};
 use tonic::transport::server::Connected;
 
 use crate::auth::{Peer, Policy};
+use crate::authority::Authority;
 
 /// Open connections of each of three kinds: admins over the Unix socket, others over it, and TCP. Further ones of
 /// that kind are closed at once, so that the other kinds always get through.
@@ -84,12 +85,15 @@ pub(crate) struct Connection {
     peer: Peer,
     /// Bytes read and the time until which the preface must be there; `None` once it is.
     preface: Option<(usize, Pin<Box<Sleep>>)>,
+    /// Over the Unix socket only: what some clients call the server there.
+    authority: Option<Authority>,
     _slot: OwnedSemaphorePermit,
 }
 
 impl Connection {
     fn new(io: Io, peer: Peer, slot: OwnedSemaphorePermit) -> Self {
-        Self { io, peer, preface: Some((0, Box::pin(sleep(PREFACE.1)))), _slot: slot }
+        let authority = matches!(peer, Peer::Unix { .. }).then(Authority::default);
+        Self { io, peer, preface: Some((0, Box::pin(sleep(PREFACE.1)))), authority, _slot: slot }
     }
 
     fn count(&mut self, read: usize) {
@@ -130,6 +134,9 @@ impl AsyncRead for Connection {
             }
         } else {
             self.count(buf.filled().len() - before);
+            if let Some(authority) = &mut self.authority {
+                authority.mend(&mut buf.filled_mut()[before..]);
+            }
         }
         polled
     }

@@ -5,6 +5,7 @@
 
 mod accept;
 mod auth;
+mod authority;
 mod client;
 mod control;
 mod convert;

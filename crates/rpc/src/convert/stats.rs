@@ -45,7 +45,8 @@ fn usage(view: &ProcessView, usage: Usage, role: Role) -> v1::ProcessStats {
 fn member(member: Member, role: Role) -> v1::Member {
     let Member { pid, parent, name, command_line, resident_bytes, cpu, started, state } = member;
     let mut shown = if role == Role::Viewer || command_line.is_empty() { name } else { command_line };
-    shown.truncate(shown.floor_char_boundary(MAX_COMMAND_LINE));
+    let end = (0..=MAX_COMMAND_LINE.min(shown.len())).rev().find(|at| shown.is_char_boundary(*at));
+    shown.truncate(end.unwrap_or(0));
     v1::Member {
         pid,
         parent_pid: parent,

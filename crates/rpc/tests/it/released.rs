@@ -77,8 +77,9 @@ fn nothing_that_was_released_has_changed() {
 
 #[test]
 fn what_breaks_clients_is_found() {
+    type Edit = fn(&mut FileDescriptorProto);
     let then = released().remove(0).1;
-    let change = |change: fn(&mut FileDescriptorProto)| {
+    let change = |change: Edit| {
         let mut now = then.clone();
         change(&mut now);
         broken(&then, &now).into_iter().next().unwrap_or_default()
@@ -93,7 +94,7 @@ fn what_breaks_clients_is_found() {
         message(file, "Run").field.push(field);
     };
     assert_eq!(change(new), "", "something new breaks nobody");
-    let cases: [(fn(&mut FileDescriptorProto), &str); 6] = [
+    let cases: [(Edit, &str); 6] = [
         (|file| drop(message(file, "Run").field.remove(0)), "field ddprocmgr.v1.Run 1"),
         (|file| message(file, "Run").field[0].name = Some("x".into()), "field ddprocmgr.v1.Run 1"),
         (|file| message(file, "Run").field[2].proto3_optional = None, "field ddprocmgr.v1.Run 3"),
