@@ -7,11 +7,12 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::{Command, InvocationId, ProcessName, Reply, Signal, Snapshot, Wall};
 use rpc::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, Fragment, LogBatch, LogRequest,
-    LogSource, OverrideText, ReloadReport, SetOverride, Update, Updated, ViewResult,
+    LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride, Update, Updated, ViewResult,
 };
 use supervisor::{Containment, Handle};
 
 use crate::definitions::{Definitions, ask, unexpected};
+use crate::keys::Keys;
 use crate::listeners::Listeners;
 
 /// The parts that answer questions.
@@ -19,6 +20,7 @@ pub(crate) struct Desk {
     pub(crate) supervisor: Handle,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) listeners: Listeners,
+    pub(crate) keys: Keys,
     pub(crate) meter: Arc<rpc::Meter>,
     pub(crate) pipe: logpipe::LogPipe,
     pub(crate) config_path: PathBuf,
@@ -36,6 +38,12 @@ impl Desk {
                 other => Err(unexpected(&other)),
             }
         })
+    }
+
+    /// What is wrong with certificates and passwords stands beside what is wrong with the definitions.
+    fn with_keys(&self, mut last: ReloadResult) -> ReloadResult {
+        last.problems.extend(self.keys.problems());
+        last
     }
 
     /// What goes on in the definitions, with a hold on them of its own.
@@ -67,7 +75,7 @@ impl Control for Desk {
             uid: nix::unistd::geteuid().as_raw(),
             started: self.started,
             config_path: self.config_path.clone(),
-            last_reload: self.definitions.outcomes().last,
+            last_reload: self.definitions.outcomes().last.map(|last| self.with_keys(last)),
             listeners: self.listeners.list(),
             containment: contained_by(&self.containment).into(),
         }
@@ -110,7 +118,16 @@ impl Control for Desk {
     }
 
     fn reload(&self, dry_run: bool) -> BoxFuture<Result<ReloadReport, ControlError>> {
-        self.on_definitions(move |d| async move { d.reload(dry_run).await })
+        let keys = self.keys.clone();
+        self.on_definitions(move |d| async move {
+            let report = d.reload(dry_run).await;
+            if !dry_run {
+                keys.reload().await;
+            }
+            let mut report = report?;
+            report.problems.extend(keys.problems());
+            Ok(report)
+        })
     }
 
     fn fragments(&self, name: ProcessName) -> BoxFuture<Result<Vec<Fragment>, ControlError>> {

@@ -15,6 +15,7 @@ mod directories;
 mod ending;
 mod identity;
 mod init;
+mod keys;
 mod listeners;
 mod logging;
 mod logs;

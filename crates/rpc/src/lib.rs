@@ -5,10 +5,13 @@
 
 mod accept;
 mod auth;
+mod certificate;
 mod client;
 mod control;
 mod convert;
+mod denied;
 mod fault;
+mod handshake;
 mod lookup;
 mod meter;
 mod server;
@@ -27,7 +30,7 @@ pub use control::{
 };
 pub use convert::default_log;
 pub use meter::{CallStats, Meter};
-pub use server::{BindError, Config, Server};
+pub use server::{BindError, Config, Server, Tls};
 pub use socket::SocketError;
 pub use token::Token;
 

@@ -54,7 +54,7 @@ impl Service {
             Ok(caller)
         });
         let caller = caller.map_err(|error| {
-            tracing::warn!(target: "audit", %peer, method = method.as_str(), result = error.kind.reason(), "{error}");
+            audit::refused(&self.policy.denied, peer, method, &error);
             error
         })?;
         if method != Method::GetStatus {

@@ -19,8 +19,10 @@ pub use identity::Identity;
 pub use live::{Live, Protocol};
 pub use problem::Problem;
 
-/// An encrypted connection, of either side.
-pub use tokio_rustls::TlsStream;
+/// An encrypted connection of a client.
+pub use tokio_rustls::client::TlsStream as ClientStream;
+/// An encrypted connection of a server.
+pub use tokio_rustls::server::TlsStream as ServerStream;
 
 /// What is asked of clients.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]

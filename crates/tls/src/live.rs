@@ -3,12 +3,17 @@
 use std::fmt;
 use std::io;
 use std::sync::{Arc, PoisonError, RwLock};
+use std::time::Duration;
 
 use rustls::ServerConfig;
-use tokio::io::{AsyncRead, AsyncWrite};
+use tokio::io::{AsyncRead, AsyncReadExt as _, AsyncWrite, AsyncWriteExt as _};
+use tokio::time::timeout;
 use tokio_rustls::{TlsAcceptor, server};
 
 use crate::{ClientAuth, Files, Identity, Loaded, Problem};
+
+/// How long a client that is refused may take to read why.
+const LINGER: Duration = Duration::from_secs(1);
 
 /// What is spoken inside, negotiated by ALPN: a client of the other protocol is refused in the handshake.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -98,15 +103,37 @@ impl Live {
 
     /// The handshake, with what is served now. Who the client is, is known when it presented a certificate. Takes as long
     /// as the client wants: the caller bounds it.
+    ///
+    /// A client that is refused gets to read why: closing at once, with bytes of it unread, would make the kernel reset
+    /// the connection, and the alert would be lost on its way.
     pub async fn accept<S>(&self, stream: S) -> io::Result<(server::TlsStream<S>, Option<Identity>)>
     where
         S: AsyncRead + AsyncWrite + Unpin,
     {
         let config =
             self.config().ok_or_else(|| io::Error::other("there is no certificate to serve with"))?;
-        let stream = TlsAcceptor::from(config).accept(stream).await?;
+        let stream = match TlsAcceptor::from(config).accept(stream).into_fallible().await {
+            Ok(stream) => stream,
+            Err((error, stream)) => {
+                let _too_long = timeout(LINGER, part(stream)).await;
+                return Err(error);
+            }
+        };
         let certs = stream.get_ref().1.peer_certificates();
         let identity = certs.and_then(<[_]>::first).map(|cert| Identity::of(cert));
         Ok((stream, identity))
+    }
+}
+
+/// Says that nothing more comes, and reads a little of what the other side has sent already.
+async fn part(mut stream: impl AsyncRead + AsyncWrite + Unpin) {
+    let mut rest = [0; 4096];
+    if stream.shutdown().await.is_ok() {
+        for _ in 0..16 {
+            match stream.read(&mut rest).await {
+                Ok(0) | Err(_) => return,
+                Ok(_) => {}
+            }
+        }
     }
 }

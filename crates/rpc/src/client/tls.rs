@@ -1,16 +1,15 @@
 //! A connection with TLS.
 
-use ::tls::{ConnectError, Protocol, TlsStream};
+use ::tls::{ClientStream, ConnectError, Protocol};
 use tokio::net::TcpStream;
 
 use super::{TlsFiles, Unreachable};
 
 /// Connects and shakes hands.
-pub(super) async fn open(address: &str, files: &TlsFiles) -> Result<TlsStream<TcpStream>, Unreachable> {
+pub(super) async fn open(address: &str, files: &TlsFiles) -> Result<ClientStream<TcpStream>, Unreachable> {
     let io = TcpStream::connect(address).await?;
     io.set_nodelay(true)?;
-    let stream = ::tls::connect(files, Protocol::Http2, address, io).await?;
-    Ok(stream.into())
+    Ok(::tls::connect(files, Protocol::Http2, address, io).await?)
 }
 
 impl From<ConnectError> for Unreachable {

@@ -2,6 +2,8 @@
 
 use crate::ControlError;
 use crate::auth::{Caller, Method, Peer};
+use crate::certificate::Certified;
+use crate::denied::Denied;
 
 /// What a caller asked for.
 #[derive(Clone, Debug)]
@@ -31,10 +33,7 @@ impl Act {
     /// Writes the record.
     pub(super) fn record(&self, caller: Caller, error: Option<&ControlError>) {
         let Self { method, target, detail, dry_run } = self;
-        let (uid, pid) = match caller.peer {
-            Peer::Unix { uid, pid, .. } => (Some(uid), pid),
-            Peer::Tcp(_) => (None, None),
-        };
+        let who = Who::from(caller.peer);
         let result = error.map_or("OK", |e| e.kind.reason());
         let dry = if *dry_run { "dry run" } else { "" };
         // The method and what it was called on, without gaps where there is nothing to say.
@@ -43,8 +42,9 @@ impl Act {
         tracing::info!(
             target: "audit",
             peer = %caller.peer,
-            uid,
-            pid,
+            uid = who.uid,
+            pid = who.pid,
+            client = who.client(),
             role = caller.role.as_str(),
             method = method.as_str(),
             target_process = target.as_str(),
@@ -54,4 +54,46 @@ impl Act {
             "{call}: {result}",
         );
     }
+}
+
+/// What is known of a peer, for the fields of a record.
+struct Who {
+    uid: Option<u32>,
+    pid: Option<i32>,
+    certified: Option<Certified>,
+}
+
+impl Who {
+    /// The name in the certificate.
+    fn client(&self) -> Option<&str> {
+        self.certified.as_ref().map(Certified::name)
+    }
+}
+
+impl From<Peer> for Who {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Unix { uid, pid, .. } => Self { uid: Some(uid), pid, certified: None },
+            Peer::Tcp(_) => Self { uid: None, pid: None, certified: None },
+            Peer::Tls { client, .. } => Self { uid: None, pid: None, certified: client },
+        }
+    }
+}
+
+/// Writes the record of a call that was not let in, unless this peer has many of them.
+pub(super) fn refused(denied: &Denied, peer: Peer, method: Method, error: &ControlError) {
+    let Some(suppressed) = denied.may_tell(&peer) else { return };
+    let who = Who::from(peer);
+    tracing::warn!(
+        target: "audit",
+        %peer,
+        uid = who.uid,
+        pid = who.pid,
+        client = who.client(),
+        method = method.as_str(),
+        result = error.kind.reason(),
+        suppressed = Some(suppressed).filter(|n| *n > 0),
+        "{method}: {error}",
+        method = method.as_str(),
+    );
 }

@@ -7,4 +7,5 @@ mod changes;
 mod compatibility;
 mod discovery;
 mod support;
+mod tls;
 mod transport;
