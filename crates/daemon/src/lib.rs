@@ -22,6 +22,7 @@ mod logs;
 mod prober;
 mod settings;
 mod signals;
+mod stats;
 mod summary;
 mod systemd;
 

@@ -1,9 +1,9 @@
 //! The record of each call that changes something, whether it worked or not.
 
-use crate::ControlError;
 use crate::auth::{Caller, Method, Peer};
 use crate::certificate::Certified;
 use crate::denied::Denied;
+use crate::{ControlError, v1};
 
 /// What a caller asked for.
 #[derive(Clone, Debug)]
@@ -15,11 +15,48 @@ pub(super) struct Act {
     detail: String,
     /// Nothing is to be changed.
     dry_run: bool,
+    /// The id that the caller gave the request; empty = none.
+    request_id: String,
 }
+
+/// A request that may have an id.
+pub(super) trait Requested {
+    /// As the caller gave it; empty = none.
+    fn request_id(&self) -> &str;
+}
+
+macro_rules! requested {
+    ($($request:ident),+) => {$(
+        impl Requested for v1::$request {
+            fn request_id(&self) -> &str {
+                &self.request_id
+            }
+        }
+    )+};
+}
+
+requested!(
+    StartProcessRequest,
+    StopProcessRequest,
+    RestartProcessRequest,
+    ReloadProcessRequest,
+    ResetProcessRequest,
+    EnableProcessRequest,
+    DisableProcessRequest
+);
+
+/// Longest id that is recorded.
+const MAX_REQUEST_ID: usize = 64;
 
 impl Act {
     pub(super) fn new(method: Method, target: &str) -> Self {
-        Self { method, target: target.to_owned(), detail: String::new(), dry_run: false }
+        Self {
+            method,
+            target: target.to_owned(),
+            detail: String::new(),
+            dry_run: false,
+            request_id: String::new(),
+        }
     }
 
     pub(super) fn detailed(self, detail: String) -> Self {
@@ -30,9 +67,15 @@ impl Act {
         Self { dry_run, ..self }
     }
 
+    /// An id that is none is not recorded: it could hold anything.
+    pub(super) fn requested(self, id: &str) -> Self {
+        let is_one = id.len() <= MAX_REQUEST_ID && id.bytes().all(|b| b.is_ascii_graphic());
+        Self { request_id: if is_one { id.to_owned() } else { String::new() }, ..self }
+    }
+
     /// Writes the record.
     pub(super) fn record(&self, caller: Caller, error: Option<&ControlError>) {
-        let Self { method, target, detail, dry_run } = self;
+        let Self { method, target, detail, dry_run, request_id } = self;
         let who = Who::from(caller.peer);
         let result = error.map_or("OK", |e| e.kind.reason());
         let dry = if *dry_run { "dry run" } else { "" };
@@ -50,6 +93,7 @@ impl Act {
             target_process = target.as_str(),
             detail = Some(detail.as_str()).filter(|detail| !detail.is_empty()),
             dry_run = dry_run.then_some(true),
+            request_id = Some(request_id.as_str()).filter(|id| !id.is_empty()),
             result,
             "{call}: {result}",
         );

@@ -6,6 +6,7 @@ mod api;
 mod changes;
 mod compatibility;
 mod discovery;
+mod keys;
 mod support;
 mod tls;
 mod transport;

@@ -1,67 +1,17 @@
 //! TLS on the port: who gets in with which role, who doesn't, and how certificates are exchanged.
 
-use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
 use rpc::{Client, ClientError, ListenState, Server, Target, Tls, TlsFiles, Token, Unreachable, v1};
-use testkit::{Authority, Pair};
-use tls::{ClientAuth, Files, Live, Protocol};
+use testkit::Authority;
+use tls::{ClientAuth, Live, Protocol};
 use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 use tokio::net::TcpStream;
 use tokio::time::timeout;
 
+use crate::keys::Keys;
 use crate::support::{self, Daemon, PATIENCE};
-
-/// An authority, a server's files and clients' files.
-struct Keys {
-    dir: tempfile::TempDir,
-    authority: Authority,
-    files: Files,
-}
-
-impl Keys {
-    fn new() -> Self {
-        let dir = tempfile::tempdir().unwrap();
-        let at = |name: &str| dir.path().join(name);
-        let files = Files { cert: at("cert"), key: at("key"), client_ca: Some(at("ca")) };
-        let keys = Self { authority: Authority::new("ca"), files, dir };
-        keys.trust(&keys.authority);
-        keys.serve(&keys.authority.server(&["localhost", "127.0.0.1"]));
-        keys
-    }
-
-    fn at(&self, name: &str) -> PathBuf {
-        self.dir.path().join(name)
-    }
-
-    fn serve(&self, pair: &Pair) {
-        pair.write(&self.files.cert, &self.files.key);
-    }
-
-    /// Clients of this authority are let in from the next reload on.
-    fn trust(&self, authority: &Authority) {
-        std::fs::write(self.at("ca"), authority.pem()).unwrap();
-    }
-
-    /// What a client uses that has no certificate and trusts the server's authority.
-    fn stranger(&self) -> TlsFiles {
-        std::fs::write(self.at("server-ca"), self.authority.pem()).unwrap();
-        TlsFiles { ca: Some(self.at("server-ca")), ..TlsFiles::default() }
-    }
-
-    fn client(&self, name: &str, pair: &Pair) -> TlsFiles {
-        let (cert, key) = (self.at(&format!("{name}.cert")), self.at(&format!("{name}.key")));
-        pair.write(&cert, &key);
-        TlsFiles { cert: Some(cert), key: Some(key), ..self.stranger() }
-    }
-
-    fn live(&self, auth: ClientAuth) -> Tls {
-        let live = Arc::new(Live::new(Protocol::Http2));
-        live.load(&self.files, auth).unwrap();
-        Tls { live, auth }
-    }
-}
 
 async fn served(keys: &Keys, auth: ClientAuth) -> (Daemon, Arc<Live>) {
     let tls = keys.live(auth);

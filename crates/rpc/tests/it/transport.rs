@@ -89,7 +89,7 @@ async fn a_request_that_is_too_large_is_refused_alone() {
     let daemon = Daemon::start().await;
     let mut client = daemon.unix().await;
     let definition = model::Definition { description: Some("x".repeat(5 << 20)), ..Default::default() };
-    let create = rpc::Create { name: support::name("big"), definition, start: false };
+    let create = rpc::Create { name: support::name("big"), definition, start: false, dry_run: false };
     let error = client.create(create).await.unwrap_err();
     let ClientError::Rejected(rejection) = error else { panic!("{error:?}") };
     assert_eq!(rejection.code, tonic::Code::OutOfRange);
@@ -107,6 +107,28 @@ async fn a_second_server_on_the_same_socket_is_refused() {
     let read = Token::read(daemon.token.path()).unwrap();
     assert_eq!(daemon.tcp(Some(&read)).await.status().await.unwrap().caller_role, "operator");
     daemon.unix().await.status().await.unwrap();
+}
+
+#[tokio::test]
+async fn after_a_rotation_the_old_token_is_void() {
+    let daemon = Daemon::start().await;
+    let old = daemon.token.clone();
+    let mut standing = daemon.tcp(Some(&old)).await;
+    assert_eq!(standing.status().await.unwrap().caller_role, "operator");
+    let path = daemon.unix().await.rotate_token().await.unwrap();
+    assert_eq!(std::path::Path::new(&path), old.path());
+    let ClientError::Rejected(refused) = standing.status().await.unwrap_err() else { panic!("still valid") };
+    assert_eq!(refused.code, tonic::Code::Unauthenticated);
+    let new = Token::read(old.path()).unwrap();
+    assert_eq!(daemon.tcp(Some(&new)).await.status().await.unwrap().caller_role, "operator");
+    // What can't be written leaves the one that is valid.
+    std::fs::remove_file(old.path()).unwrap();
+    std::fs::create_dir(old.path()).unwrap();
+    let ClientError::Rejected(failed) = daemon.unix().await.rotate_token().await.unwrap_err() else {
+        panic!("rotated")
+    };
+    assert!(failed.message.contains(&path) && failed.hint.is_some(), "{failed:?}");
+    assert_eq!(daemon.tcp(Some(&new)).await.status().await.unwrap().caller_role, "operator");
 }
 
 #[tokio::test]
