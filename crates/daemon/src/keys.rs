@@ -69,6 +69,8 @@ impl Keys {
             problems.extend(web.problem().map(|problem| format!("error: {problem}")));
             problems.extend(web.warnings().into_iter().map(|warning| format!("warning: {warning}")));
         }
+        // One file may be used by both ports.
+        problems.dedup();
         problems
     }
 }
