@@ -20,7 +20,7 @@ const MAX_PEERS: usize = 256;
 
 /// Who is bounded.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-enum Who {
+pub(crate) enum Who {
     Uid(u32),
     Address(IpAddr),
     /// All who came when there was no room.

@@ -20,6 +20,7 @@ mod service;
 mod signal;
 mod socket;
 mod token;
+mod turns;
 
 pub use accept::ListenState;
 pub use auth::{Method, Role};

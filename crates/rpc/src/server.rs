@@ -22,6 +22,7 @@ use crate::meter::{Meter, Metered};
 use crate::service::{MAX_FOLLOWERS, MAX_WAITERS, MAX_WATCHERS, Service};
 use crate::socket::{self, Bound, SocketError};
 use crate::token::Keeper;
+use crate::turns::Fair;
 use crate::v1::process_manager_service_server::ProcessManagerServiceServer;
 use crate::{Control, DESCRIPTOR, LogSource, SERVICE, Token};
 
@@ -283,6 +284,7 @@ where
             .register_encoded_file_descriptor_set(DESCRIPTOR)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    let policy = service.policy.clone();
     let inner = ProcessManagerServiceServer::new(service).max_decoding_message_size(MAX_REQUEST);
     transport::Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
@@ -293,5 +295,5 @@ where
         .add_service(health)
         .add_optional_service(described().build_v1().ok())
         .add_optional_service(described().build_v1alpha().ok())
-        .add_service(Metered { inner, meter })
+        .add_service(Metered { inner: Fair { inner, policy, turns: Arc::default() }, meter })
 }
