@@ -65,10 +65,7 @@ impl Service {
             self.policy.check(caller, method)?;
             Ok(caller)
         });
-        let caller = caller.map_err(|error| {
-            audit::refused(&self.policy.denied, peer, method, &error);
-            error
-        })?;
+        let caller = caller.inspect_err(|error| audit::refused(&self.policy.denied, peer, method, error))?;
         if method != Method::GetStatus {
             self.until_ready().await?;
         }

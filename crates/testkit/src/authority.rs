@@ -21,9 +21,9 @@ pub struct Pair {
 impl Pair {
     /// Writes the two files, the key for its owner only.
     pub fn write(&self, cert: &Path, key: &Path) {
-        fs::write(cert, &self.cert).unwrap();
-        fs::write(key, &self.key).unwrap();
-        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).unwrap();
+        fs::write(cert, &self.cert).expect("a file");
+        fs::write(key, &self.key).expect("a file");
+        fs::set_permissions(key, fs::Permissions::from_mode(0o600)).expect("its mode");
     }
 }
 
@@ -43,7 +43,7 @@ impl Authority {
         let mut params = CertificateParams::default();
         params.distinguished_name.push(DnType::CommonName, name);
         params.is_ca = IsCa::Ca(BasicConstraints::Unconstrained);
-        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().unwrap()).unwrap())
+        Self(CertifiedIssuer::self_signed(params, KeyPair::generate().expect("a key")).expect("a signature"))
     }
 
     /// Its own certificate in PEM.
@@ -53,13 +53,13 @@ impl Authority {
     }
 
     fn sign(&self, params: &CertificateParams) -> Pair {
-        let key = KeyPair::generate().unwrap();
-        Pair { cert: params.signed_by(&key, &self.0).unwrap().pem(), key: key.serialize_pem() }
+        let key = KeyPair::generate().expect("a key");
+        Pair { cert: params.signed_by(&key, &self.0).expect("a signature").pem(), key: key.serialize_pem() }
     }
 
     fn server_params(names: &[&str]) -> CertificateParams {
         let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
-        let mut params = CertificateParams::new(names).unwrap();
+        let mut params = CertificateParams::new(names).expect("names");
         params.extended_key_usages = vec![ExtendedKeyUsagePurpose::ServerAuth];
         params
     }
