@@ -179,6 +179,12 @@ mod tests {
     }
 
     #[test]
+    fn the_documentation_names_the_id() {
+        let text = include_str!("../../../docs/SECURITY_MODEL.md");
+        assert!(text.contains(&format!("| `MESSAGE_ID` | `{MESSAGE_ID}` |")), "{MESSAGE_ID}");
+    }
+
+    #[test]
     fn without_a_journal_it_is_a_line() {
         let text = record("/nowhere/socket".into());
         assert_eq!(
