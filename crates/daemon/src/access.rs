@@ -12,6 +12,7 @@ const OPERATORS: &str = "dd-procmgrd";
 /// The control server's settings. Makes a new token: one that leaked before this start is worth nothing.
 pub(crate) fn rpc_config(
     settings: &Settings,
+    tls: Option<rpc::Tls>,
     retry: std::time::Duration,
     drain: std::time::Duration,
 ) -> Result<rpc::Config> {
@@ -23,6 +24,7 @@ pub(crate) fn rpc_config(
     Ok(rpc::Config {
         unix: Some(settings.socket()),
         tcp: settings.grpc,
+        tls,
         tcp_retry: retry,
         daemon_uid: geteuid().as_raw(),
         operators,

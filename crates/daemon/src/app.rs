@@ -25,6 +25,7 @@ use crate::counts::{Counts, Keeper};
 use crate::definitions::{Definitions, Layers};
 use crate::ending::Ending;
 use crate::identity::Host;
+use crate::keys::Keys;
 use crate::leftovers::{self, Mark};
 use crate::listeners::Listeners;
 use crate::prober::Network;
@@ -70,7 +71,8 @@ impl App {
         let io = io_runtime()?;
 
         // The control socket comes first: when another daemon owns it, nothing else may be touched.
-        let rpc_config = access::rpc_config(settings, PORT_RETRY, SERVER_DRAIN)?;
+        let keys = Keys::read(settings);
+        let rpc_config = access::rpc_config(settings, keys.grpc(), PORT_RETRY, SERVER_DRAIN)?;
         let rpc_server = io.block_on(rpc::Server::bind(rpc_config))?;
         let mark = Mark::set(&settings.runtime_dir)?;
         let (metrics_state, metrics_watch) = watch::channel(metrics::ListenState::default());
@@ -110,6 +112,7 @@ impl App {
             supervisor: supervisor.clone(),
             definitions: Arc::clone(&definitions),
             listeners,
+            keys: keys.clone(),
             meter: rpc_server.meter(),
             pipe: pipe.clone(),
             config_path: settings.layout.main.clone(),
@@ -128,7 +131,7 @@ impl App {
         if let Some(addr) = settings.metrics {
             let source = Arc::clone(&desk) as Arc<dyn metrics::Source>;
             let exporter = Arc::new(metrics::Exporter::new(source, durations, build_info()));
-            let config = metrics::Config { addr, retry: PORT_RETRY };
+            let config = metrics::Config { addr, retry: PORT_RETRY, web: keys.web() };
             servers.push(io.spawn(metrics::serve(config, exporter, metrics_state, flagged(&closing))));
         }
         io.spawn(summary::keep(Arc::clone(&desk), Arc::clone(&happened)));
@@ -206,6 +209,7 @@ impl App {
             systemd::tell(&[NotifyState::Reloading, systemd::monotonic_now()]);
             // What went wrong is in the log and in `pm-cli status`; nothing that runs was touched.
             drop(desk.definitions.reload(false).await);
+            desk.keys.reload().await;
             if init {
                 init::pass_reload_on(&desk);
             }

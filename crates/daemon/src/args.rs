@@ -30,9 +30,14 @@ const AFTER_HELP: &str = "\
 Environment:
   PM_CONFIG_PATH         file with the process definitions; without it the daemon starts all the same
   PM_BIND_ADDRESS        gRPC over TCP [127.0.0.1:50051], empty or \"off\" for none
+  PM_TLS_CERT, PM_TLS_KEY
+                         PEM files: gRPC over TCP speaks TLS only
+  PM_TLS_CLIENT_CA       PEM file: clients may present certificates of this authority; needed for an address that other
+                         hosts can reach, where they have to
   METRICS_ENABLED        true or false [true]
   METRICS_BIND_ADDRESS   address of the metrics server [127.0.0.1]
   METRICS_PORT           port of the metrics server [9090]
+  METRICS_WEB_CONFIG     YAML file: TLS, basic authentication and bearer token of the metrics server
   PM_JOURNAL_SOCKET      the journal's socket [/run/systemd/journal/socket], \"off\" for none
   RUST_LOG               the daemon's own log: error, warn, info, debug, or per crate as in supervisor=debug [info]
   STATE_DIRECTORY, LOGS_DIRECTORY, RUNTIME_DIRECTORY, CONFIGURATION_DIRECTORY

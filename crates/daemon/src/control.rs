@@ -7,12 +7,13 @@ use std::sync::atomic::{AtomicBool, Ordering};
 use model::{Command, InvocationId, ProcessName, ProcessView, Reply, Signal, Snapshot, Wall};
 use rpc::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, EventRing, Fragment,
-    LogBatch, LogRequest, LogSource, OverrideText, ReloadReport, SetOverride, Stats, StatsRequest, Update,
-    Updated, ViewResult,
+    LogBatch, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride, Stats,
+    StatsRequest, Update, Updated, ViewResult,
 };
 use supervisor::{Containment, Handle};
 
 use crate::definitions::{Definitions, ask, unexpected};
+use crate::keys::Keys;
 use crate::listeners::Listeners;
 
 /// The parts that answer questions.
@@ -20,6 +21,7 @@ pub(crate) struct Desk {
     pub(crate) supervisor: Handle,
     pub(crate) definitions: Arc<Definitions>,
     pub(crate) listeners: Listeners,
+    pub(crate) keys: Keys,
     pub(crate) meter: Arc<rpc::Meter>,
     pub(crate) pipe: logpipe::LogPipe,
     pub(crate) config_path: PathBuf,
@@ -41,6 +43,12 @@ impl Desk {
                 other => Err(unexpected(&other)),
             }
         })
+    }
+
+    /// What is wrong with certificates and passwords stands beside what is wrong with the definitions.
+    fn with_keys(&self, mut last: ReloadResult) -> ReloadResult {
+        last.problems.extend(self.keys.problems());
+        last
     }
 
     /// What goes on in the definitions, with a hold on them of its own.
@@ -89,7 +97,7 @@ impl Control for Desk {
             uid: nix::unistd::geteuid().as_raw(),
             started: self.started,
             config_path: self.config_path.clone(),
-            last_reload: self.definitions.outcomes().last,
+            last_reload: self.definitions.outcomes().last.map(|last| self.with_keys(last)),
             listeners: self.listeners.list(),
             containment: contained_by(&self.containment).into(),
             draining: self.draining.load(Ordering::Acquire),
@@ -135,7 +143,16 @@ impl Control for Desk {
     }
 
     fn reload(&self, dry_run: bool) -> BoxFuture<Result<ReloadReport, ControlError>> {
-        self.on_definitions(move |d| async move { d.reload(dry_run).await })
+        let keys = self.keys.clone();
+        self.on_definitions(move |d| async move {
+            let report = d.reload(dry_run).await;
+            if !dry_run {
+                keys.reload().await;
+            }
+            let mut report = report?;
+            report.problems.extend(keys.problems());
+            Ok(report)
+        })
     }
 
     fn fragments(&self, name: ProcessName) -> BoxFuture<Result<Vec<Fragment>, ControlError>> {

@@ -6,6 +6,7 @@ mod access;
 mod adapters;
 mod app;
 mod args;
+mod audit;
 mod check;
 mod clock;
 mod control;
@@ -15,6 +16,7 @@ mod directories;
 mod ending;
 mod identity;
 mod init;
+mod keys;
 mod leftovers;
 mod listeners;
 mod logging;
@@ -49,7 +51,7 @@ pub fn main() -> ExitCode {
         sys::memory::keep_small();
         // Before the first thread, and logging has one: threads inherit the mask.
         let signals = Signals::block(settings.init)?;
-        logging::init(journal)?;
+        logging::init(settings.journal.clone().filter(|socket| journal && socket.exists()), journal)?;
         end_on_panic();
         match sys::limits::raise_open_files() {
             Ok(limit) => tracing::debug!("up to {limit} open files"),

@@ -4,6 +4,7 @@ use std::env;
 use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
+use std::path::PathBuf;
 use std::sync::atomic::{AtomicU64, Ordering};
 use std::sync::mpsc::{self, SyncSender, TrySendError};
 use std::sync::{Arc, OnceLock};
@@ -11,12 +12,15 @@ use std::time::Duration;
 
 use anyhow::{Context, Result};
 use tracing::{Event, Level, Subscriber};
-use tracing_subscriber::filter::Targets;
+use tracing_subscriber::Layer;
+use tracing_subscriber::filter::{Targets, filter_fn};
 use tracing_subscriber::fmt::format::Writer;
 use tracing_subscriber::fmt::{FmtContext, FormatEvent, FormatFields};
 use tracing_subscriber::layer::SubscriberExt;
 use tracing_subscriber::registry::LookupSpan;
 use tracing_subscriber::util::SubscriberInitExt;
+
+use crate::audit;
 
 /// Whether standard error is a stream of the journal (`JOURNAL_STREAM` in systemd.exec(5)).
 pub(crate) fn stderr_is_journal() -> bool {
@@ -24,18 +28,29 @@ pub(crate) fn stderr_is_journal() -> bool {
     env::var("JOURNAL_STREAM").is_ok_and(|v| v == format!("{}:{}", stat.st_dev, stat.st_ino))
 }
 
-/// Installs the subscriber. `RUST_LOG` takes levels and `crate=level` pairs.
-pub(crate) fn init(journal: bool) -> Result<()> {
+/// Installs the subscriber. `RUST_LOG` takes levels and `crate=level` pairs. Records of who called what are there at any
+/// level, unless it names their target. With a socket of the journal they go there, with fields.
+pub(crate) fn init(socket: Option<PathBuf>, journal: bool) -> Result<()> {
     let wanted = env::var("RUST_LOG").ok().filter(|v| !v.is_empty()).unwrap_or_else(|| "info".into());
-    let filter: Targets = wanted.parse().with_context(|| {
+    let mut filter: Targets = wanted.parse().with_context(|| {
         format!("RUST_LOG={wanted:?}\n\nhint: write a level such as info, or supervisor=debug,info")
     })?;
+    if !wanted.contains(audit::TARGET) {
+        filter = filter.with_target(audit::TARGET, Level::INFO);
+    }
     let lines = WRITER.get_or_init(Lines::start);
-    let layer = tracing_subscriber::fmt::layer().with_writer(|| lines.clone());
     let registry = tracing_subscriber::registry().with(filter);
     if journal {
-        registry.with(layer.event_format(JournalFormat).with_ansi(false)).init();
+        let entries = socket.map(|path| audit::Journal::new(path, lines.clone()));
+        let told = entries.is_some();
+        let layer = tracing_subscriber::fmt::layer()
+            .with_writer(|| lines.clone())
+            .event_format(JournalFormat)
+            .with_ansi(false)
+            .with_filter(filter_fn(move |metadata| !(told && audit::is_record(metadata))));
+        registry.with(entries).with(layer).init();
     } else {
+        let layer = tracing_subscriber::fmt::layer().with_writer(|| lines.clone());
         registry.with(layer.with_target(false).with_ansi(io::stderr().is_terminal())).init();
     }
     Ok(())

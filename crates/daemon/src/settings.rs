@@ -6,6 +6,7 @@ use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
 use anyhow::{Context, Result, bail};
+use tls::ClientAuth;
 
 use crate::args::{Args, Console};
 use crate::init::is_init;
@@ -24,8 +25,12 @@ pub(crate) struct Settings {
     pub(crate) runtime_dir: PathBuf,
     /// gRPC over TCP.
     pub(crate) grpc: Option<SocketAddr>,
+    /// Certificates for gRPC over TCP; `None` = plain HTTP/2.
+    pub(crate) tls: Option<(tls::Files, ClientAuth)>,
     /// Metrics over HTTP.
     pub(crate) metrics: Option<SocketAddr>,
+    /// The file that says who may read metrics, and whether with TLS.
+    pub(crate) web_config: Option<PathBuf>,
     /// Show the children's lines on standard output.
     pub(crate) console: bool,
     /// With colored names.
@@ -80,6 +85,7 @@ impl Settings {
         let runtime_dir = given("RUNTIME_DIRECTORY").unwrap_or(dirs.runtime);
         let named = config.map(Path::to_path_buf).or_else(|| env("PM_CONFIG_PATH").map(PathBuf::from));
         let main = named.map_or_else(|| config_dir.join("processes.yaml"), |path| cwd.join(path));
+        let grpc = grpc_address(env("PM_BIND_ADDRESS").as_deref())?;
         let beside = main.parent().unwrap_or(Path::new("/")).to_path_buf();
         Ok(Self {
             layout: config::Layout {
@@ -93,8 +99,10 @@ impl Settings {
             strict: config.is_some(),
             state_dir,
             runtime_dir,
-            grpc: grpc_address(env("PM_BIND_ADDRESS").as_deref())?,
+            grpc,
+            tls: tls_files(cwd, grpc, env)?,
             metrics: metrics_address(env)?,
+            web_config: env("METRICS_WEB_CONFIG").map(|path| cwd.join(path)),
             console: false,
             color: false,
             init,
@@ -151,6 +159,35 @@ fn grpc_address(text: Option<&str>) -> Result<Option<SocketAddr>> {
             format!("PM_BIND_ADDRESS={text:?} is not an address\n\nhint: write it as 127.0.0.1:50051, or off for no TCP")
         }),
     }
+}
+
+/// Where nobody but this machine can come, a certificate is one way to prove who one is; from elsewhere it is the only one.
+fn tls_files(
+    cwd: &Path,
+    grpc: Option<SocketAddr>,
+    env: &dyn Fn(&str) -> Option<String>,
+) -> Result<Option<(tls::Files, ClientAuth)>> {
+    let path = |name: &str| env(name).map(|path| cwd.join(path));
+    let client_ca = path("PM_TLS_CLIENT_CA");
+    let (cert, key) = match (path("PM_TLS_CERT"), path("PM_TLS_KEY")) {
+        (Some(cert), Some(key)) => (cert, key),
+        (None, None) if client_ca.is_none() => return Ok(None),
+        (None, None) => bail!(
+            "PM_TLS_CLIENT_CA is set, PM_TLS_CERT and PM_TLS_KEY are not\n\nhint: set all three, or none"
+        ),
+        (Some(_), None) => bail!(
+            "PM_TLS_CERT is set, PM_TLS_KEY is not\n\nhint: set it to the file of the certificate's key"
+        ),
+        (None, Some(_)) => bail!(
+            "PM_TLS_KEY is set, PM_TLS_CERT is not\n\nhint: set it to the file of the key's certificate"
+        ),
+    };
+    let auth = match &client_ca {
+        None => ClientAuth::None,
+        Some(_) if grpc.is_some_and(|address| !address.ip().is_loopback()) => ClientAuth::Required,
+        Some(_) => ClientAuth::Optional,
+    };
+    Ok(Some((tls::Files { cert, key, client_ca }, auth)))
 }
 
 /// Another journal than the system's is one of a namespace: `/run/systemd/journal.NAME/socket`.
@@ -254,6 +291,30 @@ mod tests {
         assert_eq!(s.layout.log_dir, Path::new("/l"));
         assert_eq!(s.runtime_dir, Path::new("/r"));
         assert_eq!(s.layout.main, Path::new("/c/processes.yaml"));
+    }
+
+    #[test]
+    fn tls_is_all_or_nothing() {
+        const CERT: (&str, &str) = ("PM_TLS_CERT", "c.pem");
+        const KEY: (&str, &str) = ("PM_TLS_KEY", "/k.pem");
+        const CA: (&str, &str) = ("PM_TLS_CLIENT_CA", "/ca.pem");
+        const ANY: (&str, &str) = ("PM_BIND_ADDRESS", "0.0.0.0:50051");
+        let tls = |vars: &[(&str, &str)]| resolve(0, None, vars).map(|settings| settings.tls);
+        assert_eq!(tls(&[]).unwrap(), None);
+        let (files, auth) = tls(&[CERT, KEY]).unwrap().unwrap();
+        assert_eq!((files.cert.to_str(), files.key.to_str()), (Some("/cwd/c.pem"), Some("/k.pem")));
+        assert_eq!((files.client_ca, auth), (None, ClientAuth::None));
+        assert_eq!(tls(&[CERT, KEY, CA]).unwrap().unwrap().1, ClientAuth::Optional);
+        assert_eq!(tls(&[CERT, KEY, CA, ANY]).unwrap().unwrap().1, ClientAuth::Required);
+        for (vars, missing) in [
+            (&[CERT][..], "PM_TLS_KEY is not"),
+            (&[KEY], "PM_TLS_CERT is not"),
+            (&[CA], "PM_TLS_CERT and PM_TLS_KEY are not"),
+            (&[CA, CERT], "PM_TLS_KEY is not"),
+        ] {
+            let error = tls(vars).unwrap_err().to_string();
+            assert!(error.contains(missing) && error.contains("hint: "), "{error}");
+        }
     }
 
     #[test]

@@ -8,6 +8,7 @@ mod page;
 mod routes;
 mod stall;
 mod status;
+mod web;
 
 #[cfg(test)]
 mod tests;
@@ -25,21 +26,36 @@ use tokio::time::{sleep, timeout};
 
 use crate::Exporter;
 use page::Pages;
+pub use web::{Web, WebError};
 
 /// Where to listen.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Debug)]
 pub struct Config {
     /// The address; port 0 takes a free one.
     pub addr: SocketAddr,
     /// Time between two tries while the address can't be bound.
     pub retry: Duration,
+    /// Who may read them, and whether with TLS; `None` = everybody, without.
+    pub web: Option<Arc<Web>>,
 }
 
 impl Config {
     /// Listens on `addr` and tries again every 10 s while it is taken.
     #[must_use]
     pub fn new(addr: SocketAddr) -> Self {
-        Self { addr, retry: Duration::from_secs(10) }
+        Self { addr, retry: Duration::from_secs(10), web: None }
+    }
+}
+
+impl Config {
+    /// Not before it is known who may come.
+    async fn bind(&self) -> Result<TcpListener, String> {
+        if let Some(web) = self.web.as_ref().filter(|web| web.rules().is_none()) {
+            return Err(web
+                .problem()
+                .map_or_else(|| "nothing was read yet".to_owned(), |problem| problem.to_string()));
+        }
+        TcpListener::bind(self.addr).await.map_err(|error| error.to_string())
     }
 }
 
@@ -71,6 +87,13 @@ impl fmt::Display for ListenState {
             Self::Failed { addr, error } => write!(f, "can't listen on {addr}: {error}; trying again"),
         }
     }
+}
+
+/// What is served, to whom.
+#[derive(Clone, Debug)]
+struct Site {
+    pages: Arc<Pages>,
+    web: Option<Arc<Web>>,
 }
 
 /// What a client may take.
@@ -114,23 +137,26 @@ async fn serve_within(
 ) {
     let listener = tokio::select! {
         () = shutdown.as_mut() => return,
-        listener = bind(config, &state) => listener,
+        listener = bind(&config, &state) => listener,
     };
-    accept(limits, listener, Pages::new(exporter), shutdown).await;
+    accept(limits, listener, Site { pages: Pages::new(exporter), web: config.web }, shutdown).await;
 }
 
 /// Binds, however often it takes. The timer runs only while the address is taken.
-async fn bind(config: Config, state: &watch::Sender<ListenState>) -> TcpListener {
+async fn bind(config: &Config, state: &watch::Sender<ListenState>) -> TcpListener {
     let mut last_error = None;
     loop {
-        let error = match TcpListener::bind(config.addr).await {
+        let error = match config.bind().await {
             Ok(listener) => {
                 let addr = listener.local_addr().unwrap_or(config.addr);
-                tracing::info!(%addr, "metrics are served on http://{addr}/metrics");
+                let tls =
+                    config.web.as_ref().and_then(|web| web.rules()).is_some_and(|rules| rules.tls.is_some());
+                let scheme = if tls { "https" } else { "http" };
+                tracing::info!(%addr, "metrics are served on {scheme}://{addr}/metrics");
                 state.send_replace(ListenState::Listening { addr });
                 return listener;
             }
-            Err(error) => error.to_string(),
+            Err(error) => error,
         };
         if last_error.as_ref() != Some(&error) {
             tracing::warn!(
@@ -147,7 +173,7 @@ async fn bind(config: Config, state: &watch::Sender<ListenState>) -> TcpListener
 async fn accept(
     limits: Limits,
     listener: TcpListener,
-    pages: Arc<Pages>,
+    site: Site,
     mut shutdown: Pin<&mut (impl Future<Output = ()> + Send)>,
 ) {
     // Never sent to: dropping the sender is the sign to finish.
@@ -159,7 +185,7 @@ async fn accept(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
                 Ok((stream, _)) => {
-                    connections.spawn(connection::serve(stream, Arc::clone(&pages), limits, stopped.clone()));
+                    connections.spawn(connection::accepted(stream, site.clone(), limits, stopped.clone()));
                 }
                 Err(error) => {
                     // Out of descriptors, as a rule: the listener stays readable, so without a pause this

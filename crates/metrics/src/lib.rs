@@ -23,6 +23,6 @@ mod tests;
 
 pub use durations::Durations;
 pub use exporter::{BuildInfo, Exporter};
-pub use http::{Config, ListenState, serve};
+pub use http::{Config, ListenState, Web, WebError, serve};
 pub use members::{LiveRun, Member, Members, RunUsage};
 pub use source::{DaemonFacts, GrpcMethod, Journal, Listener, LogStream, Reload, SinkStats, Source, Turns};

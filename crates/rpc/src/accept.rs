@@ -8,6 +8,7 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
+use tls::{Live, ServerStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
 use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
@@ -16,9 +17,10 @@ use tonic::transport::server::Connected;
 
 use crate::auth::{Peer, Policy};
 use crate::authority::Authority;
+use crate::handshake::Handshakes;
 
-/// Open connections of each of three kinds: admins over the Unix socket, others over it, and TCP. Further ones of
-/// that kind are closed at once, so that the other kinds always get through.
+/// Open connections of each of four kinds: admins over the Unix socket, others over it, TCP with a client's certificate,
+/// and TCP without. Further ones of that kind are closed at once, so that the other kinds always get through.
 const MAX_CONNECTIONS: usize = 256;
 /// A connection that has not sent the HTTP/2 preface (24 bytes) within this time is closed.
 const PREFACE: (usize, Duration) = (24, Duration::from_secs(10));
@@ -46,6 +48,7 @@ pub enum ListenState {
 pub(crate) struct Slots {
     admins: Arc<Semaphore>,
     others: Arc<Semaphore>,
+    certified: Arc<Semaphore>,
     tcp: Arc<Semaphore>,
     refused: AtomicU64,
 }
@@ -53,14 +56,15 @@ pub(crate) struct Slots {
 impl Slots {
     pub(crate) fn new() -> Self {
         let full = || Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        Self { admins: full(), others: full(), tcp: full(), refused: AtomicU64::new(0) }
+        Self { admins: full(), others: full(), certified: full(), tcp: full(), refused: AtomicU64::new(0) }
     }
 
     fn take(&self, peer: Peer, policy: &Policy) -> Option<OwnedSemaphorePermit> {
         let kind = match peer {
             Peer::Unix { uid, .. } if policy.is_admin(uid) => &self.admins,
             Peer::Unix { .. } => &self.others,
-            Peer::Tcp(_) => &self.tcp,
+            Peer::Tls { client: Some(_), .. } => &self.certified,
+            Peer::Tls { client: None, .. } | Peer::Tcp(_) => &self.tcp,
         };
         let slot = Arc::clone(kind).try_acquire_owned().ok();
         if slot.is_none() {
@@ -74,9 +78,11 @@ impl Slots {
     }
 }
 
-enum Io {
+pub(crate) enum Io {
     Unix(UnixStream),
     Tcp(TcpStream),
+    /// Boxed: its state is a kilobyte, which the others need not carry.
+    Tls(Box<ServerStream<TcpStream>>),
 }
 
 /// An accepted connection.
@@ -123,6 +129,7 @@ impl AsyncRead for Connection {
         let polled = match &mut self.io {
             Io::Unix(io) => Pin::new(io).poll_read(cx, buf),
             Io::Tcp(io) => Pin::new(io).poll_read(cx, buf),
+            Io::Tls(io) => Pin::new(io).poll_read(cx, buf),
         };
         if polled.is_pending() {
             if let Some((_, deadline)) = &mut self.preface {
@@ -147,6 +154,7 @@ impl AsyncWrite for Connection {
         match &mut self.io {
             Io::Unix(io) => Pin::new(io).poll_write(cx, data),
             Io::Tcp(io) => Pin::new(io).poll_write(cx, data),
+            Io::Tls(io) => Pin::new(io).poll_write(cx, data),
         }
     }
 
@@ -158,6 +166,7 @@ impl AsyncWrite for Connection {
         match &mut self.io {
             Io::Unix(io) => Pin::new(io).poll_write_vectored(cx, data),
             Io::Tcp(io) => Pin::new(io).poll_write_vectored(cx, data),
+            Io::Tls(io) => Pin::new(io).poll_write_vectored(cx, data),
         }
     }
 
@@ -169,6 +178,7 @@ impl AsyncWrite for Connection {
         match &mut self.io {
             Io::Unix(io) => Pin::new(io).poll_flush(cx),
             Io::Tcp(io) => Pin::new(io).poll_flush(cx),
+            Io::Tls(io) => Pin::new(io).poll_flush(cx),
         }
     }
 
@@ -176,6 +186,7 @@ impl AsyncWrite for Connection {
         match &mut self.io {
             Io::Unix(io) => Pin::new(io).poll_shutdown(cx),
             Io::Tcp(io) => Pin::new(io).poll_shutdown(cx),
+            Io::Tls(io) => Pin::new(io).poll_shutdown(cx),
         }
     }
 }
@@ -184,8 +195,24 @@ impl AsyncWrite for Connection {
 /// backlog holds the rest.
 pub(crate) type Sink = mpsc::Sender<io::Result<Connection>>;
 
+/// The way from an accepted connection into the server.
+#[derive(Clone)]
+pub(crate) struct Gate {
+    pub(crate) policy: Policy,
+    pub(crate) slots: Arc<Slots>,
+    pub(crate) sink: Sink,
+}
+
+impl Gate {
+    /// Lets it in if its kind has room. `false` = the server is gone.
+    pub(crate) async fn admit(&self, io: Io, peer: Peer) -> bool {
+        let Some(slot) = self.slots.take(peer, &self.policy) else { return true };
+        self.sink.send(Ok(Connection::new(io, peer, slot))).await.is_ok()
+    }
+}
+
 /// Accepts on the Unix socket until the server is gone.
-pub(crate) async fn unix(listener: UnixListener, policy: Policy, slots: Arc<Slots>, sink: Sink) {
+pub(crate) async fn unix(listener: UnixListener, gate: Gate) {
     loop {
         let accepted = listener.accept().await.and_then(|(io, _)| Ok((io.peer_cred()?, io)));
         let (cred, io) = match accepted {
@@ -196,40 +223,47 @@ pub(crate) async fn unix(listener: UnixListener, policy: Policy, slots: Arc<Slot
             }
         };
         let peer = Peer::Unix { uid: cred.uid(), gid: cred.gid(), pid: cred.pid() };
-        let Some(slot) = slots.take(peer, &policy) else { continue };
-        if sink.send(Ok(Connection::new(Io::Unix(io), peer, slot))).await.is_err() {
+        if !gate.admit(Io::Unix(io), peer).await {
             return;
         }
     }
 }
 
-/// Opens the port once, so that the caller knows at start how it went.
-pub(crate) async fn open(address: SocketAddr) -> Result<(TcpListener, SocketAddr), ListenState> {
-    let opened = async {
-        let listener = TcpListener::bind(address).await?;
-        let real = listener.local_addr()?;
-        io::Result::Ok((listener, real))
-    };
-    opened.await.map_err(|e| ListenState::Failed { address, error: e.to_string() })
+/// A TCP port that is wanted.
+#[derive(Clone, Debug)]
+pub(crate) struct Port {
+    pub(crate) wanted: SocketAddr,
+    /// How long it is left alone before the next try.
+    pub(crate) retry: Duration,
+    /// Nothing but TLS is spoken where this is set.
+    pub(crate) tls: Option<Arc<Live>>,
 }
 
-/// Accepts on the port until the server is gone; while it is taken, tries again after each `retry`.
-pub(crate) async fn tcp(
-    first: Option<TcpListener>,
-    wanted: SocketAddr,
-    retry: Duration,
-    state: watch::Sender<ListenState>,
-    (policy, slots, sink): (Policy, Arc<Slots>, Sink),
-) {
-    let listener = match first {
-        Some(listener) => listener,
-        None => loop {
-            sleep(retry).await;
-            match open(wanted).await {
+impl Port {
+    /// Opens it once, so that the caller knows at start how it went.
+    pub(crate) async fn open(&self) -> Result<(TcpListener, SocketAddr), ListenState> {
+        let failed = |error| ListenState::Failed { address: self.wanted, error };
+        if let Some(live) = self.tls.as_deref().filter(|live| !live.is_ready()) {
+            let why = live.problem().map_or_else(|| "nothing was read yet".to_owned(), |p| p.to_string());
+            return Err(failed(format!("no certificate to serve with: {why}")));
+        }
+        let opened = async {
+            let listener = TcpListener::bind(self.wanted).await?;
+            let real = listener.local_addr()?;
+            io::Result::Ok((listener, real))
+        };
+        opened.await.map_err(|e| failed(e.to_string()))
+    }
+
+    /// Tries until it is open.
+    async fn reopen(&self, state: &watch::Sender<ListenState>) -> TcpListener {
+        loop {
+            sleep(self.retry).await;
+            match self.open().await {
                 Ok((listener, real)) => {
                     tracing::info!(address = %real, "the control port is open now");
                     state.send_replace(ListenState::Listening(real));
-                    break listener;
+                    return listener;
                 }
                 Err(failed) => {
                     state.send_if_modified(|now| {
@@ -239,8 +273,22 @@ pub(crate) async fn tcp(
                     });
                 }
             }
-        },
+        }
+    }
+}
+
+/// Accepts on the port until the server is gone; while it can't be opened, tries again.
+pub(crate) async fn tcp(
+    first: Option<TcpListener>,
+    port: Port,
+    state: watch::Sender<ListenState>,
+    gate: Gate,
+) {
+    let listener = match first {
+        Some(listener) => listener,
+        None => port.reopen(&state).await,
     };
+    let mut handshakes = port.tls.map(|live| Handshakes::new(live, gate.clone()));
     loop {
         let (io, address) = match listener.accept().await {
             Ok(accepted) => accepted,
@@ -249,14 +297,14 @@ pub(crate) async fn tcp(
                 continue;
             }
         };
-        let peer = Peer::Tcp(address);
-        let Some(slot) = slots.take(peer, &policy) else { continue };
         // Without it a small answer may wait 40 ms for the peer's delayed acknowledgement; slower is no reason to fail.
         if let Err(e) = io.set_nodelay(true) {
-            tracing::debug!(%peer, error = %e, "no TCP_NODELAY");
+            tracing::debug!(%address, error = %e, "no TCP_NODELAY");
         }
-        if sink.send(Ok(Connection::new(Io::Tcp(io), peer, slot))).await.is_err() {
-            return;
+        match &mut handshakes {
+            Some(handshakes) => handshakes.begin(io, address),
+            None if !gate.admit(Io::Tcp(io), Peer::Tcp(address)).await => return,
+            None => {}
         }
     }
 }

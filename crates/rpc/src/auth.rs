@@ -4,6 +4,7 @@
 //! |---|---|
 //! | admin | root and the daemon's own user, over the Unix socket |
 //! | operator | members of the group `dd-procmgrd`, over the Unix socket |
+//! | the one in the certificate | whoever presents one of the client authority's, over TLS: its organizational unit (OU) |
 //! | the configured one | whoever presents the token, over TCP: the token's readers are the operators of a system daemon, and the owner of a user's daemon |
 //! | viewer | everybody else |
 //!
@@ -13,10 +14,14 @@
 use std::ffi::CString;
 use std::fmt;
 use std::net::SocketAddr;
+use std::sync::Arc;
 
 use nix::unistd::{Gid, Uid, User, getgrouplist};
 
-use crate::{ControlError, ErrorKind, Token};
+use crate::certificate::Certified;
+use crate::denied::Denied;
+use crate::token::Keeper;
+use crate::{ControlError, ErrorKind};
 
 /// What a caller may do. Each role includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
@@ -152,14 +157,17 @@ impl Method {
 pub(crate) enum Peer {
     Unix { uid: u32, gid: u32, pid: Option<i32> },
     Tcp(SocketAddr),
+    Tls { address: SocketAddr, client: Option<Certified> },
 }
 
-/// `uid 1000 over the Unix socket`
+/// `uid 1000 over the Unix socket`, `"ada" at 192.0.2.7:40000 over TLS`
 impl fmt::Display for Peer {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         match self {
             Self::Unix { uid, .. } => write!(f, "uid {uid} over the Unix socket"),
             Self::Tcp(address) => write!(f, "{address} over TCP"),
+            Self::Tls { address, client: None } => write!(f, "{address} over TLS"),
+            Self::Tls { address, client: Some(client) } => write!(f, "{client} at {address} over TLS"),
         }
     }
 }
@@ -179,9 +187,11 @@ pub(crate) struct Policy {
     /// The group `dd-procmgrd`, when it exists.
     pub(crate) operators: Option<u32>,
     /// What a TCP caller can present.
-    pub(crate) token: Option<Token>,
+    pub(crate) token: Option<Arc<Keeper>>,
     /// What that proves.
     pub(crate) token_role: Role,
+    /// Which refusals are told.
+    pub(crate) denied: Arc<Denied>,
 }
 
 impl Policy {
@@ -194,6 +204,10 @@ impl Policy {
     ) -> Result<Caller, ControlError> {
         let role = match (peer, self.operators) {
             (Peer::Tcp(_), _) => self.tcp_role(authorization.as_deref())?,
+            (Peer::Tls { client, .. }, _) => {
+                let certified = client.map_or(Role::Viewer, |client| client.role);
+                certified.max(self.tcp_role(authorization.as_deref())?)
+            }
             (Peer::Unix { uid, .. }, _) if self.is_admin(uid) => Role::Admin,
             (Peer::Unix { gid, .. }, Some(group)) if gid == group => Role::Operator,
             (Peer::Unix { uid, gid, .. }, Some(group)) => {
@@ -218,7 +232,7 @@ impl Policy {
             (Some(token), Some(_)) => {
                 Err(ControlError::new(ErrorKind::Unauthenticated, "the token is not the one of this daemon")
                     .with_hint(format!(
-                        "the daemon makes a new one at each start; read it from {}",
+                        "the daemon makes a new one at each start and when it is rotated; read it from {}",
                         token.path().display()
                     )))
             }
@@ -249,7 +263,10 @@ impl Policy {
             }
             (Peer::Unix { .. }, _) if own == 0 => "run it as root (sudo)".to_owned(),
             (Peer::Unix { .. }, _) => format!("run it as root (sudo) or as uid {own}, the daemon's own user"),
-            (Peer::Tcp(_), needs) => match &self.token {
+            (Peer::Tls { client: Some(_), .. }, needs) => {
+                format!("use a certificate with the organizational unit {needs} (OU={needs}), or the Unix socket")
+            }
+            (Peer::Tcp(_) | Peer::Tls { .. }, needs) => match &self.token {
                 Some(token) if self.token_role >= needs && caller.role < self.token_role => format!(
                     "present the token in {} (header authorization: Bearer TOKEN), or use the Unix socket",
                     token.path().display()
@@ -265,6 +282,10 @@ impl Policy {
 fn is_member(uid: u32, gid: u32, group: u32) -> bool {
     let groups = || -> Option<Vec<Gid>> {
         let user = User::from_uid(Uid::from_raw(uid)).ok()??;
+        if user.gid.as_raw() == group {
+            // Its own group by the database, whatever group it runs this program with.
+            return Some(vec![user.gid]);
+        }
         let name = CString::new(user.name).ok()?;
         getgrouplist(&name, Gid::from_raw(gid)).ok()
     };
@@ -279,8 +300,15 @@ mod tests {
 
     fn policy(token_role: Role) -> (tempfile::TempDir, Policy) {
         let dir = tempfile::tempdir().unwrap();
-        let token = Some(Token::create(&dir.path().join("token"), None).unwrap());
-        (dir, Policy { daemon_uid: 990, operators: Some(991), token, token_role })
+        let token = crate::Token::create(&dir.path().join("token"), None).unwrap();
+        let token = Some(Arc::new(Keeper::new(token)));
+        (dir, Policy { daemon_uid: 990, operators: Some(991), token, token_role, denied: Arc::default() })
+    }
+
+    fn certified(units: &[&str]) -> Peer {
+        let units = units.iter().map(|unit| (*unit).to_owned()).collect();
+        let client = Certified::of(&tls::Identity { common_name: "ada".into(), units });
+        Peer::Tls { address: LOCAL, client: Some(client) }
     }
 
     fn unix(uid: u32, gid: u32) -> Peer {
@@ -290,7 +318,7 @@ mod tests {
     #[tokio::test]
     async fn who_gets_which_role() {
         let (_dir, policy) = policy(Role::Operator);
-        let good = policy.token.as_ref().unwrap().header().into_bytes();
+        let good = policy.token.as_ref().unwrap().token().header().into_bytes();
         let cases = [
             (unix(0, 0), None, Role::Admin),
             (unix(990, 990), None, Role::Admin),
@@ -299,13 +327,23 @@ mod tests {
             // A token is for TCP; over the socket the credentials decide.
             (unix(4_000_001, 4_000_001), Some(good.clone()), Role::Viewer),
             (Peer::Tcp(LOCAL), None, Role::Viewer),
-            (Peer::Tcp(LOCAL), Some(good), Role::Operator),
+            (Peer::Tcp(LOCAL), Some(good.clone()), Role::Operator),
+            (certified(&[]), None, Role::Viewer),
+            (certified(&["operator"]), None, Role::Operator),
+            (certified(&["admin"]), None, Role::Admin),
+            // What more is proven counts.
+            (certified(&[]), Some(good.clone()), Role::Operator),
+            (certified(&["admin"]), Some(good.clone()), Role::Admin),
+            (Peer::Tls { address: LOCAL, client: None }, None, Role::Viewer),
+            (Peer::Tls { address: LOCAL, client: None }, Some(good), Role::Operator),
         ];
         for (peer, header, role) in cases {
             assert_eq!(policy.identify(peer, header).await.unwrap().role, role, "{peer}");
         }
-        let bad = policy.identify(Peer::Tcp(LOCAL), Some(b"Bearer no".to_vec())).await.unwrap_err();
-        assert_eq!(bad.kind, ErrorKind::Unauthenticated);
+        for peer in [Peer::Tcp(LOCAL), certified(&["admin"])] {
+            let bad = policy.identify(peer, Some(b"Bearer no".to_vec())).await.unwrap_err();
+            assert_eq!(bad.kind, ErrorKind::Unauthenticated, "{peer}");
+        }
     }
 
     #[test]
@@ -380,5 +418,12 @@ mod tests {
 
         let e = refused(Peer::Tcp(LOCAL), Role::Operator, Method::CreateProcess);
         assert!(e.hint.unwrap().contains("Unix socket"));
+
+        let e = refused(certified(&[]), Role::Viewer, Method::StopProcess);
+        assert!(
+            e.message.starts_with("you are \"ada\" at 127.0.0.1:40000 over TLS with the role viewer;"),
+            "{e}"
+        );
+        assert!(e.hint.unwrap().contains("OU=operator"));
     }
 }

@@ -6,11 +6,14 @@
 mod accept;
 mod auth;
 mod authority;
+mod certificate;
 mod client;
 mod control;
 mod convert;
 mod deadline;
+mod denied;
 mod fault;
+mod handshake;
 mod lookup;
 mod mask;
 mod meter;
@@ -20,10 +23,11 @@ mod service;
 mod signal;
 mod socket;
 mod token;
+mod turns;
 
 pub use accept::ListenState;
 pub use auth::{Method, Role};
-pub use client::{Client, ClientError, Events, Logs, Rejection, Target, Unreachable};
+pub use client::{Client, ClientError, Events, Logs, Rejection, Target, TlsFiles, Unreachable};
 pub use control::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
     ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText, ReloadReport,
@@ -32,7 +36,7 @@ pub use control::{
 pub use convert::{default_log, read_definition};
 pub use meter::{CallStats, Meter};
 pub use ring::{EventRing, Severity, Wording};
-pub use server::{BindError, Config, Server};
+pub use server::{BindError, Config, Server, Tls};
 pub use socket::SocketError;
 pub use token::Token;
 

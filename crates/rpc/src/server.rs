@@ -7,6 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
+use tls::{ClientAuth, Live};
 use tokio::net::{TcpListener, UnixListener};
 use tokio::sync::{Semaphore, mpsc, watch};
 use tokio::task::JoinSet;
@@ -15,12 +16,14 @@ use tonic::transport;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
 
-use crate::accept::{self, ListenState, Slots};
+use crate::accept::{self, Gate, ListenState, Port, Slots};
 use crate::auth::{Policy, Role};
 use crate::deadline::Deadlined;
 use crate::meter::{Meter, Metered};
 use crate::service::{MAX_FOLLOWERS, MAX_WAITERS, MAX_WATCHERS, Service};
 use crate::socket::{self, Bound, SocketError};
+use crate::token::Keeper;
+use crate::turns::Fair;
 use crate::v1::process_manager_service_server::ProcessManagerServiceServer;
 use crate::{Control, DESCRIPTOR, LogSource, SERVICE, Token};
 
@@ -42,8 +45,10 @@ const KEEPALIVE_TIMEOUT: Duration = Duration::from_secs(10);
 pub struct Config {
     /// Path of the Unix socket.
     pub unix: Option<PathBuf>,
-    /// Address of the TCP port; loopback only.
+    /// Address of the TCP port; loopback only, unless clients have to present a certificate.
     pub tcp: Option<SocketAddr>,
+    /// What the port speaks TLS with; without it, it speaks plain HTTP/2.
+    pub tls: Option<Tls>,
     /// How long a taken port is left alone before the next try.
     pub tcp_retry: Duration,
     /// The daemon's own user; it is an admin, as root is.
@@ -62,6 +67,15 @@ pub struct Config {
     pub drain: Duration,
 }
 
+/// TLS on the TCP port.
+#[derive(Clone, Debug)]
+pub struct Tls {
+    /// The certificates in use. While there are none, the port stays closed and is tried again.
+    pub live: Arc<Live>,
+    /// What they ask of clients.
+    pub auth: ClientAuth,
+}
+
 /// Why the server can't start.
 #[derive(Debug, thiserror::Error)]
 pub enum BindError {
@@ -78,8 +92,8 @@ pub enum BindError {
     },
     /// The TCP address can be reached from other hosts.
     #[error(
-        "refusing to listen on {0}: TCP without TLS is for loopback only, since whoever reaches the port could read \
-         the token on its way; set PM_BIND_ADDRESS to 127.0.0.1:{port}, and use ssh -L for remote control", port = .0.port()
+        "refusing to listen on {0}: other hosts can reach it, and without certificates of clients nobody knows who they \
+         are; set PM_TLS_CERT, PM_TLS_KEY and PM_TLS_CLIENT_CA, or set PM_BIND_ADDRESS to 127.0.0.1:{port} and use ssh -L", port = .0.port()
     )]
     NotLoopback(SocketAddr),
 }
@@ -94,12 +108,20 @@ pub struct Server {
     meter: Arc<Meter>,
 }
 
+impl Config {
+    fn port(&self) -> Option<Port> {
+        let tls = self.tls.as_ref().map(|tls| Arc::clone(&tls.live));
+        self.tcp.map(|wanted| Port { wanted, retry: self.tcp_retry, tls })
+    }
+}
+
 impl Server {
     /// Takes the socket's path, writes the token, and tries the port. A taken port is no error: see [`Server::tcp_state`].
     ///
     /// Must be called within a tokio runtime.
     pub async fn bind(config: Config) -> Result<Self, BindError> {
-        if let Some(address) = config.tcp.filter(|a| !a.ip().is_loopback()) {
+        let certified = config.tls.as_ref().is_some_and(|tls| tls.auth == ClientAuth::Required);
+        if let Some(address) = config.tcp.filter(|a| !a.ip().is_loopback() && !certified) {
             return Err(BindError::NotLoopback(address));
         }
         let unix = config.unix.as_deref().map(bind_unix).transpose()?;
@@ -107,9 +129,9 @@ impl Server {
         if let Some(token) = &config.token {
             token.publish().map_err(|source| BindError::Token { path: token.path().to_owned(), source })?;
         }
-        let (tcp, state) = match config.tcp {
+        let (tcp, state) = match config.port() {
             None => (None, ListenState::Disabled),
-            Some(address) => match accept::open(address).await {
+            Some(port) => match port.open().await {
                 Ok((listener, real)) => (Some(listener), ListenState::Listening(real)),
                 Err(failed) => (None, failed),
             },
@@ -145,12 +167,14 @@ impl Server {
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), transport::Error> {
         let Self { config, unix, tcp, tcp_state, meter } = self;
-        let token = config.token.clone();
+        let port = config.port();
+        let token = config.token.map(|token| Arc::new(Keeper::new(token)));
         let policy = Policy {
             daemon_uid: config.daemon_uid,
             operators: config.operators,
-            token: config.token,
+            token: token.clone(),
             token_role: config.token_role,
+            denied: Arc::default(),
         };
         let draining = watch::Sender::new(false);
         let events = control.events();
@@ -167,21 +191,21 @@ impl Server {
             watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
             waiters: Arc::new(Semaphore::new(MAX_WAITERS)),
             calls: Arc::default(),
+            request_id: String::new(),
             ready: ready.clone(),
             drain: draining.subscribe(),
         };
 
         let (sink, connections) = mpsc::channel(16);
-        let slots = Arc::new(Slots::new());
+        let gate = Gate { policy, slots: Arc::new(Slots::new()), sink: sink.clone() };
         let mut acceptors = JoinSet::new();
         let mut bound = None;
         if let Some((listener, owner)) = unix {
             bound = Some(owner);
-            acceptors.spawn(accept::unix(listener, policy.clone(), Arc::clone(&slots), sink.clone()));
+            acceptors.spawn(accept::unix(listener, gate.clone()));
         }
-        if let Some(wanted) = config.tcp {
-            let rest = (policy, slots, sink.clone());
-            acceptors.spawn(accept::tcp(tcp, wanted, config.tcp_retry, tcp_state, rest));
+        if let Some(port) = port {
+            acceptors.spawn(accept::tcp(tcp, port, tcp_state, gate));
         }
         // `sink` stays alive until the end: tonic stops when the stream of connections ends.
 
@@ -208,8 +232,8 @@ impl Server {
         // "not running" and not a connection that nobody serves.
         acceptors.shutdown().await;
         // Before the lock is let go: what lies there afterwards is the next daemon's.
-        if let Some(token) = token {
-            token.withdraw();
+        if let Some(keeper) = token {
+            keeper.token().withdraw();
         }
         drop(bound);
         draining.send_replace(true);
@@ -263,6 +287,7 @@ where
             .register_encoded_file_descriptor_set(DESCRIPTOR)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
+    let policy = service.policy.clone();
     let inner = ProcessManagerServiceServer::new(service).max_decoding_message_size(MAX_REQUEST);
     transport::Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
@@ -273,5 +298,5 @@ where
         .add_service(health)
         .add_optional_service(described().build_v1().ok())
         .add_optional_service(described().build_v1alpha().ok())
-        .add_service(Metered { inner: Deadlined(inner), meter })
+        .add_service(Metered { inner: Deadlined(Fair { inner, policy, turns: Arc::default() }), meter })
 }

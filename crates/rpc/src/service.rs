@@ -7,6 +7,7 @@ mod events;
 mod lines;
 mod list;
 mod once;
+mod token;
 mod wait;
 
 use std::path::PathBuf;
@@ -58,6 +59,8 @@ pub(crate) struct Service {
     pub(crate) ready: watch::Receiver<bool>,
     /// True once the server drains: ends the log streams.
     pub(crate) drain: watch::Receiver<bool>,
+    /// The id of the request that this clone carries out, for the record; empty = it has none.
+    pub(crate) request_id: String,
 }
 
 impl Service {
@@ -73,10 +76,7 @@ impl Service {
             self.policy.check(caller, method)?;
             Ok(caller)
         });
-        let caller = caller.map_err(|error| {
-            tracing::warn!(target: "audit", %peer, method = method.as_str(), result = error.kind.reason(), "{error}");
-            error
-        })?;
+        let caller = caller.inspect_err(|error| audit::refused(&self.policy.denied, peer, method, error))?;
         if method != Method::GetStatus {
             self.until_ready().await?;
         }
@@ -121,6 +121,7 @@ impl Service {
         act: Act,
         operation: BoxFuture<Result<T, ControlError>>,
     ) -> Result<T, Status> {
+        let act = act.requested(&self.request_id);
         let recorded = act.clone();
         let task = tokio::spawn(async move {
             let result = operation.await.map_err(|error| error.about(recorded.target()));

@@ -4,6 +4,7 @@ use std::fs::{self, OpenOptions, Permissions};
 use std::io::{self, Read as _, Write as _};
 use std::os::unix::fs::{OpenOptionsExt as _, PermissionsExt as _, fchown};
 use std::path::{Path, PathBuf};
+use std::sync::{Mutex, PoisonError, RwLock};
 use std::{fmt, process};
 
 /// Random bytes in a token.
@@ -93,6 +94,60 @@ impl Token {
     }
 }
 
+/// The token that is valid now, which can be exchanged.
+#[derive(Debug)]
+pub(crate) struct Keeper {
+    valid: RwLock<Valid>,
+    /// Held by whoever exchanges it.
+    rotating: Mutex<()>,
+}
+
+#[derive(Clone, Debug)]
+struct Valid {
+    now: Token,
+    /// About to be in the file, so that whoever reads it there is not refused.
+    next: Option<Token>,
+}
+
+impl Keeper {
+    pub(crate) fn new(token: Token) -> Self {
+        Self { valid: RwLock::new(Valid { now: token, next: None }), rotating: Mutex::new(()) }
+    }
+
+    fn set(&self, valid: Valid) {
+        *self.valid.write().unwrap_or_else(PoisonError::into_inner) = valid;
+    }
+
+    /// The valid one.
+    pub(crate) fn token(&self) -> Token {
+        self.valid.read().unwrap_or_else(PoisonError::into_inner).now.clone()
+    }
+
+    /// Its file, always the same.
+    pub(crate) fn path(&self) -> PathBuf {
+        self.token().path
+    }
+
+    /// As [`Token::matches`].
+    pub(crate) fn matches(&self, header: &[u8]) -> bool {
+        let valid = self.valid.read().unwrap_or_else(PoisonError::into_inner);
+        valid.now.matches(header) | valid.next.as_ref().is_some_and(|next| next.matches(header))
+    }
+
+    /// Makes a new token and writes it into the file; the old one is void once this returns. When it can't be written,
+    /// the old one stays. Blocks.
+    pub(crate) fn rotate(&self) -> io::Result<()> {
+        let _alone = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+        let now = self.token();
+        let next = Token::create(&now.path, now.group)?;
+        self.set(Valid { now: now.clone(), next: Some(next.clone()) });
+        let written = next.publish();
+        let valid = if written.is_ok() { next } else { now };
+        self.set(Valid { now: valid, next: None });
+        written
+    }
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -144,5 +199,47 @@ mod tests {
         for bad in [&b"Bearer ab"[..], b"Bearer abcd", b"Bearer abd", b"abc", b""] {
             assert!(!token.matches(bad), "{bad:?}");
         }
+    }
+
+    #[test]
+    fn after_a_rotation_only_the_new_one_is_valid() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let first = Token::create(&path, Some(nix::unistd::getegid().as_raw())).unwrap();
+        first.publish().unwrap();
+        let keeper = Keeper::new(first.clone());
+        keeper.rotate().unwrap();
+        let second = Token::read(&path).unwrap();
+        assert!(keeper.matches(second.header().as_bytes()));
+        assert!(!keeper.matches(first.header().as_bytes()));
+        assert_eq!(fs::metadata(&path).unwrap().permissions().mode() & 0o777, 0o640, "the group has it too");
+        assert_eq!(fs::read_dir(dir.path()).unwrap().count(), 1);
+    }
+
+    #[test]
+    fn a_token_that_cannot_be_written_is_not_valid() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("sub/token");
+        fs::create_dir(dir.path().join("sub")).unwrap();
+        let first = Token::create(&path, None).unwrap();
+        first.publish().unwrap();
+        let keeper = Keeper::new(first.clone());
+        fs::remove_dir_all(dir.path().join("sub")).unwrap();
+        assert_eq!(keeper.rotate().unwrap_err().kind(), io::ErrorKind::NotFound);
+        assert!(keeper.matches(first.header().as_bytes()));
+        assert!(keeper.valid.read().unwrap().next.is_none());
+    }
+
+    #[test]
+    fn rotations_at_the_same_time_leave_the_one_in_the_file() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let keeper = Keeper::new(Token::create(&path, None).unwrap());
+        std::thread::scope(|scope| {
+            for _ in 0..8 {
+                scope.spawn(|| keeper.rotate().unwrap());
+            }
+        });
+        assert!(keeper.matches(Token::read(&path).unwrap().header().as_bytes()));
     }
 }

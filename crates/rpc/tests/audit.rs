@@ -5,6 +5,8 @@
 
 #![expect(unreachable_pub, dead_code, clippy::unwrap_used, reason = "a test, with a part of the support")]
 
+#[path = "it/keys.rs"]
+mod keys;
 #[path = "it/support.rs"]
 mod support;
 
@@ -16,11 +18,19 @@ use tracing::field::{Field, Visit};
 use tracing::span::{Attributes, Id, Record};
 use tracing::{Event, Metadata, Subscriber};
 
+use keys::Keys;
 use support::Daemon;
+use tls::ClientAuth;
 
 /// Collects the records of target `audit` as `field=value` lines.
 #[derive(Clone, Default)]
 struct Records(Arc<Mutex<Vec<String>>>);
+
+impl Records {
+    fn take(&self) -> Vec<String> {
+        std::mem::take(&mut self.0.lock().unwrap())
+    }
+}
 
 struct Line(String);
 
@@ -79,7 +89,7 @@ async fn mutating_calls_are_recorded_with_who_what_and_result() {
     admin.override_text("web").await.unwrap();
     daemon.tcp(None).await.override_text("web").await.unwrap_err();
 
-    let lines = records.0.lock().unwrap().clone();
+    let lines = records.take();
     let uid = nix::unistd::geteuid();
     let pid = std::process::id();
     let has = |line: &str, parts: &[&str]| parts.iter().all(|part| line.contains(part));
@@ -113,4 +123,51 @@ async fn mutating_calls_are_recorded_with_who_what_and_result() {
         assert_eq!(line.contains("dry_run"), line.contains("dry run"), "{line}");
         assert!(!line.contains("hunter2"), "{line}");
     }
+
+    a_rotation_is_recorded(&records, &daemon, &who).await;
+    a_certificate_is_recorded_by_its_name(&records).await;
+    a_flood_of_denied_calls_is_a_few_records(&records, &daemon).await;
+}
+
+async fn a_rotation_is_recorded(records: &Records, daemon: &Daemon, who: &str) {
+    daemon.unix().await.rotate_token().await.unwrap();
+    let lines = records.take();
+    assert!(lines.len() == 1 && lines[0].contains("message=RotateToken: OK"), "{lines:#?}");
+    assert!(lines[0].contains(who), "{lines:#?}");
+}
+
+/// And a name that tries to be a record of its own stays a name.
+async fn a_certificate_is_recorded_by_its_name(records: &Records) {
+    let keys = Keys::new();
+    let daemon = Daemon::with(|config| config.tls = Some(keys.live(ClientAuth::Optional))).await;
+    let hostile = "ada\" role=\"admin\nx";
+    for (name, unit) in [("ada", "operator"), (hostile, "viewer")] {
+        let files = keys.client("ada", &keys.authority.client(name, &[unit]));
+        let target = rpc::Target::Tls(daemon.port().to_string(), None, files);
+        let mut client = rpc::Client::connect(&target, support::PATIENCE).await.unwrap();
+        // Refused in the second round.
+        let _allowed = client.stop("web").await.is_ok();
+    }
+    let lines = records.take();
+    assert_eq!(lines.len(), 2, "{lines:#?}");
+    assert!(
+        lines[0].contains("peer=\"ada\" at 127.0.0.1:")
+            && lines[0].contains("client=\"ada\" role=\"operator\""),
+        "{lines:#?}"
+    );
+    assert!(
+        lines[1].contains("ROLE_TOO_LOW") && lines[1].contains(r#"peer="ada\" role=\"admin\nx" at "#),
+        "{lines:#?}"
+    );
+    assert!(!lines[1].contains('\n'), "{lines:#?}");
+}
+
+async fn a_flood_of_denied_calls_is_a_few_records(records: &Records, daemon: &Daemon) {
+    let mut viewer = daemon.tcp(None).await;
+    for _ in 0..100 {
+        viewer.delete("web").await.unwrap_err();
+    }
+    // Ten each, and two of this peer stood above.
+    let lines = records.take();
+    assert!((1..=10).contains(&lines.len()), "{} records", lines.len());
 }

@@ -442,6 +442,7 @@ impl Daemon {
         let config = Config {
             unix: Some(dir.path().join("control.sock")),
             tcp: Some(([127, 0, 0, 1], 0).into()),
+            tls: None,
             tcp_retry: Duration::from_secs(10),
             daemon_uid: rustix::process::geteuid().as_raw(),
             operators: None,

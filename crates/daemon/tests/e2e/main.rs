@@ -13,6 +13,7 @@ mod health;
 mod hooks;
 mod idle;
 mod init;
+mod keys;
 mod killed;
 mod lifecycle;
 mod listeners;

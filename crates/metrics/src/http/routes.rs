@@ -1,19 +1,21 @@
 //! From a request to a response.
 
 use std::convert::Infallible;
+use std::sync::Arc;
 
 use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
-    REFERRER_POLICY, VARY, X_CONTENT_TYPE_OPTIONS,
+    REFERRER_POLICY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
 use tokio::task::JoinError;
 
-use super::accept;
 use super::page::{Format, Pages};
 use super::status::{SCRIPT, STYLE, View};
+use super::web::{Rules, Verdict};
+use super::{Site, accept};
 use crate::exporter::NotReady;
 
 /// Prometheus 3 refuses an exposition without this.
@@ -38,8 +40,9 @@ const LISTED: usize = 20;
 /// its length.
 pub(super) async fn respond<B>(
     request: Request<B>,
-    pages: &Pages,
+    site: &Site,
 ) -> Result<Response<Full<Bytes>>, Infallible> {
+    let pages = &site.pages;
     let path = request.uri().path();
     if !["/", "/metrics", "/healthz", "/readyz", "/page.css", "/page.js"].contains(&path) {
         return Ok(text(StatusCode::NOT_FOUND, "not found; see /, /metrics, /healthz, /readyz\n"));
@@ -49,10 +52,17 @@ pub(super) async fn respond<B>(
         response.headers_mut().insert(ALLOW, HeaderValue::from_static("GET, HEAD"));
         return Ok(response);
     }
+    // Asked for each request, so that a reload counts for connections that stand as well.
+    let Some(rules) = site.web.as_ref().map_or_else(|| Some(Arc::default()), |web| web.rules()) else {
+        return Ok(text(StatusCode::SERVICE_UNAVAILABLE, "it is not known yet who may see this\n"));
+    };
+    let verdict = rules.judge(request.headers()).await;
     Ok(match path {
-        "/metrics" => metrics(request.headers(), pages).await,
+        // Those that look after the machine have no passwords. Without one there are no names to see either.
         "/healthz" => text(StatusCode::OK, "ok\n"),
-        "/readyz" => readiness(pages).await,
+        "/readyz" => readiness(pages, verdict == Verdict::Yes).await,
+        _ if verdict != Verdict::Yes => refused(&rules, verdict),
+        "/metrics" => metrics(request.headers(), pages).await,
         "/page.css" => body(StatusCode::OK, CSS, STYLE.into()),
         "/page.js" => body(StatusCode::OK, JAVASCRIPT, SCRIPT.into()),
         _ => made(HTML, pages.status(View::from_query(request.uri().query().unwrap_or_default())).await),
@@ -73,13 +83,28 @@ async fn metrics(headers: &HeaderMap, pages: &Pages) -> Response<Full<Bytes>> {
     response
 }
 
-async fn readiness(pages: &Pages) -> Response<Full<Bytes>> {
+fn refused(rules: &Rules, verdict: Verdict) -> Response<Full<Bytes>> {
+    if verdict == Verdict::Busy {
+        return text(StatusCode::TOO_MANY_REQUESTS, "too many passwords are being tried; come again\n");
+    }
+    let mut response = text(StatusCode::UNAUTHORIZED, "who are you? See METRICS_WEB_CONFIG in the manual\n");
+    for scheme in rules.schemes() {
+        response.headers_mut().append(WWW_AUTHENTICATE, HeaderValue::from_static(scheme));
+    }
+    response
+}
+
+async fn readiness(pages: &Pages, named: bool) -> Response<Full<Bytes>> {
     let late = match pages.readiness().await {
         Ok(Ok(())) => return text(StatusCode::OK, "ready\n"),
         Ok(Err(NotReady::Daemon)) => return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
         Ok(Err(NotReady::Processes(late))) => late,
         Err(_) => return failed(),
     };
+    if !named {
+        let message = format!("not ready: {} processes\n", late.len());
+        return body(StatusCode::SERVICE_UNAVAILABLE, TEXT, message.into());
+    }
     let mut list: Vec<&str> = late.iter().take(LISTED).map(model::ProcessName::as_str).collect();
     let more = format!("and {} more", late.len() - list.len());
     if late.len() > list.len() {

@@ -16,7 +16,7 @@ use crate::tests::{Fixture, exporter, process};
 use crate::{DaemonFacts, LogStream, Source};
 
 /// Patience: passes at once when all is well, fails after this.
-const PATIENCE: Duration = Duration::from_secs(20);
+pub(super) const PATIENCE: Duration = Duration::from_secs(20);
 
 /// Counts how often it is asked, and is ready when told so.
 #[derive(Default)]
@@ -42,15 +42,18 @@ impl Source for Counting {
     }
 }
 
-struct Server {
-    addr: SocketAddr,
+pub(super) struct Server {
+    pub(super) addr: SocketAddr,
     stop: oneshot::Sender<()>,
     task: JoinHandle<()>,
 }
 
 impl Server {
-    async fn start(limits: Limits, source: impl Source) -> Self {
-        let config = Config::new("127.0.0.1:0".parse().unwrap());
+    pub(super) async fn start(limits: Limits, source: impl Source) -> Self {
+        Self::start_with(limits, Config::new("127.0.0.1:0".parse().unwrap()), source).await
+    }
+
+    pub(super) async fn start_with(limits: Limits, config: Config, source: impl Source) -> Self {
         let (server, mut state) = Self::launch(limits, config, source);
         let listening = state.wait_for(|s| matches!(s, ListenState::Listening { .. }));
         let ListenState::Listening { addr } = timeout(PATIENCE, listening).await.unwrap().unwrap().clone()
@@ -60,48 +63,53 @@ impl Server {
         Self { addr, ..server }
     }
 
-    fn launch(limits: Limits, config: Config, source: impl Source) -> (Self, watch::Receiver<ListenState>) {
+    pub(super) fn launch(
+        limits: Limits,
+        config: Config,
+        source: impl Source,
+    ) -> (Self, watch::Receiver<ListenState>) {
         let (state, states) = watch::channel(ListenState::default());
         let (stop, stopped) = oneshot::channel::<()>();
         let exporter = Arc::new(exporter(source));
+        let addr = config.addr;
         let task = tokio::spawn(async move {
             let shutdown = pin!(async { stopped.await.unwrap_or_default() });
             serve_within(limits, config, exporter, state, shutdown).await;
         });
-        (Self { addr: config.addr, stop, task }, states)
+        (Self { addr, stop, task }, states)
     }
 
-    async fn connect(&self) -> TcpStream {
+    pub(super) async fn connect(&self) -> TcpStream {
         TcpStream::connect(self.addr).await.unwrap()
     }
 
     /// One request on its own connection; the whole response.
-    async fn ask(&self, request: &str) -> Response {
+    pub(super) async fn ask(&self, request: &str) -> Response {
         let mut stream = self.connect().await;
         stream.write_all(request.as_bytes()).await.unwrap();
         Response::read(&mut stream).await
     }
 
-    async fn get(&self, path: &str) -> Response {
+    pub(super) async fn get(&self, path: &str) -> Response {
         self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
     }
 
-    async fn shut_down(self) {
+    pub(super) async fn shut_down(self) {
         self.stop.send(()).unwrap();
         timeout(PATIENCE, self.task).await.unwrap().unwrap();
     }
 }
 
 #[derive(Debug)]
-struct Response {
-    status: u16,
+pub(super) struct Response {
+    pub(super) status: u16,
     head: String,
     body: Vec<u8>,
 }
 
 impl Response {
     /// Reads until the server closes.
-    async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
+    pub(super) async fn read(stream: &mut (impl AsyncRead + Unpin)) -> Self {
         let mut raw = Vec::new();
         timeout(PATIENCE, stream.read_to_end(&mut raw)).await.unwrap().unwrap();
         let end =
@@ -111,11 +119,11 @@ impl Response {
         Self { status, head, body: raw[end + 4..].to_vec() }
     }
 
-    fn header(&self, name: &str) -> Option<&str> {
+    pub(super) fn header(&self, name: &str) -> Option<&str> {
         self.head.lines().find_map(|l| l.strip_prefix(name)?.strip_prefix(": "))
     }
 
-    fn text(&self) -> &str {
+    pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
     }
 }
@@ -331,7 +339,7 @@ async fn rendering_is_off_the_reactor_and_leaving_clients_do_not_repeat_it() {
 async fn a_port_that_is_taken_is_tried_again() {
     let taken = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let addr = taken.local_addr().unwrap();
-    let config = Config { addr, retry: Duration::from_millis(10) };
+    let config = Config { retry: Duration::from_millis(10), ..Config::new(addr) };
     let (server, mut state) = Server::launch(LIMITS, config, Fixture::default());
     let failed = state.wait_for(|s| matches!(s, ListenState::Failed { .. }));
     let failed = timeout(PATIENCE, failed).await.unwrap().unwrap().clone();
@@ -422,8 +430,8 @@ async fn a_client_that_does_not_read_is_closed() {
     // 64 bytes of buffer where a socket has megabytes.
     let (mut client, stream) = tokio::io::duplex(64);
     let (_stop, stopped) = watch::channel(());
-    let pages = Pages::new(Arc::new(exporter(Fixture::default())));
-    let served = tokio::spawn(connection::serve(stream, pages, limits, stopped));
+    let site = Site { pages: Pages::new(Arc::new(exporter(Fixture::default()))), web: None };
+    let served = tokio::spawn(connection::serve(stream, site, limits, stopped));
     client.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     timeout(PATIENCE, served).await.expect("the connection ends although the client stays").unwrap();
     let mut got = Vec::new();

@@ -376,8 +376,9 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::RotateTokenRequest>,
     ) -> Result<Response<v1::RotateTokenResponse>, Status> {
-        let work = |_this, _caller, _asked| async {
-            Err(Status::unimplemented("this daemon makes a new token only when it is started"))
+        let work = |this: Self, caller, _asked| async move {
+            let path = this.new_token(caller).await?.display().to_string();
+            Ok(v1::RotateTokenResponse { path })
         };
         self.once(request, Method::RotateToken, work).await
     }

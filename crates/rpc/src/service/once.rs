@@ -51,11 +51,30 @@ identified! {
 /// What a call answered, encoded; its type is that of the method.
 type Outcome = Result<Vec<u8>, Status>;
 
-/// Whose call it is.
+/// Who made a call, as far as it can be known again over another connection.
+#[derive(Clone, Debug, PartialEq, Eq, Hash)]
+enum Whose {
+    Uid(u32),
+    /// The name in a certificate.
+    Certified(String),
+    /// Over TCP nobody is known.
+    Anybody,
+}
+
+impl From<Peer> for Whose {
+    fn from(peer: Peer) -> Self {
+        match peer {
+            Peer::Unix { uid, .. } => Self::Uid(uid),
+            Peer::Tls { client: Some(client), .. } => Self::Certified(client.to_string()),
+            Peer::Tcp(_) | Peer::Tls { client: None, .. } => Self::Anybody,
+        }
+    }
+}
+
+/// Which call it is.
 #[derive(Clone, Debug, PartialEq, Eq, Hash)]
 struct Key {
-    /// `None` = over TCP, where nobody is known.
-    uid: Option<u32>,
+    whose: Whose,
     method: &'static str,
     id: String,
 }
@@ -181,11 +200,8 @@ impl Service {
             return Ok(Response::new(work(self.clone(), caller, asked).await?));
         }
         check(id)?;
-        let uid = match caller.peer {
-            Peer::Unix { uid, .. } => Some(uid),
-            Peer::Tcp(_) => None,
-        };
-        let key = Key { uid, method: method.as_str(), id: id.to_owned() };
+        let key = Key { whose: Whose::from(caller.peer), method: method.as_str(), id: id.to_owned() };
+        let this = Self { request_id: id.to_owned(), ..self.clone() };
         // Maps are sorted in these types, so that equal requests have equal bytes.
         let hash = self.calls.hasher.hash_one(asked.encode_to_vec());
         let outcome = match self.calls.begin(&key, hash) {
@@ -193,7 +209,7 @@ impl Service {
             Begin::Other => return Err(used(id).into()),
             Begin::Fresh(tell) => {
                 let outcome = tell.subscribe();
-                let (calls, work) = (self.calls.clone(), work(self.clone(), caller, asked));
+                let (calls, work) = (self.calls.clone(), work(this, caller, asked));
                 tokio::spawn(async move {
                     let result = work.await.map(|answer| answer.encode_to_vec());
                     calls.ended(&key, &result);
@@ -236,7 +252,7 @@ mod tests {
     use super::*;
 
     fn key(id: usize) -> Key {
-        Key { uid: Some(7), method: "StopProcess", id: id.to_string() }
+        Key { whose: Whose::Uid(7), method: "StopProcess", id: id.to_string() }
     }
 
     fn is_fresh(calls: &Calls, id: usize) -> bool {
@@ -284,7 +300,7 @@ mod tests {
         let calls = Calls::default();
         let Begin::Fresh(_tell) = calls.begin(&key(1), 1) else { panic!() };
         assert!(matches!(calls.begin(&key(1), 2), Begin::Other));
-        let others = [Key { uid: None, ..key(1) }, Key { method: "StartProcess", ..key(1) }];
+        let others = [Key { whose: Whose::Anybody, ..key(1) }, Key { method: "StartProcess", ..key(1) }];
         assert!(others.iter().all(|other| matches!(calls.begin(other, 1), Begin::Fresh(_))));
     }
 

@@ -514,6 +514,7 @@ pub fn config(dir: &Path, token: &Token) -> Config {
     Config {
         unix: Some(dir.join("control.sock")),
         tcp: Some(([127, 0, 0, 1], 0).into()),
+        tls: None,
         tcp_retry: Duration::from_millis(20),
         daemon_uid: nix::unistd::geteuid().as_raw(),
         operators: None,

@@ -110,6 +110,28 @@ async fn a_second_server_on_the_same_socket_is_refused() {
 }
 
 #[tokio::test]
+async fn after_a_rotation_the_old_token_is_void() {
+    let daemon = Daemon::start().await;
+    let old = daemon.token.clone();
+    let mut standing = daemon.tcp(Some(&old)).await;
+    assert_eq!(standing.status().await.unwrap().caller_role, "operator");
+    let path = daemon.unix().await.rotate_token().await.unwrap();
+    assert_eq!(std::path::Path::new(&path), old.path());
+    let ClientError::Rejected(refused) = standing.status().await.unwrap_err() else { panic!("still valid") };
+    assert_eq!(refused.code, tonic::Code::Unauthenticated);
+    let new = Token::read(old.path()).unwrap();
+    assert_eq!(daemon.tcp(Some(&new)).await.status().await.unwrap().caller_role, "operator");
+    // What can't be written leaves the one that is valid.
+    std::fs::remove_file(old.path()).unwrap();
+    std::fs::create_dir(old.path()).unwrap();
+    let ClientError::Rejected(failed) = daemon.unix().await.rotate_token().await.unwrap_err() else {
+        panic!("rotated")
+    };
+    assert!(failed.message.contains(&path) && failed.hint.is_some(), "{failed:?}");
+    assert_eq!(daemon.tcp(Some(&new)).await.status().await.unwrap().caller_role, "operator");
+}
+
+#[tokio::test]
 async fn a_taken_port_is_reported_and_tried_again() {
     let blocker = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let wanted = blocker.local_addr().unwrap();

@@ -1,0 +1,170 @@
+//! One caller's lists are made one after another.
+//!
+//! A list of many processes is work of milliseconds on one of two threads. Whoever asks for sixty of them at once would
+//! hold up everybody else's calls by all sixty; this way it is one. Each peer (a uid, an address) has a turn of its own.
+//! Admins are not held up: they could do anything else as well.
+
+use std::collections::HashMap;
+use std::sync::{Arc, Mutex, PoisonError, Weak};
+use std::task::{Context, Poll};
+
+use tokio::sync::Semaphore;
+use tonic::body::Body;
+use tonic::codegen::BoxFuture;
+use tonic::codegen::http::{Request, Response};
+use tonic::server::NamedService;
+use tower::Service;
+
+use crate::auth::{Method, Peer, Policy};
+use crate::denied::Who;
+
+/// Peers that have a turn of their own at the same time; further ones share one.
+const MAX_PEERS: usize = 256;
+/// What is work that grows with the number of processes. The others are short, or wait for something.
+const WORK: [Method; 2] = [Method::ListProcesses, Method::ListStats];
+
+/// The turns of those who are calling now.
+#[derive(Debug, Default)]
+pub(crate) struct Turns(Mutex<HashMap<Who, Weak<Semaphore>>>);
+
+impl Turns {
+    fn of(&self, who: Who) -> Arc<Semaphore> {
+        let mut turns = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        if let Some(turn) = turns.get(&who).and_then(Weak::upgrade) {
+            return turn;
+        }
+        if turns.len() >= MAX_PEERS {
+            turns.retain(|_, turn| turn.strong_count() > 0);
+        }
+        let who = if turns.len() >= MAX_PEERS { Who::Others } else { who };
+        if let Some(turn) = turns.get(&who).and_then(Weak::upgrade) {
+            return turn;
+        }
+        let turn = Arc::new(Semaphore::new(1));
+        turns.insert(who, Arc::downgrade(&turn));
+        turn
+    }
+}
+
+/// The service, each caller at its turn.
+#[derive(Clone, Debug)]
+pub(crate) struct Fair<S> {
+    pub(crate) inner: S,
+    pub(crate) policy: Policy,
+    pub(crate) turns: Arc<Turns>,
+}
+
+impl<S> Fair<S> {
+    /// The turn that this request has to wait for.
+    fn turn(&self, request: &Request<Body>) -> Option<Arc<Semaphore>> {
+        let name = request.uri().path().rsplit('/').next()?;
+        let peer =
+            request.extensions().get::<Peer>().filter(|_| WORK.iter().any(|work| work.as_str() == name))?;
+        match peer {
+            Peer::Unix { uid, .. } if self.policy.is_admin(*uid) => None,
+            peer => Some(self.turns.of(Who::from(peer))),
+        }
+    }
+}
+
+impl<S: NamedService> NamedService for Fair<S> {
+    const NAME: &'static str = S::NAME;
+}
+
+impl<S> Service<Request<Body>> for Fair<S>
+where
+    S: Service<Request<Body>, Response = Response<Body>>,
+    S::Future: Send + 'static,
+    S::Error: 'static,
+{
+    type Response = Response<Body>;
+    type Error = S::Error;
+    type Future = BoxFuture<Response<Body>, S::Error>;
+
+    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
+        self.inner.poll_ready(cx)
+    }
+
+    fn call(&mut self, request: Request<Body>) -> Self::Future {
+        let turn = self.turn(&request);
+        // Nothing of it runs before it is awaited.
+        let answer = self.inner.call(request);
+        Box::pin(async move {
+            // Held until the answer is made, not until it is read: a slow reader would keep its others waiting.
+            let _held = match &turn {
+                Some(turn) => turn.acquire().await.ok(),
+                None => None,
+            };
+            answer.await
+        })
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use std::sync::atomic::{AtomicUsize, Ordering};
+
+    use tokio::task::JoinSet;
+
+    use super::*;
+
+    const MEMBER: Peer = Peer::Unix { uid: 1000, gid: 1000, pid: None };
+    const OTHER: Peer = Peer::Unix { uid: 1001, gid: 1001, pid: None };
+    const ADMIN: Peer = Peer::Unix { uid: 0, gid: 0, pid: None };
+
+    /// How many calls of these peers to this method are worked on at the same time, when none ever ends.
+    async fn at_once(peers: &[Peer], method: &str) -> usize {
+        let running = Arc::new(AtomicUsize::new(0));
+        let seen = Arc::clone(&running);
+        let work = tower::service_fn(move |_: Request<Body>| {
+            let running = Arc::clone(&running);
+            async move {
+                running.fetch_add(1, Ordering::SeqCst);
+                std::future::pending::<Result<Response<Body>, std::convert::Infallible>>().await
+            }
+        });
+        let policy = Policy {
+            daemon_uid: 0,
+            operators: None,
+            token: None,
+            token_role: crate::Role::Operator,
+            denied: Arc::default(),
+        };
+        let mut fair = Fair { inner: work, policy, turns: Arc::default() };
+        let mut calls = JoinSet::new();
+        for peer in peers {
+            let mut request = Request::new(Body::empty());
+            *request.uri_mut() = format!("/{}/{method}", crate::SERVICE).parse().unwrap();
+            request.extensions_mut().insert(*peer);
+            calls.spawn(fair.call(request));
+        }
+        // One thread: each task has run as far as it can once this one comes round again.
+        for _ in 0..3 {
+            tokio::task::yield_now().await;
+        }
+        seen.load(Ordering::SeqCst)
+    }
+
+    #[tokio::test]
+    async fn each_peer_has_one_list_made_at_a_time() {
+        assert_eq!(at_once(&[MEMBER; 50], "ListProcesses").await, 1);
+        assert_eq!(at_once(&[MEMBER, MEMBER, OTHER, OTHER], "ListStats").await, 2);
+        assert_eq!(at_once(&[ADMIN; 50], "ListProcesses").await, 50);
+        assert_eq!(at_once(&[MEMBER; 50], "StopProcess").await, 50, "what waits holds up nobody");
+    }
+
+    #[test]
+    fn turns_are_forgotten_with_their_calls_and_shared_beyond_a_number() {
+        let turns = Turns::default();
+        let first = turns.of(Who::Uid(0));
+        assert!(Arc::ptr_eq(&first, &turns.of(Who::Uid(0))));
+        for uid in 0..10_000 {
+            drop(turns.of(Who::Uid(uid)));
+        }
+        assert!(turns.0.lock().unwrap().len() <= MAX_PEERS);
+        let held: Vec<_> = (0..10_000).map(|uid| turns.of(Who::Uid(uid))).collect();
+        assert!(Arc::ptr_eq(&held[9_000], &held[9_999]), "shared");
+        assert!(!Arc::ptr_eq(&held[0], &held[1]));
+        assert!(turns.0.lock().unwrap().len() <= MAX_PEERS + 1);
+    }
+}
