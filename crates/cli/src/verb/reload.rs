@@ -1,14 +1,14 @@
 //! `reload`: makes processes read their own configuration again; their runs stay.
 
-use crate::args::Names;
+use crate::args::ActArgs;
 use crate::render::{self, json};
 use crate::report::{Session, Stop};
-use crate::verb::each::each;
+use crate::verb::each::each_until;
 
-pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), Stop> {
+pub(super) async fn run(session: &mut Session<'_>, args: ActArgs) -> Result<(), Stop> {
     let found = session.connect().await?;
     let call = |mut client: rpc::Client, name: String| async move { client.reload_process(&name).await };
-    let done = each(session, &found.client, names, call).await?;
+    let done = each_until(session, &found.client, args.names, "to reload", call).await?;
     if session.json() {
         return session.write_json(&json::processes(&done, session.context.now));
     }

@@ -1,13 +1,13 @@
 //! `stop`: takes processes down.
 
-use crate::args::Names;
+use crate::args::ActArgs;
 use crate::render;
 use crate::report::{Session, Stop};
-use crate::verb::each::each;
+use crate::verb::each::each_until;
 
-pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), Stop> {
+pub(super) async fn run(session: &mut Session<'_>, args: ActArgs) -> Result<(), Stop> {
     let found = session.connect().await?;
     let call = |mut client: rpc::Client, name: String| async move { client.stop(&name).await };
-    let done = each(session, &found.client, names, call).await?;
+    let done = each_until(session, &found.client, args.names, "to stop", call).await?;
     render::outcome(session, &done)
 }

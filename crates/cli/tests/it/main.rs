@@ -4,12 +4,17 @@
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test")]
 
 mod binary;
+mod completion;
 mod edit;
 mod explain;
 mod fake;
+mod fleet;
 mod hostile;
+mod local;
 mod logs;
 mod operate;
+mod outputs;
+mod progress;
 mod snapshots;
 mod tables;
 mod transcript;
