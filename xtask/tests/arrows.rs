@@ -15,14 +15,15 @@ use source::{Violation, code_of, files, none_of, root, words};
 const PRODUCT: &[(&str, &[&str])] = &[
     ("model", &[]),
     ("sys", &[]),
+    ("tls", &[]),
     ("config", &["model"]),
     ("supervisor", &["model", "sys"]),
     ("logpipe", &["model", "sys"]),
-    ("metrics", &["model"]),
-    ("rpc", &["model"]),
+    ("metrics", &["model", "tls"]),
+    ("rpc", &["model", "tls"]),
     ("health", &["model"]),
     ("cli", &["rpc", "config", "model"]),
-    ("daemon", &["model", "config", "sys", "supervisor", "logpipe", "metrics", "rpc", "health"]),
+    ("daemon", &["model", "config", "sys", "supervisor", "logpipe", "metrics", "rpc", "health", "tls"]),
 ];
 
 /// Crates that are never shipped. They may use any product library, but not the binaries' crates.
@@ -137,6 +138,8 @@ fn forbidden_arrows_are_found() {
         ("health", "rpc"),
         ("supervisor", "health"),
         ("sys", "model"),
+        ("tls", "model"),
+        ("health", "tls"),
         ("cli", "supervisor"),
         ("cli", "daemon"),
         ("testkit", "daemon"),

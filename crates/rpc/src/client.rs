@@ -1,6 +1,7 @@
 //! The client: finds the daemon behind a path or an address, and tells apart why a call did not work.
 
 mod error;
+mod tls;
 
 use std::future::Future;
 use std::io;
@@ -18,6 +19,7 @@ use tonic::{Request, Response, Status, Streaming};
 
 use crate::v1::process_manager_service_client::ProcessManagerServiceClient;
 use crate::{Create, Token, convert, v1};
+pub use ::tls::ClientFiles as TlsFiles;
 pub use error::{ClientError, Rejection, Unreachable};
 
 /// Largest answer: a page of 1,000 processes with large definitions stays far below it.
@@ -30,6 +32,8 @@ pub enum Target {
     Unix(PathBuf),
     /// Its TCP port, `host:port`, and the token to present.
     Tcp(String, Option<Token>),
+    /// Its TCP port with TLS, the token to present, and the files of keys and certificates.
+    Tls(String, Option<Token>, TlsFiles),
 }
 
 /// `/run/dd-procmgrd/control.sock`, `127.0.0.1:50051`
@@ -37,7 +41,7 @@ impl std::fmt::Display for Target {
     fn fmt(&self, f: &mut std::fmt::Formatter<'_>) -> std::fmt::Result {
         match self {
             Self::Unix(path) => write!(f, "{}", path.display()),
-            Self::Tcp(address, _) => f.write_str(address),
+            Self::Tcp(address, _) | Self::Tls(address, ..) => f.write_str(address),
         }
     }
 }
@@ -52,6 +56,13 @@ pub struct Client {
 /// Adds the token to each call.
 #[derive(Clone, Debug)]
 struct Bearer(Option<MetadataValue<Ascii>>);
+
+impl Bearer {
+    /// A token file that holds no header value proves nothing; the daemon will say what is missing.
+    fn of(token: Option<&Token>) -> Self {
+        Self(token.and_then(|token| token.header().parse().ok()))
+    }
+}
 
 impl Interceptor for Bearer {
     fn call(&mut self, mut request: Request<()>) -> Result<Request<()>, Status> {
@@ -76,9 +87,11 @@ impl Client {
                 Target::Tcp(address, token) => {
                     let io = TcpStream::connect(address).await.map_err(Unreachable::from)?;
                     io.set_nodelay(true).map_err(Unreachable::from)?;
-                    // A token file that holds no header value proves nothing; the daemon will say what is missing.
-                    let value = token.as_ref().and_then(|t| t.header().parse().ok());
-                    Ok((over(io).await?, Bearer(value)))
+                    Ok((over(io).await?, Bearer::of(token.as_ref())))
+                }
+                Target::Tls(address, token, files) => {
+                    let io = tls::open(address, files).await?;
+                    Ok((over(io).await?, Bearer::of(token.as_ref())))
                 }
             }
         };

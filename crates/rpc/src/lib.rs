@@ -19,7 +19,7 @@ mod token;
 
 pub use accept::ListenState;
 pub use auth::{Method, Role};
-pub use client::{Client, ClientError, Logs, Rejection, Target, Unreachable};
+pub use client::{Client, ClientError, Logs, Rejection, Target, TlsFiles, Unreachable};
 pub use control::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
     ListenerState, LogBatch, LogPart, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult,

@@ -3,6 +3,7 @@
 //! program `probe` (see `src/bin/probe`) is the child that misbehaves on request.
 
 mod account;
+mod authority;
 mod binary;
 mod daemon;
 mod eventually;
@@ -12,6 +13,7 @@ pub mod printed;
 mod workload;
 
 pub use account::{Account, SinkAccount};
+pub use authority::{Authority, Pair};
 pub use binary::{MissingBinary, binary};
 pub use daemon::{TempDaemon, TempDaemonBuilder};
 pub use eventually::{PATIENCE_VARIABLE, eventually, eventually_within, patience};

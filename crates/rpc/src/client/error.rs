@@ -46,6 +46,9 @@ pub enum Unreachable {
     /// Something accepted the connection, or swallowed it, and did not answer.
     #[error("no answer")]
     TimedOut,
+    /// There is somebody, but no encrypted connection: why, and what to do.
+    #[error("no connection with TLS: {0}")]
+    Tls(String),
     /// Something else.
     #[error("{0}")]
     Other(io::Error),
@@ -118,5 +121,13 @@ fn root_cause(status: &Status) -> String {
     while let Some(source) = error.source() {
         error = source;
     }
-    if std::ptr::addr_eq(error, status) { status.message().to_owned() } else { error.to_string() }
+    let text = if std::ptr::addr_eq(error, status) { status.message().to_owned() } else { error.to_string() };
+    // Said by the daemon after the handshake, which in TLS 1.3 is over for the client before the server has looked.
+    match text.strip_prefix("received fatal alert: ") {
+        Some("CertificateRequired") => {
+            "the daemon wants a certificate from its clients; give one, with its key".to_owned()
+        }
+        Some(alert) => format!("the daemon refused this side's certificate ({alert})"),
+        None => text,
+    }
 }
