@@ -14,7 +14,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
     let definition = args.definition(&session.context.cwd);
     let names = [name.to_string()];
     let what = What { names: &names, outcome: "to start", client: Some(found.client.clone()) };
-    let create = found.client.create(Create { name: name.clone(), definition, start });
+    let create = found.client.create(Create { name: name.clone(), definition, start, dry_run: false });
     let process = match progress::during(session, &what, create).await? {
         Ok(process) => process,
         Err(error) => {
