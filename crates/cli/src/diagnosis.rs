@@ -45,7 +45,7 @@ pub(crate) fn unreachable(context: &Context, looked: &[Looked]) -> Failure {
             )
         }
         (false, false) => (
-            format!("{}, but not at these places: it is just starting or stopping, or listens elsewhere", runs(&running)),
+            format!("{}, but nobody answers at these places: starting or stopping just now, or listening elsewhere", runs(&running)),
             "where it listens: sudo ss -lxtp | grep dd-procmgrd; then name that with --socket PATH or --host ADDR"
                 .to_owned(),
         ),

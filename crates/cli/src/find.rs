@@ -144,17 +144,11 @@ fn at(context: &Context, name: &str, entry: &Entry, said: &str) -> Result<Place,
             };
             match &entry.tls {
                 None => Target::Tcp(address, token),
-                Some(tls) => secured(address, token, tls)?,
+                Some(tls) => Target::Tls(address, token, tls.files()),
             }
         }
     };
     Ok(Place { label: name.to_owned(), targets: vec![target], said: said.to_owned() })
-}
-
-/// A target that is spoken to in TLS.
-fn secured(_address: String, _token: Option<Token>, _tls: &crate::saved::Tls) -> Result<Target, Failure> {
-    Err(Failure::new(FAILED, "this pm-cli speaks no TLS")
-        .with_hint("take tls out of the context, or reach the daemon through ssh: ssh HOST pm-cli list"))
 }
 
 /// Each of them once.

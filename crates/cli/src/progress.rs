@@ -3,11 +3,14 @@
 use std::future::Future;
 use std::time::{Duration, Instant};
 
+use jiff::tz::TimeZone;
 use rpc::Client;
 use rpc::v1::{NextActionKind, Process};
 
+use crate::render::state_word;
 use crate::report::{Session, Stop};
-use crate::units::{span, wall};
+use crate::units::{duration, setting, span, wall};
+use crate::when;
 
 /// What takes less is not worth a word.
 const FIRST: Duration = Duration::from_secs(1);
@@ -30,13 +33,13 @@ pub(crate) async fn during<T>(
     if !session.context.interactive {
         return Ok(work.await);
     }
-    let began = Instant::now();
+    let (began, zone) = (Instant::now(), (session.context.zone)());
     let (mut shown, mut pause) = (false, FIRST);
     let done = loop {
         tokio::select! {
             done = &mut work => break done,
             () = tokio::time::sleep(pause) => {
-                let now = what.detail(began.elapsed());
+                let now = what.detail(began.elapsed(), &zone);
                 // The work may be done before that is known.
                 let line = tokio::select! {
                     done = &mut work => break done,
@@ -66,13 +69,13 @@ pub(crate) struct What<'a> {
 }
 
 impl What<'_> {
-    /// `waiting for web to stop … 3s (stopping, SIGKILL in 7s)`
-    async fn detail(&self, waited: Duration) -> String {
+    /// `waiting for web to stop … 3s (stop_timeout 10s, then SIGKILL at 12:00:05)`
+    async fn detail(&self, waited: Duration, zone: &TimeZone) -> String {
         let mut text = format!("waiting for {}{} … {}", self.who(), self.outcome, span(whole(waited)));
         if let (Some(client), [name]) = (&self.client, &self.names[..self.names.len().min(ASKED + 1)]) {
             let mut client = client.clone().with_timeout(Some(AGAIN));
             if let Ok(process) = client.get(name).await {
-                text.push_str(&standing(&process));
+                text.push_str(&standing(&process, zone));
             }
         }
         text
@@ -92,25 +95,23 @@ fn whole(time: Duration) -> Duration {
     Duration::from_secs(time.as_secs())
 }
 
-/// ` (stopping, stop_timeout 10s, then SIGKILL at 12:00:05 UTC)`
-fn standing(process: &Process) -> String {
-    let state = crate::render::state_word(process.state());
-    let setting =
-        |time: Option<prost_types::Duration>| time.map(|t| crate::units::setting(crate::units::duration(t)));
-    let limit = process.definition.as_ref().and_then(|d| setting(d.stop_timeout));
+/// ` (stop_timeout 10s, then SIGKILL at 12:00:05)`, in the time of the user's clock; else its state.
+fn standing(process: &Process, zone: &TimeZone) -> String {
+    let limit = process.definition.as_ref().and_then(|d| d.stop_timeout).map(|t| setting(duration(t)));
     let next = process.next_action.as_ref().and_then(|next| {
-        let at = crate::units::moment(wall(next.time.as_ref()?));
-        let at = at.split_once(' ').map_or(at.as_str(), |(_, time)| time).to_owned();
+        let at = when::local(wall(next.time.as_ref()?), zone);
+        // Without its day and its milliseconds.
+        let at = at.split_once(' ').and_then(|(_, time)| time.get(..8)).unwrap_or(&at);
         Some(match next.kind() {
             NextActionKind::Kill => {
                 let limit = limit.map_or(String::new(), |limit| format!("stop_timeout {limit}, then "));
-                format!(", {limit}SIGKILL at {at}")
+                format!("{limit}SIGKILL at {at}")
             }
-            NextActionKind::Start => format!(", started at {at}"),
+            NextActionKind::Start => format!("{}, started at {at}", state_word(process.state())),
             NextActionKind::Unspecified => return None,
         })
     });
-    format!(" ({state}{})", next.unwrap_or_default())
+    format!(" ({})", next.unwrap_or_else(|| state_word(process.state())))
 }
 
 /// A line that wrapped could not be erased.
@@ -142,11 +143,12 @@ mod tests {
         let stop_timeout = Some(prost_types::Duration { seconds: 10, nanos: 0 });
         let mut process =
             Process { state: v1::State::Stopping.into(), next_action: Some(next), ..Process::default() };
-        assert_eq!(standing(&process), " (stopping, SIGKILL at 12:00:05 UTC)");
+        let zone = TimeZone::UTC;
+        assert_eq!(standing(&process, &zone), " (SIGKILL at 12:00:05)");
         process.definition = Some(v1::ProcessDefinition { stop_timeout, ..v1::ProcessDefinition::default() });
-        assert_eq!(standing(&process), " (stopping, stop_timeout 10s, then SIGKILL at 12:00:05 UTC)");
+        assert_eq!(standing(&process, &zone), " (stop_timeout 10s, then SIGKILL at 12:00:05)");
         process.next_action = None;
-        assert_eq!(standing(&process), " (stopping)");
+        assert_eq!(standing(&process, &zone), " (stopping)");
     }
 
     #[test]

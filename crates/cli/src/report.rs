@@ -171,15 +171,8 @@ impl<'a> Session<'a> {
         let client = self.daemon.borrow().clone();
         let Some(client) = client.filter(|_| self.skewed) else { return };
         let mut client = client.with_timeout(Some(PATIENCE));
-        let daemon = match client.status().await {
-            Ok(status) => format!("the daemon is {}", status.version),
-            Err(_) => "the daemon's version is unknown".to_owned(),
-        };
-        let text = format!(
-            "\nnote: this pm-cli is {}, {daemon}: what one of them lacks came with a later version; update the older one, \
-             and restart the daemon if it was updated while it ran",
-            env!("CARGO_PKG_VERSION")
-        );
+        let daemon = client.status().await.map(|status| status.version).unwrap_or_default();
+        let Some(text) = skew(env!("CARGO_PKG_VERSION"), &daemon) else { return };
         // Nobody can be told when stderr can't be written.
         let _told = self.say(&text).is_ok();
     }
@@ -297,5 +290,44 @@ impl<'a> Session<'a> {
         self.err.write_all(visible(text).as_bytes())?;
         self.err.flush()?;
         Ok(())
+    }
+}
+
+/// What is said when the daemon does not know a call; nothing where the versions explain nothing.
+fn skew(own: &str, daemon: &str) -> Option<String> {
+    (own != daemon && !daemon.is_empty()).then(|| {
+        format!(
+            "\nnote: this pm-cli is {own}, the daemon is {daemon}: bring both to the same version, and restart the daemon if it \
+             was updated while it ran"
+        )
+    })
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn versions_are_named_only_where_they_differ() {
+        assert_eq!(skew("1.2.0", "1.2.0"), None);
+        assert_eq!(skew("1.2.0", ""), None);
+        assert!(skew("1.2.0", "1.1.0").unwrap().contains("this pm-cli is 1.2.0, the daemon is 1.1.0"));
+    }
+
+    #[test]
+    fn a_call_that_is_not_known_and_says_nothing_gets_words() {
+        let rejection = rpc::Rejection {
+            code: UNIMPLEMENTED.into(),
+            reason: String::new(),
+            message: String::new(),
+            hint: None,
+            violations: Vec::new(),
+        };
+        let failure = Failure::from(ClientError::Rejected(rejection));
+        assert!(failure.unknown_call);
+        assert_eq!(
+            (failure.code(), failure.message.as_str()),
+            (FAILED, "the daemon does not know this call")
+        );
     }
 }

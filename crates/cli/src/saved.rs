@@ -161,6 +161,18 @@ impl Entry {
     }
 }
 
+impl Tls {
+    /// What the connection needs.
+    pub(crate) fn files(&self) -> rpc::TlsFiles {
+        rpc::TlsFiles {
+            ca: Some(self.ca.clone()),
+            cert: self.cert.clone(),
+            key: self.key.clone(),
+            server_name: self.server_name.clone(),
+        }
+    }
+}
+
 /// Whether a context can have this name: it is typed between commas.
 pub(crate) fn check_name(name: &str) -> Result<(), Failure> {
     let good = name.starts_with(|c: char| c.is_ascii_alphanumeric())

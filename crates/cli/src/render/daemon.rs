@@ -26,10 +26,22 @@ pub(crate) fn text(d: &DaemonStatus, beside: &Beside, now: Wall, paint: Paint) -
         let _infallible = writeln!(text, "{label:<11} {value}").is_ok();
     };
     line("reached at", &beside.reached);
-    if let Some(pss) = beside.pss {
-        line("memory", &format!("{} of its own (PSS)", bytes(pss)));
+    match (d.resident_bytes, beside.pss) {
+        (0, None) => {}
+        (resident, None) => line("memory", &format!("{} resident", bytes(resident))),
+        (0, Some(pss)) => line("memory", &format!("{} (PSS)", bytes(pss))),
+        (resident, Some(pss)) => {
+            line("memory", &format!("{} (PSS), {} resident", bytes(pss), bytes(resident)));
+        }
     }
-    line("last event", &d.event_seq.to_string());
+    if !d.state_dir.is_empty() {
+        line("state", &d.state_dir);
+    }
+    if d.draining {
+        line("", &paint.red("it is shutting down"));
+    }
+    let epoch = if d.epoch.is_empty() { String::new() } else { format!(", epoch {}", d.epoch) };
+    line("last event", &format!("{}{epoch}", d.event_seq));
     let version = env!("CARGO_PKG_VERSION");
     if d.version != version {
         line(
@@ -46,6 +58,10 @@ pub(crate) fn document(d: &DaemonStatus, beside: &Beside, now: Wall) -> Value {
     let mut value = json::status(d, now);
     value["reached_at"] = json!(beside.reached);
     value["pss_bytes"] = json!(beside.pss);
+    value["resident_bytes"] = json!(Some(d.resident_bytes).filter(|bytes| *bytes > 0));
+    value["state_dir"] = json!(Some(&d.state_dir).filter(|dir| !dir.is_empty()));
+    value["epoch"] = json!(Some(&d.epoch).filter(|epoch| !epoch.is_empty()));
+    value["draining"] = json!(d.draining);
     value
 }
 

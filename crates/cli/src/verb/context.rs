@@ -13,7 +13,7 @@ pub(super) fn run(session: &mut Session<'_>, verb: ContextVerb) -> Result<(), St
     match verb {
         ContextVerb::List => list(session),
         ContextVerb::Show { name } => show(session, name),
-        ContextVerb::Add(args) => add(session, *args),
+        ContextVerb::Add(args) => add(session, &args),
         ContextVerb::Use { name, .. } => choose(session, name),
         ContextVerb::Remove { name } => remove(session, &name),
     }
@@ -69,7 +69,7 @@ fn show(session: &mut Session<'_>, name: Option<String>) -> Result<(), Stop> {
     session.show(&text)
 }
 
-fn add(session: &mut Session<'_>, args: ContextAddArgs) -> Result<(), Stop> {
+fn add(session: &mut Session<'_>, args: &ContextAddArgs) -> Result<(), Stop> {
     check_name(&args.name)?;
     let cwd = session.context.cwd.clone();
     let absolute = |path: &Path| cwd.join(path);

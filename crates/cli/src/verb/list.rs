@@ -3,17 +3,20 @@
 mod choose;
 mod watch;
 
-use rpc::v1::{self, ProcessView};
+use std::collections::HashMap;
+
+use rpc::v1::{self, ListProcessesRequest, ProcessView};
 use rpc::{Client, ClientError};
 use serde_json::{Value, json};
 
 use crate::UNREACHABLE;
 use crate::args::{ListArgs, Output, Sort};
 use crate::find::{self, Place};
-use crate::render::table::{Look, Row};
+use crate::render::table::{Look, Row, Usage};
 use crate::render::{json, table};
 use crate::report::{Failure, Session, Stop};
 use crate::select::{Pick, pick};
+use crate::units::duration;
 use choose::{fits, sort};
 
 pub(super) async fn run(session: &mut Session<'_>, args: ListArgs) -> Result<(), Stop> {
@@ -90,10 +93,11 @@ async fn gather(
     for place in places {
         let (context, global, place) = (session.context.clone(), session.global.clone(), place.clone());
         let (words, usage) = (args.names.clone(), needs_usage(session, args));
+        let request = request(args);
         let several = places.len() > 1;
         let ask = async move {
             let found = find::reach(&context, &global, &place).await?;
-            let mut answer = answer(found.client, &words, usage).await?;
+            let mut answer = answer(found.client, request, &words, usage).await?;
             for row in &mut answer.rows {
                 row.host = several.then(|| place.label.clone());
             }
@@ -123,8 +127,30 @@ struct Answer {
     failures: Vec<Failure>,
 }
 
-async fn answer(mut client: Client, words: &[String], usage: bool) -> Result<Answer, ClientError> {
-    let mut processes = client.list(ProcessView::Basic).await?;
+/// What the daemon is asked for. What a word means only shows in the whole list; all else it can leave out by itself.
+fn request(args: &ListArgs) -> ListProcessesRequest {
+    let view = ProcessView::Basic.into();
+    if !args.names.is_empty() {
+        return ListProcessesRequest { view, ..Default::default() };
+    }
+    // The one that is no state stands for a choice that nothing fits: that is found out here.
+    let states = choose::states(args).into_iter().filter(|state| *state != v1::State::Unspecified);
+    ListProcessesRequest {
+        view,
+        states: states.map(Into::into).collect(),
+        groups: args.group.clone(),
+        unhealthy: args.unhealthy,
+        ..Default::default()
+    }
+}
+
+async fn answer(
+    mut client: Client,
+    request: ListProcessesRequest,
+    words: &[String],
+    usage: bool,
+) -> Result<Answer, ClientError> {
+    let mut processes = client.list_where(request).await?;
     let mut failures = Vec::new();
     if !words.is_empty() {
         let mut named = Vec::new();
@@ -141,9 +167,26 @@ async fn answer(mut client: Client, words: &[String], usage: bool) -> Result<Ans
         }
         processes = named;
     }
-    let _ = usage;
-    let rows = processes.into_iter().map(|process| Row { process, ..Row::default() }).collect();
+    let mut rows: Vec<Row> = processes.into_iter().map(|process| Row { process, ..Row::default() }).collect();
+    if usage && !rows.is_empty() {
+        match client.stats(Vec::new(), false).await {
+            Ok(stats) => used(&mut rows, &stats.stats),
+            // The list is worth more than a column of it; a daemon of before has no such call.
+            Err(ClientError::Rejected(_)) => {}
+            Err(error) => return Err(error),
+        }
+    }
     Ok(Answer { rows, failures })
+}
+
+/// Adds what is used by those that run.
+fn used(rows: &mut [Row], stats: &[v1::ProcessStats]) {
+    let known: HashMap<&str, &v1::ProcessStats> = stats.iter().map(|s| (s.name.as_str(), s)).collect();
+    for row in rows {
+        row.usage = known.get(row.process.name.as_str()).filter(|stats| stats.pid.is_some()).map(|stats| {
+            Usage { memory: stats.resident_bytes, cpu: stats.cpu.map(duration).unwrap_or_default() }
+        });
+    }
 }
 
 /// Whether somebody sees, or the order depends on, what processes use: finding it out costs the daemon a look at each.

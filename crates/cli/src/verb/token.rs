@@ -31,7 +31,13 @@ pub(super) async fn run(session: &mut Session<'_>, verb: TokenVerb) -> Result<()
             }
             session.show(&format!("{secret}\n"))
         }
-        TokenVerb::Rotate => Err(Failure::new(FAILED, "not yet").into()),
+        TokenVerb::Rotate => {
+            let path = session.connect().await?.client.rotate_token().await?;
+            if session.json() {
+                return session.write_json(&json!({ "path": path }));
+            }
+            session.show(&format!("there is a new token in {path}; the old one is void\n"))
+        }
     }
 }
 
@@ -40,7 +46,7 @@ fn path(session: &Session<'_>) -> Result<PathBuf, Failure> {
     let places = find::places(session.context, &session.global)?;
     let targets = || places.iter().flat_map(|place| &place.targets);
     let presented = targets().find_map(|target| match target {
-        Target::Tcp(_, Some(token)) => Some(token.path().to_owned()),
+        Target::Tcp(_, Some(token)) | Target::Tls(_, Some(token), _) => Some(token.path().to_owned()),
         _ => None,
     });
     // A daemon keeps its token beside its socket.

@@ -72,7 +72,11 @@ fn token() {
         let (code, out, err) = run(line, &env, None, false);
         transcript.add(&format!("PM_TOKEN_FILE={} {line}", file.display()), code, &out, &err);
     }
-    transcript.run("pm-cli token").check("token");
+    transcript
+        .run("pm-cli token rotate")
+        .run("pm-cli token rotate -o json")
+        .run("pm-cli token")
+        .check("token");
 }
 
 #[test]

@@ -46,6 +46,8 @@ fn list_filters() {
         .run("pm-cli list --state failed -o json web")
         .run("pm-cli list --sort state -q")
         .run("pm-cli list --sort restarts --reverse -q")
+        .run("pm-cli list --sort memory -q")
+        .run("pm-cli list --failed --state running")
         .run("pm-cli list --state runing")
         .check("list_filters");
 }

@@ -5,26 +5,51 @@ use std::cmp::Reverse;
 use model::Wall;
 use rpc::v1::{Process, State};
 
-use crate::args::{ListArgs, Sort};
-use crate::render::state_word;
+use crate::args::{ListArgs, Sort, StateArg};
 use crate::render::table::{Row, unhealthy};
 use crate::render::uptime;
+
+/// The states that are asked for; none = any.
+pub(super) fn states(args: &ListArgs) -> Vec<State> {
+    let mut wanted: Vec<State> = args.state.iter().map(|state| state_of(*state)).collect();
+    if args.failed {
+        let failed = [State::CrashLoop, State::Failed, State::Invalid];
+        if wanted.is_empty() {
+            return failed.into();
+        }
+        wanted.retain(|state| failed.contains(state));
+        // Both at once fit nothing, which is not the same as anything.
+        if wanted.is_empty() {
+            wanted.push(State::Unspecified);
+        }
+    }
+    wanted
+}
 
 /// Whether it is asked for. This side decides, whatever the daemon has left out already: one that is older than a filter
 /// does not know it.
 pub(super) fn fits(process: &Process, args: &ListArgs) -> bool {
-    let state = process.state();
-    let word = || state_word(state);
-    let named = |wanted: &[_]| wanted.is_empty() || wanted.iter().any(|s| word_of(*s) == word());
-    named(&args.state)
+    let states = states(args);
+    (states.is_empty() || states.contains(&process.state()))
         && (args.group.is_empty() || args.group.iter().any(|group| process.groups.contains(group)))
         && (!args.unhealthy || unhealthy(process))
-        && (!args.failed || matches!(state, State::CrashLoop | State::Failed | State::Invalid))
 }
 
-fn word_of(state: crate::args::StateArg) -> String {
-    use clap::ValueEnum as _;
-    state.to_possible_value().map_or(String::new(), |value| value.get_name().to_owned())
+fn state_of(state: StateArg) -> State {
+    match state {
+        StateArg::Stopped => State::Stopped,
+        StateArg::Starting => State::Starting,
+        StateArg::Running => State::Running,
+        StateArg::Reloading => State::Reloading,
+        StateArg::Stopping => State::Stopping,
+        StateArg::Backoff => State::Backoff,
+        StateArg::CrashLoop => State::CrashLoop,
+        StateArg::Exited => State::Exited,
+        StateArg::Failed => State::Failed,
+        StateArg::Waiting => State::Waiting,
+        StateArg::Invalid => State::Invalid,
+        StateArg::Skipped => State::Skipped,
+    }
 }
 
 /// Puts them into the order that is asked for; those that are equal stay by host and name.
@@ -77,7 +102,7 @@ mod tests {
     use rpc::v1::{Counters, Health, HealthState, Run};
 
     use super::*;
-    use crate::args::StateArg;
+    use crate::render::state_word;
     use crate::render::table::Usage;
 
     fn process(name: &str, state: State) -> Process {
@@ -86,12 +111,10 @@ mod tests {
 
     #[test]
     fn every_state_of_the_api_can_be_asked_for() {
-        let words: Vec<String> = StateArg::value_variants().iter().map(|state| word_of(*state)).collect();
-        let known = (1..64).filter_map(|n| State::try_from(n).ok()).map(state_word);
-        let known: Vec<String> = known.collect();
-        assert_eq!(words.len(), known.len());
-        for word in known {
-            assert!(words.contains(&word), "{word}");
+        for state in (1..64).filter_map(|n| State::try_from(n).ok()) {
+            let word = state_word(state);
+            let read = StateArg::from_str(&word, false).unwrap();
+            assert_eq!(state_of(read), state, "{word}");
         }
     }
 
@@ -107,6 +130,11 @@ mod tests {
             (ListArgs { unhealthy: true, ..all() }, [true, false]),
             (ListArgs { failed: true, ..all() }, [false, true]),
             (ListArgs { failed: true, unhealthy: true, ..all() }, [false, false]),
+            (ListArgs { failed: true, state: vec![StateArg::Running], ..all() }, [false, false]),
+            (
+                ListArgs { failed: true, state: vec![StateArg::Failed, StateArg::Running], ..all() },
+                [false, true],
+            ),
             (ListArgs { state: vec![StateArg::Running, StateArg::CrashLoop], ..all() }, [true, false]),
             (ListArgs { group: vec!["edge".into(), "x".into()], ..all() }, [true, false]),
             (ListArgs { group: vec!["web".into()], state: vec![StateArg::Failed], ..all() }, [false, false]),

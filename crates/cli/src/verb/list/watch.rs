@@ -42,6 +42,12 @@ pub(super) async fn run(
             let title = format!("{} processes at {}", rows.len(), moment(look.now));
             if screen {
                 let problems: String = failures.iter().map(|f| format!("error: {}\n", f.message)).collect();
+                // A line that wraps would push the others down.
+                let cut = |line: &str| {
+                    line.chars().take(width.unwrap_or(usize::MAX)).chain(['\n']).collect::<String>()
+                };
+                let problems: String = problems.lines().map(cut).collect();
+                let title = cut(&title).trim_end().to_owned();
                 let text = if rows.is_empty() && !problems.is_empty() { problems } else { problems + &text };
                 redraw(session, &title, &text, window.map(|(_, lines)| lines), first)?;
             } else {
@@ -65,11 +71,7 @@ fn redraw(
     let room = lines.map_or(usize::MAX, |lines| lines.saturating_sub(3).max(1));
     let missing = text.lines().count().saturating_sub(room);
     let kept: Vec<&str> = text.lines().take(room).collect();
-    let more = if missing > 0 {
-        format!("\n… {missing} more: make the window higher, or narrow it down")
-    } else {
-        String::new()
-    };
+    let more = if missing > 0 { format!("\n… {missing} more") } else { String::new() };
     let text = session.paint().finish(&format!("{title}\n{}{more}", kept.join("\n")));
     let text = text.replace('\n', &format!("{REST_OF_LINE}\n"));
     let start = if first { "\x1b[2J" } else { "" };
