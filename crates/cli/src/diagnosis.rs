@@ -22,12 +22,20 @@ pub(crate) struct Looked {
     pub(crate) local: bool,
     /// Whether it was not for this user.
     pub(crate) denied: bool,
+    /// Whether somebody was there, and only the encryption did not come about.
+    pub(crate) tls: bool,
 }
 
 /// The whole story.
 pub(crate) fn unreachable(context: &Context, looked: &[Looked]) -> Failure {
     let places: String = looked.iter().map(|l| format!("\n  {}: {}", l.at, l.why)).collect();
     let story = format!("no daemon answers; looked at{places}");
+    if looked.iter().any(|l| l.tls) {
+        return Failure::new(UNREACHABLE, story).with_hint(
+            "somebody is there: look at the files of the context (pm-cli context show NAME), at the name and the date in the \
+             daemon's certificate, and whether it speaks TLS at all",
+        );
+    }
     if looked.iter().all(|l| !l.local) {
         return Failure::new(UNREACHABLE, story).with_hint(
             "look on that host whether it runs (systemctl status dd-procmgrd) and where it listens (pm-cli status): without \
@@ -106,7 +114,7 @@ mod tests {
 
     fn looked(at: &str, denied: bool, local: bool) -> Looked {
         let why = if denied { "permission denied" } else { "there is no socket" };
-        Looked { at: at.to_owned(), why: why.to_owned(), local, denied }
+        Looked { at: at.to_owned(), why: why.to_owned(), local, denied, tls: false }
     }
 
     /// A machine on which these programs run, with systemd or without.
@@ -153,6 +161,14 @@ mod tests {
         let failure = unreachable(&context, &[looked("/a", true, true)]);
         assert!(failure.message.contains("you may not go where its socket is"), "{}", failure.message);
         assert!(!failure.hint().contains("start it"));
+    }
+
+    #[test]
+    fn who_answers_without_encryption_is_not_called_absent() {
+        let (_dir, context) = machine(&["dd-procmgrd"], true);
+        let failure = unreachable(&context, &[Looked { tls: true, ..looked("localhost:1", false, true) }]);
+        assert!(!failure.message.contains("runs here"), "{}", failure.message);
+        assert!(failure.hint().starts_with("somebody is there"), "{}", failure.hint());
     }
 
     #[test]

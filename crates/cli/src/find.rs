@@ -67,6 +67,7 @@ pub(crate) async fn reach(context: &Context, global: &Global, place: &Place) -> 
                 at: format!("{at}{}", place.said),
                 local: is_local(target),
                 denied: matches!(why, Unreachable::Denied),
+                tls: matches!(why, Unreachable::Tls(_)),
                 why: why.to_string(),
             }),
             Err(other) => return Err(Failure::new(FAILED, other.to_string())),
