@@ -5,6 +5,8 @@ mod definition;
 mod ending;
 mod health;
 mod hooks;
+mod list;
+mod local;
 pub(crate) mod migrate;
 mod needs;
 mod start;
@@ -18,6 +20,8 @@ use model::Signal;
 
 use crate::units;
 use create::CreateArgs;
+pub(crate) use list::{ListArgs, Sort, StateArg};
+pub(crate) use local::{ContextAddArgs, ContextVerb, DaemonVerb, Shell, TokenVerb};
 use migrate::{ExportArgs, ImportArgs, ValidateArgs};
 use update::UpdateArgs;
 
@@ -33,7 +37,7 @@ pub(crate) struct Parsed {
 
 const AFTER_HELP: &str = "\
 Wherever a process is named, its name, its id, or a unique prefix of its id (4 or more digits) will do. Where several \
-may be named, @GROUP names all members of a group, and @all every process.
+may be named, @GROUP names all members of a group, @all every process, and a pattern such as 'web-*' what it fits.
 
 Exit codes: 0 done, 1 refused or failed, 2 usage, 3 not active, 4 no such process, 5 daemon unreachable.";
 
@@ -47,9 +51,12 @@ pub(crate) struct Global {
     /// Unix socket of the daemon [env: PM_SOCKET]
     #[arg(long, global = true, value_name = "PATH", conflicts_with = "host")]
     pub(crate) socket: Option<String>,
-    /// TCP address of the daemon, host:port [env: PM_HOST; its token: PM_TOKEN_FILE]
-    #[arg(long, global = true, value_name = "ADDR")]
-    pub(crate) host: Option<String>,
+    /// TCP address of the daemon, host:port; several with commas [env: PM_HOST; its token: PM_TOKEN_FILE]
+    #[arg(long, global = true, value_name = "ADDR", value_delimiter = ',')]
+    pub(crate) host: Vec<String>,
+    /// Saved address, see `pm-cli context`; several with commas [env: PM_CONTEXT]
+    #[arg(long, global = true, value_name = "NAME", value_delimiter = ',', conflicts_with_all = ["socket", "host"])]
+    pub(crate) context: Vec<String>,
     /// Longest wait for an answer, for example 30s; what the daemon accepted goes on
     #[arg(long, global = true, value_name = "TIME", value_parser = units::parse_duration)]
     pub(crate) timeout: Option<Duration>,
@@ -64,8 +71,14 @@ pub(crate) enum Output {
     /// For humans
     #[default]
     Table,
+    /// For humans, with more columns, and nothing is cut
+    Wide,
     /// For programs; stable
     Json,
+    /// The same as YAML
+    Yaml,
+    /// Only names, one a line
+    Name,
     /// Only for `logs`: the bytes as they were printed
     Cat,
 }
@@ -73,8 +86,8 @@ pub(crate) enum Output {
 /// What to do.
 #[derive(Debug, Subcommand)]
 pub(crate) enum Verb {
-    /// Show all processes
-    List,
+    /// Show processes: all of them, or those that are named
+    List(Box<ListArgs>),
     /// Show everything about processes
     Describe(Names),
     /// Explain why processes are in the state they are in, and what comes next
@@ -88,13 +101,13 @@ pub(crate) enum Verb {
     /// Make the daemon open every log file anew, after somebody has moved them away
     ReopenLogs,
     /// Start processes; returns when they are up
-    Start(Names),
+    Start(ActArgs),
     /// Stop processes; returns when nothing of them is alive
-    Stop(Names),
+    Stop(ActArgs),
     /// Replace the runs of processes by new ones; returns when those are up
-    Restart(Names),
+    Restart(ActArgs),
     /// Make processes read their own configuration again; their runs stay
-    Reload(Names),
+    Reload(ActArgs),
     /// Send a signal to processes
     Kill(KillArgs),
     /// Forget the failures of processes, so that they are tried again
@@ -117,6 +130,30 @@ pub(crate) enum Verb {
     Plan,
     /// Read the configuration again and apply what changed
     ReloadConfig(ReloadConfigArgs),
+    /// Show the daemon in detail
+    #[command(subcommand)]
+    Daemon(DaemonVerb),
+    /// Show, find or renew the token that callers over TCP present
+    #[command(subcommand)]
+    Token(TokenVerb),
+    /// Save where daemons are, and switch between them
+    #[command(subcommand)]
+    Context(ContextVerb),
+    /// Print what makes a shell complete verbs, options and names
+    Completion {
+        /// The shell
+        #[arg(value_enum, value_name = "SHELL")]
+        shell: Shell,
+    },
+    /// Show the versions of this program and of the daemon
+    Version,
+    /// What shells ask when somebody presses TAB
+    #[command(name = "__complete", hide = true)]
+    Complete {
+        /// The line up to the cursor
+        #[arg(value_name = "LINE", allow_hyphen_values = true)]
+        line: OsString,
+    },
     /// Show the daemon itself
     Status,
     /// Turn the files of supervisord, systemd, foreman, PM2 or process-compose into processes.yaml
@@ -151,6 +188,16 @@ pub(crate) struct OneName {
     /// Name, id or unique id prefix
     #[arg(value_name = "NAME", value_parser = one_name)]
     pub(crate) name: String,
+}
+
+/// `start`, `stop`, `restart`, `reload`
+#[derive(Debug, Args)]
+pub(crate) struct ActArgs {
+    #[command(flatten)]
+    pub(crate) names: Names,
+    /// Return once the daemon has accepted it, not when it is done
+    #[arg(long)]
+    pub(crate) no_wait: bool,
 }
 
 /// `is-active`, `is-enabled`
@@ -256,12 +303,37 @@ pub(crate) enum StreamArg {
     Stderr,
 }
 
+/// Why this verb has no such output.
+fn misfit(output: Output, verb: &Verb) -> Option<&'static str> {
+    match (output, verb) {
+        (Output::Cat, Verb::Logs(_)) => None,
+        (Output::Cat, _) => {
+            Some("`--output cat` is for `logs` only; the others have table, wide, json, yaml and name")
+        }
+        (
+            Output::Name,
+            Verb::Logs(_)
+            | Verb::ReopenLogs
+            | Verb::Status
+            | Verb::Daemon(_)
+            | Verb::Token(_)
+            | Verb::Version
+            | Verb::Completion { .. },
+        ) => Some("`--output name` is for verbs that show processes; this one has table, json and yaml"),
+        _ => None,
+    }
+}
+
+/// The whole command line, for completion and for the manual.
+pub(crate) fn command() -> clap::Command {
+    Parsed::command()
+}
+
 /// Reads the command line. `create` is read twice: once to see where the command begins, and again with its own
 /// options moved in front of that.
 pub(crate) fn parse(argv: &[OsString]) -> Result<Parsed, clap::Error> {
     let first = Parsed::try_parse_from(argv)?;
-    if first.global.output == Output::Cat && !matches!(first.verb, Verb::Logs(_)) {
-        let error = "`--output cat` is for `logs` only; the others have table and json";
+    if let Some(error) = misfit(first.global.output, &first.verb) {
         return Err(Parsed::command().error(clap::error::ErrorKind::ArgumentConflict, error));
     }
     let Verb::Create(create) = &first.verb else { return Ok(first) };
@@ -289,8 +361,12 @@ mod tests {
     fn the_documentation_names_every_verb_and_option() {
         let text = include_str!("../../../docs/CLI.md");
         // With its value, or without.
-        let names = |option: &str| [" ", "`"].iter().any(|end| text.contains(&format!("`--{option}{end}")));
-        for verb in Parsed::command().get_subcommands().filter(|verb| verb.get_name() != "help") {
+        let names =
+            |option: &str| [" ", "`", "["].iter().any(|end| text.contains(&format!("`--{option}{end}")));
+        for verb in Parsed::command()
+            .get_subcommands()
+            .filter(|verb| verb.get_name() != "help" && !verb.is_hide_set())
+        {
             let row = [" ", "`"].iter().any(|end| text.contains(&format!("\n| `{}{end}", verb.get_name())));
             assert!(row, "{}", verb.get_name());
             for option in verb.get_arguments().filter_map(clap::Arg::get_long) {
@@ -311,6 +387,26 @@ mod tests {
             "pm-cli list",
             "pm-cli --output json list",
             "pm-cli list -o json --no-color --timeout 5s",
+            "pm-cli list web @x y* -w --state running,failed --group web --failed --unhealthy --sort uptime -q",
+            "pm-cli list -o yaml --watch",
+            "pm-cli list --watch=0.5 -o name a",
+            "pm-cli list --host a:1,b:2 --host c:3",
+            "pm-cli list --context a,b",
+            "pm-cli start a --no-wait",
+            "pm-cli daemon status",
+            "pm-cli token show",
+            "pm-cli token path",
+            "pm-cli token rotate",
+            "pm-cli context list",
+            "pm-cli context show",
+            "pm-cli context show a",
+            "pm-cli context add a --socket /x",
+            "pm-cli context add a --host h:1 --token-file t --tls-ca c --tls-cert d --tls-key e --tls-server-name f",
+            "pm-cli context use a",
+            "pm-cli context use --none",
+            "pm-cli context remove a",
+            "pm-cli completion bash",
+            "pm-cli version",
             "pm-cli list --socket /x",
             "pm-cli start a",
             "pm-cli stop a b c",
@@ -366,7 +462,18 @@ mod tests {
             "pm-cli logs a -n 5 --after 1:-",
             "pm-cli list -o cat",
             "pm-cli reopen-logs a",
-            "pm-cli list --output yaml",
+            "pm-cli list --output toml",
+            "pm-cli status -o name",
+            "pm-cli list --state runing",
+            "pm-cli list --sort size",
+            "pm-cli list --watch=0",
+            "pm-cli list --context a --host b:1",
+            "pm-cli daemon",
+            "pm-cli token",
+            "pm-cli context use",
+            "pm-cli context use a --none",
+            "pm-cli context add a --tls-cert x",
+            "pm-cli completion tcsh",
             "pm-cli list --socket /x --host y:1",
             "pm-cli list --timeout -1",
             "pm-cli create",

@@ -21,6 +21,8 @@ pub struct Context {
     pub cwd: PathBuf,
     /// The runtime directory of the system's daemon.
     pub system_dir: PathBuf,
+    /// The proc file system, for whether a daemon runs where none answers.
+    pub proc: PathBuf,
     /// The user.
     pub uid: u32,
     /// The time, for "5m ago".
@@ -50,6 +52,7 @@ impl Context {
             args: env::args_os().collect(),
             cwd: env::current_dir().unwrap_or_else(|_| PathBuf::from("/")),
             system_dir: PathBuf::from("/run/dd-procmgrd"),
+            proc: PathBuf::from("/proc"),
             uid: rustix::process::getuid().as_raw(),
             now: Wall::default().after(since_epoch),
             zone: TimeZone::system,
@@ -67,7 +70,34 @@ impl Context {
 }
 
 fn width() -> Option<usize> {
+    window().map(|(columns, _)| columns)
+}
+
+/// Columns and lines of the terminal that the output goes to, as it is now.
+pub(crate) fn window() -> Option<(usize, usize)> {
     let size = rustix::termios::tcgetwinsize(io::stdout()).ok()?;
     // Some terminals say 0 when they don't know.
-    Some(usize::from(size.ws_col)).filter(|columns| *columns > 0)
+    Some((usize::from(size.ws_col), usize::from(size.ws_row))).filter(|(columns, _)| *columns > 0)
+}
+
+#[cfg(test)]
+pub(crate) mod tests {
+    use super::*;
+
+    /// Surroundings in which there is nothing.
+    pub(crate) fn surroundings(uid: u32) -> Context {
+        Context {
+            args: vec![],
+            env: BTreeMap::new(),
+            cwd: "/".into(),
+            system_dir: "/run/dd-procmgrd".into(),
+            proc: "/nonexistent".into(),
+            uid,
+            now: Wall(0),
+            zone: || TimeZone::UTC,
+            width: None,
+            color: false,
+            interactive: false,
+        }
+    }
 }

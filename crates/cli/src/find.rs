@@ -5,16 +5,19 @@ use std::os::unix::fs::MetadataExt as _;
 use std::path::{Path, PathBuf};
 use std::time::Duration;
 
-use rpc::{Client, ClientError, Target, Token};
+use rpc::{Client, ClientError, Target, Token, Unreachable};
 
 use crate::args::Global;
 use crate::context::Context;
+use crate::diagnosis::{self, Looked};
 use crate::report::Failure;
-use crate::{FAILED, UNREACHABLE};
+use crate::saved::{Entry, Saved};
+use crate::{FAILED, USAGE};
 
 const SOCKET: &str = "control.sock";
 const TOKEN: &str = "token";
 const DEFAULT_ADDRESS: &str = "127.0.0.1:50051";
+const DEFAULT_PORT: u16 = 50051;
 /// Connecting on one machine takes microseconds; whatever takes this long doesn't answer.
 const CONNECT: Duration = Duration::from_secs(5);
 
@@ -22,61 +25,155 @@ const CONNECT: Duration = Duration::from_secs(5);
 #[derive(Debug)]
 pub(crate) struct Found {
     pub(crate) client: Client,
+    /// Where it answered.
+    pub(crate) target: Target,
     pub(crate) own: bool,
+}
+
+/// Where one daemon may be.
+#[derive(Clone, Debug)]
+pub(crate) struct Place {
+    /// What it is called where there are several.
+    pub(crate) label: String,
+    /// Tried one after the other.
+    pub(crate) targets: Vec<Target>,
+    /// What said so, where that was neither an option nor the program itself.
+    said: String,
 }
 
 /// Connects to the first daemon that is there.
 pub(crate) async fn connect(context: &Context, global: &Global) -> Result<Found, Failure> {
+    let places = places(context, global)?;
+    match places.as_slice() {
+        [place] => reach(context, global, place).await,
+        _ => Err(Failure::new(USAGE, "this works on one daemon at a time")
+            .with_hint("name one --host or one --context")),
+    }
+}
+
+/// Connects to the first daemon of a place that is there.
+pub(crate) async fn reach(context: &Context, global: &Global, place: &Place) -> Result<Found, Failure> {
     let limit = global.timeout.map_or(CONNECT, |timeout| timeout.min(CONNECT));
-    let mut looked = String::new();
-    let (targets, variable) = targets(context, global);
-    let said = variable.map_or(String::new(), |name| format!(" (from {name})"));
-    for target in targets {
-        match Client::connect(&target, limit).await {
+    let mut looked = Vec::new();
+    for target in &place.targets {
+        match Client::connect(target, limit).await {
             Ok(client) => {
-                let own = matches!(&target, Target::Unix(path) if !path.starts_with(&context.system_dir))
+                let own = matches!(target, Target::Unix(path) if !path.starts_with(&context.system_dir))
                     && context.uid != 0;
-                return Ok(Found { client: client.with_timeout(global.timeout), own });
+                let client = client.with_timeout(global.timeout);
+                return Ok(Found { client, target: target.clone(), own });
             }
-            Err(ClientError::Unreachable { target, why }) => {
-                looked.push_str(&format!("\n  {target}{said}: {why}"));
-            }
+            Err(ClientError::Unreachable { target: at, why }) => looked.push(Looked {
+                at: format!("{at}{}", place.said),
+                local: is_local(target),
+                denied: matches!(why, Unreachable::Denied),
+                tls: matches!(why, Unreachable::Tls(_)),
+                why: why.to_string(),
+            }),
             Err(other) => return Err(Failure::new(FAILED, other.to_string())),
         }
     }
-    let hint = match context.uid {
-        0 => "start it: systemctl start dd-procmgrd, or in the foreground: dd-procmgrd",
-        _ => {
-            "start it: sudo systemctl start dd-procmgrd, or your own: systemctl --user start dd-procmgrd, or in the \
-             foreground: dd-procmgrd"
-        }
-    };
-    Err(Failure::new(UNREACHABLE, format!("no daemon answers; looked at{looked}")).with_hint(hint))
+    Err(diagnosis::unreachable(context, &looked))
 }
 
-/// What was said explicitly is the only place, and the variable that said it; else the user's own daemon, the system's,
-/// and its TCP port.
-fn targets(context: &Context, global: &Global) -> (Vec<Target>, Option<&'static str>) {
-    let unix = |path: &str| vec![Target::Unix(path.into())];
-    let tcp = |address: &str| vec![Target::Tcp(address.to_owned(), token(context))];
+/// The daemons that are meant: those that were said explicitly, by an option, a variable, or the current context; else
+/// the one of this machine.
+pub(crate) fn places(context: &Context, global: &Global) -> Result<Vec<Place>, Failure> {
+    let unix = |path: &str, said: &str| Place {
+        label: path.to_owned(),
+        targets: vec![Target::Unix(path.into())],
+        said: said.to_owned(),
+    };
+    let tcp = |address: &str, said: &str| Place {
+        label: address.to_owned(),
+        targets: vec![Target::Tcp(with_port(address), token(context))],
+        said: said.to_owned(),
+    };
     if let Some(path) = &global.socket {
-        return (unix(path), None);
+        return Ok(vec![unix(path, "")]);
     }
-    if let Some(address) = &global.host {
-        return (tcp(address), None);
+    if !global.host.is_empty() {
+        return Ok(once(&global.host).map(|address| tcp(address, "")).collect());
+    }
+    if !global.context.is_empty() {
+        let saved = Saved::read(context)?;
+        return once(&global.context).map(|name| at(context, name, saved.get(name)?, "")).collect();
+    }
+    if let Some(name) = context.var("PM_CONTEXT") {
+        return Ok(vec![at(context, name, Saved::read(context)?.get(name)?, " (from PM_CONTEXT)")?]);
     }
     if let Some(path) = context.var("PM_SOCKET") {
-        return (unix(path), Some("PM_SOCKET"));
+        return Ok(vec![unix(path, " (from PM_SOCKET)")]);
     }
     if let Some(address) = context.var("PM_HOST") {
-        return (tcp(address), Some("PM_HOST"));
+        return Ok(vec![tcp(address, " (from PM_HOST)")]);
     }
+    let saved = Saved::read(context)?;
+    if let Some(name) = &saved.current {
+        return Ok(vec![at(context, name, saved.get(name)?, &format!(" (the current context, {name})"))?]);
+    }
+    Ok(vec![Place { label: "here".to_owned(), targets: here(context), said: String::new() }])
+}
+
+/// The user's own daemon, the system's, and its TCP port.
+fn here(context: &Context) -> Vec<Target> {
     let mut targets = Vec::new();
     targets.extend(user_dir(context).map(|dir| Target::Unix(dir.join(SOCKET))));
     targets.push(Target::Unix(context.system_dir.join(SOCKET)));
     let address = context.var("PM_BIND_ADDRESS").unwrap_or(DEFAULT_ADDRESS);
-    targets.extend(tcp(address));
-    (targets, None)
+    targets.push(Target::Tcp(address.to_owned(), token(context)));
+    targets
+}
+
+/// Where a saved context says that the daemon is.
+fn at(context: &Context, name: &str, entry: &Entry, said: &str) -> Result<Place, Failure> {
+    let target = match (&entry.socket, &entry.host) {
+        (Some(path), _) => Target::Unix(path.clone()),
+        (None, host) => {
+            let address = with_port(host.as_deref().unwrap_or(DEFAULT_ADDRESS));
+            let token = match &entry.token_file {
+                Some(path) => Some(Token::read(path).map_err(|e| {
+                    Failure::new(
+                        FAILED,
+                        format!("can't read the token of context {name}, {}: {e}", path.display()),
+                    )
+                    .with_hint(
+                        "copy it from the daemon's runtime directory, or take token_file out of the context",
+                    )
+                })?),
+                None => token(context),
+            };
+            match &entry.tls {
+                None => Target::Tcp(address, token),
+                Some(tls) => Target::Tls(address, token, tls.files()),
+            }
+        }
+    };
+    Ok(Place { label: name.to_owned(), targets: vec![target], said: said.to_owned() })
+}
+
+/// Each of them once.
+fn once(words: &[String]) -> impl Iterator<Item = &String> {
+    words.iter().enumerate().filter(|(i, word)| !words[..*i].contains(word)).map(|(_, word)| word)
+}
+
+/// `prod-1` is `prod-1:50051`.
+fn with_port(address: &str) -> String {
+    let bare = !address.contains(':') || address.ends_with(']');
+    if bare { format!("{address}:{DEFAULT_PORT}") } else { address.to_owned() }
+}
+
+/// Whether a daemon behind it would be one of this machine.
+fn is_local(target: &Target) -> bool {
+    match target {
+        Target::Unix(_) => true,
+        other => {
+            let address = other.to_string();
+            let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
+            let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+            host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
+        }
+    }
 }
 
 /// The runtime directory of the user's own daemon.
@@ -90,35 +187,30 @@ fn user_dir(context: &Context) -> Option<PathBuf> {
     (context.uid != 0 && !foreign).then_some(dir)
 }
 
-/// The token to present over TCP: of the file that was named, else the first one that can be read.
-fn token(context: &Context) -> Option<Token> {
+/// The files in which a token may lie, in the order in which they are looked at.
+pub(crate) fn token_files(context: &Context) -> Vec<PathBuf> {
     if let Some(path) = context.var("PM_TOKEN_FILE") {
-        return Token::read(Path::new(path)).ok();
+        return vec![path.into()];
     }
     let dirs = user_dir(context).into_iter().chain([context.system_dir.clone()]);
-    dirs.filter_map(|dir| Token::read(&dir.join(TOKEN)).ok()).next()
+    dirs.map(|dir| dir.join(TOKEN)).collect()
+}
+
+/// The token to present over TCP: of the file that was named, else the first one that can be read.
+fn token(context: &Context) -> Option<Token> {
+    token_files(context).iter().find_map(|path| Token::read(path).ok())
 }
 
 #[cfg(test)]
 mod tests {
-    use model::Wall;
-
     use super::*;
+    use crate::context::tests::surroundings;
 
     fn shown(uid: u32, env: &[(&str, &str)], global: &Global) -> Vec<String> {
-        let context = Context {
-            args: vec![],
-            env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
-            cwd: "/".into(),
-            system_dir: "/run/dd-procmgrd".into(),
-            uid,
-            now: Wall(0),
-            zone: || jiff::tz::TimeZone::UTC,
-            width: None,
-            color: false,
-            interactive: false,
-        };
-        targets(&context, global).0.iter().map(ToString::to_string).collect()
+        let mut context = surroundings(uid);
+        context.env = env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect();
+        let places = places(&context, global).unwrap();
+        places.iter().flat_map(|place| &place.targets).map(ToString::to_string).collect()
     }
 
     #[test]
@@ -138,7 +230,43 @@ mod tests {
         assert_eq!(shown(0, &[("PM_SOCKET", "/s")], &any), ["/s"]);
         assert_eq!(shown(0, &[("PM_SOCKET", "")], &any), [system, tcp]);
         assert_eq!(shown(0, &[("PM_HOST", "h:1")], &any), ["h:1"]);
-        let host = Global { host: Some("h:2".into()), ..Global::default() };
+        let host = Global { host: vec!["h:2".into()], ..Global::default() };
         assert_eq!(shown(0, &[("PM_SOCKET", "/s")], &host), ["h:2"], "an option wins over the environment");
+    }
+
+    #[test]
+    fn several_hosts_are_taken_once_and_get_the_usual_port() {
+        let host = Global { host: ["a", "b:1", "a", "[::1]"].map(String::from).into(), ..Global::default() };
+        assert_eq!(shown(0, &[], &host), ["a:50051", "b:1", "[::1]:50051"]);
+    }
+
+    #[test]
+    fn contexts_come_before_the_environment_and_the_current_one_behind_it() {
+        let dir = tempfile::tempdir().unwrap();
+        fs::create_dir(dir.path().join("dd-procmgrd")).unwrap();
+        let text = "current: b\ncontexts:\n  a: {socket: /a}\n  b: {host: b}\n";
+        fs::write(dir.path().join("dd-procmgrd/cli.yaml"), text).unwrap();
+        let config = ("XDG_CONFIG_HOME", dir.path().to_str().unwrap());
+        let any = Global::default();
+        assert_eq!(shown(0, &[config], &any), ["b:50051"]);
+        assert_eq!(shown(0, &[config, ("PM_SOCKET", "/s")], &any), ["/s"]);
+        assert_eq!(shown(0, &[config, ("PM_SOCKET", "/s"), ("PM_CONTEXT", "a")], &any), ["/a"]);
+        let named = Global { context: vec!["b".into(), "a".into()], ..Global::default() };
+        assert_eq!(shown(0, &[config, ("PM_CONTEXT", "x")], &named), ["b:50051", "/a"]);
+    }
+
+    #[test]
+    fn which_targets_are_of_this_machine() {
+        for (address, local) in [
+            ("127.0.0.1:1", true),
+            ("[::1]:1", true),
+            ("localhost:1", true),
+            ("0.0.0.0:1", true),
+            ("10.0.0.1:1", false),
+            ("prod:1", false),
+        ] {
+            assert_eq!(is_local(&Target::Tcp(address.into(), None)), local, "{address}");
+        }
+        assert!(is_local(&Target::Unix("/s".into())));
     }
 }

@@ -5,10 +5,14 @@
 
 mod args;
 mod context;
+mod diagnosis;
 mod find;
+mod fleet;
 mod import;
+mod progress;
 mod render;
 mod report;
+mod saved;
 mod select;
 mod units;
 mod verb;
@@ -19,6 +23,7 @@ use std::process::ExitCode;
 
 pub use context::Context;
 
+use args::Verb;
 use report::{Failure, Session, Stop};
 
 /// Done.
@@ -64,16 +69,36 @@ pub fn run(context: &Context, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
             };
         }
     };
+    if let Some(code) = fleet::run(context, &parsed, out, err) {
+        return code;
+    }
     let mut session = Session::new(context, parsed.global, out, err);
+    execute(&mut session, parsed.verb)
+}
+
+/// Does one verb and returns the exit code.
+fn execute(session: &mut Session<'_>, verb: Verb) -> u8 {
     let result = tokio::runtime::Builder::new_current_thread()
         .enable_all()
         .build()
         .map_err(|e| Failure::new(FAILED, format!("can't start: {e}")).into())
         .and_then(|runtime| {
-            let result = runtime.block_on(verb::run(&mut session, parsed.verb));
+            let result = runtime.block_on(async {
+                let result = verb::run(session, verb).await;
+                // Here, since a word about the versions needs the connection.
+                if let Err(Stop::Failure(failure)) = &result {
+                    session.fail(failure);
+                }
+                session.tell_of_skew().await;
+                result
+            });
             // Not dropped: that would wait for a question on the terminal that nobody answers any more.
             runtime.shutdown_background();
-            result
+            match result {
+                // It was told above.
+                Err(Stop::Failure(_)) if session.code != DONE => Ok(()),
+                result => result,
+            }
         })
         .and_then(|()| session.flush());
     match result {
@@ -83,4 +108,10 @@ pub fn run(context: &Context, out: &mut dyn Write, err: &mut dyn Write) -> u8 {
         Err(Stop::Io(e)) => session.fail(&Failure::new(FAILED, format!("can't write the output: {e}"))),
         Err(Stop::Failure(failure)) => session.fail(&failure),
     }
+}
+
+/// The whole command line, for the manual and the completions.
+#[must_use]
+pub fn command() -> clap::Command {
+    args::command()
 }

@@ -1,8 +1,10 @@
 //! How outcomes look. Everything below is pure: wire types in, text out.
 
 pub(crate) mod change;
+pub(crate) mod daemon;
 pub(crate) mod definition;
 pub(crate) mod describe;
+pub(crate) mod document;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod log;

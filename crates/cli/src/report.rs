@@ -1,16 +1,24 @@
 //! One run of the program: its streams, its exit code, and how errors look.
 
+use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::{self, Write};
+use std::time::{Duration, Instant};
 
-use rpc::ClientError;
+use model::Wall;
+use rpc::{Client, ClientError};
 
 use crate::args::{Global, Output};
 use crate::context::Context;
 use crate::find::{self, Found};
-use crate::render::Paint;
 use crate::render::paint::visible;
+use crate::render::{Paint, document};
 use crate::{DONE, FAILED, NO_SUCH_PROCESS, UNREACHABLE};
+
+/// `UNIMPLEMENTED` of gRPC.
+const UNIMPLEMENTED: i32 = 12;
+/// What a question in passing may take.
+const PATIENCE: Duration = Duration::from_secs(2);
 
 /// Why a verb ended early.
 #[derive(Debug)]
@@ -45,15 +53,29 @@ pub(crate) struct Failure {
     code: u8,
     pub(crate) message: String,
     hint: Option<String>,
+    /// The daemon does not know this call.
+    unknown_call: bool,
 }
 
 impl Failure {
     pub(crate) fn new(code: u8, message: impl Into<String>) -> Self {
-        Self { code, message: message.into(), hint: None }
+        Self { code, message: message.into(), hint: None, unknown_call: false }
+    }
+
+    pub(crate) fn code(&self) -> u8 {
+        self.code
     }
 
     pub(crate) fn with_hint(self, hint: impl Into<String>) -> Self {
         Self { hint: Some(hint.into()), ..self }
+    }
+
+    /// The same, with the daemon that it is about, where there are several.
+    pub(crate) fn of(self, host: Option<&String>) -> Self {
+        match host {
+            Some(host) => Self { message: format!("{host}: {}", self.message), ..self },
+            None => self,
+        }
     }
 
     /// The way out; empty when there is none.
@@ -73,7 +95,10 @@ impl From<ClientError> for Failure {
                     "SHUTTING_DOWN" => UNREACHABLE,
                     _ => FAILED,
                 };
-                Self { code, message: text, hint: rejection.hint }
+                let unknown_call = i32::from(rejection.code) == UNIMPLEMENTED;
+                let nothing_said = "the daemon does not know this call".to_owned();
+                let message = if text.is_empty() { nothing_said } else { text };
+                Self { code, message, hint: rejection.hint, unknown_call }
             }
             ClientError::TimedOut(_) => {
                 Self::new(FAILED, text).with_hint("the daemon carries on; see pm-cli list for the outcome")
@@ -94,6 +119,15 @@ pub(crate) struct Session<'a> {
     /// The exit code so far: that of the first failure.
     pub(crate) code: u8,
     reported: bool,
+    /// Which daemon this is about, where there are several.
+    pub(crate) host: Option<String>,
+    /// Documents that are put together with those of other daemons instead of being written.
+    pub(crate) documents: Option<Vec<serde_json::Value>>,
+    /// The daemon that was found, for a word about its version.
+    daemon: RefCell<Option<Client>>,
+    /// A call that the daemon does not know was made.
+    skewed: bool,
+    began: Instant,
 }
 
 impl<'a> Session<'a> {
@@ -104,16 +138,58 @@ impl<'a> Session<'a> {
         err: &'a mut dyn Write,
     ) -> Self {
         let paint = Paint::new(context.color && !global.no_color);
-        Self { context, global, out, err, paint, code: DONE, reported: false }
+        Self {
+            context,
+            global,
+            out,
+            err,
+            paint,
+            code: DONE,
+            reported: false,
+            host: None,
+            documents: None,
+            daemon: RefCell::default(),
+            skewed: false,
+            began: Instant::now(),
+        }
     }
 
     /// Finds the daemon.
     pub(crate) async fn connect(&self) -> Result<Found, Stop> {
-        Ok(find::connect(self.context, &self.global).await?)
+        let found = find::connect(self.context, &self.global).await?;
+        *self.daemon.borrow_mut() = Some(found.client.clone());
+        Ok(found)
     }
 
+    /// The time by now: a watch goes on for hours.
+    pub(crate) fn now(&self) -> Wall {
+        self.context.now.after(self.began.elapsed())
+    }
+
+    /// Says once which versions talk to each other, when the daemon did not know a call.
+    pub(crate) async fn tell_of_skew(&mut self) {
+        let client = self.daemon.borrow().clone();
+        let Some(client) = client.filter(|_| self.skewed) else { return };
+        let mut client = client.with_timeout(Some(PATIENCE));
+        let daemon = client.status().await.map(|status| status.version).unwrap_or_default();
+        let Some(text) = skew(env!("CARGO_PKG_VERSION"), &daemon) else { return };
+        // Nobody can be told when stderr can't be written.
+        let _told = self.say(&text).is_ok();
+    }
+
+    /// Whether the outcome is a document ([`Session::write_json`]), not text for humans.
     pub(crate) fn json(&self) -> bool {
-        self.global.output == Output::Json
+        matches!(self.global.output, Output::Json | Output::Yaml | Output::Name)
+    }
+
+    /// Whether nothing is cut and more is shown.
+    pub(crate) fn wide(&self) -> bool {
+        self.global.output == Output::Wide
+    }
+
+    /// Columns that text has to fit into.
+    pub(crate) fn width(&self) -> Option<usize> {
+        self.context.width.filter(|_| !self.wide())
     }
 
     /// Whether what is shown is colored.
@@ -142,15 +218,31 @@ impl<'a> Session<'a> {
         Ok(())
     }
 
-    /// Writes a JSON document to stdout.
+    /// Writes a document to stdout, as JSON, YAML or names, or keeps it for whoever puts several together.
     pub(crate) fn write_json(&mut self, value: &serde_json::Value) -> Result<(), Stop> {
-        let text = json_text(&format!("{value:#}\n"));
+        if let Some(documents) = &mut self.documents {
+            documents.push(value.clone());
+            return Ok(());
+        }
+        let text = match self.global.output {
+            Output::Yaml => document::yaml(value),
+            Output::Name => document::names(value),
+            _ => document::json(&format!("{value:#}\n")),
+        };
         self.raw(text.as_bytes())
     }
 
-    /// Writes one JSON object on a line of its own.
+    /// Writes one JSON object on a line of its own; as YAML, one document of a stream.
     pub(crate) fn write_json_line(&mut self, value: &serde_json::Value) -> Result<(), Stop> {
-        let text = json_text(&format!("{value}\n"));
+        let mut value = std::borrow::Cow::Borrowed(value);
+        if let Some(host) = &self.host {
+            value.to_mut()["host"] = host.as_str().into();
+        }
+        let text = match self.global.output {
+            Output::Yaml => format!("---\n{}", document::yaml(&value)),
+            Output::Name => document::names(&value),
+            _ => document::json(&format!("{value}\n")),
+        };
         self.raw(text.as_bytes())
     }
 
@@ -165,6 +257,7 @@ impl<'a> Session<'a> {
 
     /// Writes an error and its hint to stderr. It can still be put right, so it decides nothing.
     pub(crate) fn complain(&mut self, failure: &Failure) {
+        self.skewed |= failure.unknown_call;
         let mut text = String::new();
         if self.reported {
             text.push('\n');
@@ -185,6 +278,13 @@ impl<'a> Session<'a> {
         self.ask(&format!("{text}\n"))
     }
 
+    /// Writes to a terminal's stderr as it is: text that was made visible, with what moves the cursor.
+    pub(crate) fn ask_raw(&mut self, text: &str) -> Result<(), Stop> {
+        self.err.write_all(text.as_bytes())?;
+        self.err.flush()?;
+        Ok(())
+    }
+
     /// Says something that an answer follows on the same line.
     pub(crate) fn ask(&mut self, text: &str) -> Result<(), Stop> {
         self.err.write_all(visible(text).as_bytes())?;
@@ -193,31 +293,41 @@ impl<'a> Session<'a> {
     }
 }
 
-/// serde_json writes out the control characters that JSON forbids; the rest of them, which a terminal acts on as well,
-/// can only stand within strings, where an escape means the same.
-fn json_text(text: &str) -> String {
-    let mut done = String::with_capacity(text.len());
-    for c in text.chars() {
-        if matches!(c, '\u{7f}'..='\u{9f}') {
-            let _infallible = write!(done, "\\u{:04x}", u32::from(c)).is_ok();
-        } else {
-            done.push(c);
-        }
-    }
-    done
+/// What is said when the daemon does not know a call; nothing where the versions explain nothing.
+fn skew(own: &str, daemon: &str) -> Option<String> {
+    (own != daemon && !daemon.is_empty()).then(|| {
+        format!(
+            "\nnote: this pm-cli is {own}, the daemon is {daemon}: bring both to the same version, and restart the daemon if it \
+             was updated while it ran"
+        )
+    })
 }
 
 #[cfg(test)]
 mod tests {
-    use serde_json::json;
-
     use super::*;
 
     #[test]
-    fn json_carries_control_characters_as_escapes() {
-        let value = json!({ "text": "a\u{1b}\u{9b}\u{7f}é" });
-        let text = json_text(&value.to_string());
-        assert_eq!(text, r#"{"text":"a\u001b\u009b\u007fé"}"#);
-        assert_eq!(serde_json::from_str::<serde_json::Value>(&text).unwrap(), value);
+    fn versions_are_named_only_where_they_differ() {
+        assert_eq!(skew("1.2.0", "1.2.0"), None);
+        assert_eq!(skew("1.2.0", ""), None);
+        assert!(skew("1.2.0", "1.1.0").unwrap().contains("this pm-cli is 1.2.0, the daemon is 1.1.0"));
+    }
+
+    #[test]
+    fn a_call_that_is_not_known_and_says_nothing_gets_words() {
+        let rejection = rpc::Rejection {
+            code: UNIMPLEMENTED.into(),
+            reason: String::new(),
+            message: String::new(),
+            hint: None,
+            violations: Vec::new(),
+        };
+        let failure = Failure::from(ClientError::Rejected(rejection));
+        assert!(failure.unknown_call);
+        assert_eq!(
+            (failure.code(), failure.message.as_str()),
+            (FAILED, "the daemon does not know this call")
+        );
     }
 }

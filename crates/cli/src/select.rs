@@ -1,4 +1,6 @@
-//! Which processes the words of a command line mean: names, ids, unique id prefixes, `@group`, `@all`.
+//! Which processes the words of a command line mean: names, ids, unique id prefixes, `@group`, `@all`, `pat*terns`.
+
+mod pattern;
 
 use std::collections::{BTreeSet, HashSet};
 
@@ -25,7 +27,17 @@ pub(crate) enum Pick {
 
 /// Whether the words mean something only together with the list of all processes.
 pub(crate) fn needs_list(words: &[String]) -> bool {
-    words.len() > 1 || words.iter().any(|word| word.starts_with('@'))
+    words.len() > 1 || words.iter().any(|word| !is_exact(word))
+}
+
+/// Whether a word means one process: no group and no pattern.
+pub(crate) fn is_exact(word: &str) -> bool {
+    !word.starts_with('@') && !is_pattern(word)
+}
+
+/// No name holds one of these.
+fn is_pattern(word: &str) -> bool {
+    word.contains(['*', '?', '['])
 }
 
 /// What the words mean, in their order, members of a group by name, each process once.
@@ -42,6 +54,18 @@ pub(crate) fn pick(processes: &[v1::Process], words: &[String]) -> Vec<Result<Pi
                     continue;
                 }
             },
+            None if is_pattern(word) => {
+                let fits: Vec<_> =
+                    processes.iter().enumerate().filter(|(_, p)| pattern::fits(word, &p.name)).collect();
+                if fits.is_empty() {
+                    let failure =
+                        Failure::new(NO_SUCH_PROCESS, format!("no process has a name like {word:?}"));
+                    picks
+                        .push(Err(failure
+                            .with_hint("pm-cli list -o name shows the names; * is any text, ? one letter")));
+                }
+                fits.into_iter().map(|(place, _)| Pick::Process(place)).collect()
+            }
             None => match find(processes, word) {
                 Some(place) => vec![Pick::Process(place)],
                 None => vec![Pick::Unclear(word.clone())],
@@ -86,9 +110,8 @@ fn members(processes: &[v1::Process], group: &str) -> Result<Vec<usize>, Failure
     }
     let groups: BTreeSet<&str> = processes.iter().flat_map(|p| &p.groups).map(String::as_str).collect();
     let shown: String = group.chars().take(64).collect();
-    let near = groups.iter().copied().chain([ALL]).map(|known| (distance(&shown, known), known));
-    let near = near.filter(|(edits, known)| *edits <= 1 + known.chars().count() / 4).min();
-    let meant = near.map_or(String::new(), |(_, known)| format!("did you mean @{known}? "));
+    let near = nearest(&shown, groups.iter().copied().chain([ALL]));
+    let meant = near.map_or(String::new(), |known| format!("did you mean @{known}? "));
     let listed: Vec<String> = groups.iter().take(LISTED).map(|g| format!("@{g}")).collect();
     let more = if groups.len() > LISTED { ", …" } else { "" };
     let hint = if listed.is_empty() {
@@ -99,6 +122,12 @@ fn members(processes: &[v1::Process], group: &str) -> Result<Vec<usize>, Failure
         format!("{meant}the groups are {}{more}; @all means every process", listed.join(", "))
     };
     Err(Failure::new(NO_SUCH_PROCESS, format!("no process belongs to the group {shown:?}")).with_hint(hint))
+}
+
+/// The known word that was probably meant.
+pub(crate) fn nearest<'a>(word: &str, known: impl Iterator<Item = &'a str>) -> Option<&'a str> {
+    let near = known.map(|known| (distance(word, known), known));
+    near.filter(|(edits, known)| *edits <= 1 + known.chars().count() / 4).min().map(|(_, known)| known)
 }
 
 /// Edits between two words: insertions, deletions, substitutions and swaps of neighbors, each 1. Case is ignored.
@@ -162,6 +191,14 @@ mod tests {
         assert_eq!(picked(&["front", "@all"]), ["front", "api", "beef", "db"]);
         assert_eq!(picked(&["@edge", "@web"]), ["front", "api"]);
         assert_eq!(picked(&["bbbb00000002", "db"]), ["db"]);
+    }
+
+    #[test]
+    fn patterns_mix_with_names_and_say_when_nothing_fits() {
+        assert_eq!(picked(&["*b*", "front"]), ["beef", "db", "front"]);
+        assert_eq!(picked(&["front", "[!f]*", "d?"]), ["front", "api", "beef", "db"]);
+        let nothing = "!pm-cli list -o name shows the names; * is any text, ? one letter";
+        assert_eq!(picked(&["x*", "db"]), [nothing, "db"]);
     }
 
     #[test]

@@ -2,7 +2,11 @@
 
 mod ask;
 mod cat;
+mod complete;
+mod completion;
+mod context;
 mod create;
+mod daemon;
 mod delete;
 mod describe;
 mod disable;
@@ -28,27 +32,29 @@ mod start;
 mod status;
 mod stop;
 mod switch;
+mod token;
 mod update;
 mod validate;
+mod version;
 mod why;
 
-use crate::args::Verb;
+use crate::args::{DaemonVerb, Verb};
 use crate::report::{Session, Stop};
 
 /// Does what the command line says.
 pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Stop> {
     match verb {
-        Verb::List => list::run(session).await,
+        Verb::List(args) => list::run(session, *args).await,
         Verb::Describe(names) => describe::run(session, names).await,
         Verb::Why(names) => why::run(session, names).await,
         Verb::IsActive(args) => is_active::run(session, args).await,
         Verb::IsEnabled(args) => is_enabled::run(session, args).await,
         Verb::Logs(args) => logs::run(session, *args).await,
         Verb::ReopenLogs => reopen_logs::run(session).await,
-        Verb::Start(names) => start::run(session, names).await,
-        Verb::Stop(names) => stop::run(session, names).await,
-        Verb::Restart(names) => restart::run(session, names).await,
-        Verb::Reload(names) => reload::run(session, names).await,
+        Verb::Start(args) => start::run(session, args).await,
+        Verb::Stop(args) => stop::run(session, args).await,
+        Verb::Restart(args) => restart::run(session, args).await,
+        Verb::Reload(args) => reload::run(session, args).await,
         Verb::Kill(args) => kill::run(session, args).await,
         Verb::Reset(names) => reset::run(session, names).await,
         Verb::Enable(args) => enable::run(session, args).await,
@@ -60,6 +66,12 @@ pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Sto
         Verb::Delete(names) => delete::run(session, names).await,
         Verb::Plan => plan::run(session).await,
         Verb::ReloadConfig(args) => reload_config::run(session, args.dry_run).await,
+        Verb::Daemon(DaemonVerb::Status) => daemon::run(session).await,
+        Verb::Token(verb) => token::run(session, verb).await,
+        Verb::Context(verb) => context::run(session, verb),
+        Verb::Completion { shell } => completion::run(session, shell),
+        Verb::Version => version::run(session).await,
+        Verb::Complete { line } => complete::run(session, &line).await,
         Verb::Status => status::run(session).await,
         Verb::Import(args) => import::run(session, &args),
         Verb::Export(args) => export::run(session, args).await,

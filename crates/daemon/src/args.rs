@@ -62,3 +62,25 @@ pub(crate) enum Console {
     /// Never.
     Never,
 }
+
+#[cfg(test)]
+mod tests {
+    use clap::CommandFactory as _;
+
+    use super::*;
+
+    #[test]
+    fn the_manual_names_every_option_and_variable() {
+        let page = include_str!("../../../packaging/man/dd-procmgrd.8").replace("\\-", "-");
+        for option in Args::command().get_arguments().filter_map(clap::Arg::get_long) {
+            assert!(page.contains(&format!("\\fB--{option}\\fR")), "--{option}");
+        }
+        let variable =
+            |word: &&str| word.len() > 4 && word.chars().all(|c| c.is_ascii_uppercase() || c == '_');
+        let mut words = AFTER_HELP.split([' ', ',', '\n']).filter(variable).peekable();
+        assert!(words.peek().is_some());
+        for variable in words.filter(|word| *word != "SIGHUP") {
+            assert!(page.contains(&format!("\\fB{variable}\\fR")), "{variable}");
+        }
+    }
+}

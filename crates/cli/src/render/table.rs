@@ -1,59 +1,172 @@
 //! Tables that fit the terminal.
 
+use std::borrow::Cow;
+use std::time::Duration;
+
 use model::Wall;
 use rpc::v1::{self, HealthState};
 
 use super::paint::one_line;
 use super::{Paint, ending, state_word, uptime};
-use crate::units::span;
+use crate::units::{bytes, span};
 
 /// Between two columns.
 const GAP: usize = 2;
 /// What the command gets at least; when there is less room, other columns go.
 const MIN_COMMAND: usize = 12;
-const HEADER: [&str; 8] = ["NAME", "ID", "STATE", "PID", "UPTIME", "RESTARTS", "LAST EXIT", "COMMAND"];
-const STATE: usize = 2;
-const COMMAND: usize = 7;
-/// Columns that go when the terminal is too narrow, the least missed first: ID, LAST EXIT, RESTARTS, PID, UPTIME.
-const DISPENSABLE: [usize; 5] = [1, 6, 5, 3, 4];
+
+/// A column of `list`.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+enum Column {
+    Host,
+    Name,
+    Id,
+    State,
+    Pid,
+    Uptime,
+    Restarts,
+    Memory,
+    Cpu,
+    LastExit,
+    Groups,
+    Origin,
+    Command,
+}
+use Column::{Command, Cpu, Groups, Host, Id, LastExit, Memory, Name, Origin, Pid, Restarts, State, Uptime};
+
+/// All of them, in their order.
+const COLUMNS: [(Column, &str); 13] = [
+    (Host, "HOST"),
+    (Name, "NAME"),
+    (Id, "ID"),
+    (State, "STATE"),
+    (Pid, "PID"),
+    (Uptime, "UPTIME"),
+    (Restarts, "RESTARTS"),
+    (Memory, "MEMORY"),
+    (Cpu, "CPU"),
+    (LastExit, "LAST EXIT"),
+    (Groups, "GROUPS"),
+    (Origin, "DEFINED IN"),
+    (Command, "COMMAND"),
+];
+/// Columns that go when the terminal is too narrow, the least missed first.
+const DISPENSABLE: [Column; 7] = [Id, LastExit, Restarts, Pid, Uptime, Cpu, Memory];
+
+/// A process, and what is known of it beside.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Row {
+    /// The daemon that it belongs to, where there are several.
+    pub(crate) host: Option<String>,
+    pub(crate) process: v1::Process,
+    /// What it uses, where that was asked for.
+    pub(crate) usage: Option<Usage>,
+}
+
+/// What a process with all of its descendants uses.
+#[derive(Clone, Copy, Debug, Default)]
+pub(crate) struct Usage {
+    /// Bytes in memory.
+    pub(crate) memory: u64,
+    /// CPU time since the run began.
+    pub(crate) cpu: Duration,
+}
+
+/// How it is shown.
+#[derive(Clone, Copy, Debug)]
+pub(crate) struct Look {
+    pub(crate) now: Wall,
+    /// Columns of the terminal.
+    pub(crate) width: Option<usize>,
+    /// More columns.
+    pub(crate) wide: bool,
+}
 
 /// `list`.
-pub(crate) fn list(processes: &[v1::Process], now: Wall, width: Option<usize>, paint: Paint) -> String {
-    let mut rows = vec![HEADER.map(str::to_owned)];
-    for p in processes {
-        let dash = || "-".to_owned();
-        rows.push([
-            p.name.clone(),
-            p.process_id.clone(),
-            standing(p),
-            p.run.as_ref().and_then(|run| run.pid).map_or_else(dash, |pid| pid.to_string()),
-            uptime(p, now).map_or_else(dash, span),
-            p.counters.as_ref().map_or(0, |c| c.restarts).to_string(),
-            p.last_exit.as_ref().map_or_else(dash, ending),
-            p.command_line.clone(),
-        ]);
-    }
+pub(crate) fn list(rows: &[Row], look: Look, paint: Paint) -> String {
+    let usage = rows.iter().any(|row| row.usage.is_some());
+    let several = rows.iter().any(|row| row.host.is_some());
+    let columns: Vec<(Column, &str)> = COLUMNS
+        .into_iter()
+        .filter(|(column, _)| match column {
+            Host => several,
+            Memory | Cpu => usage,
+            Groups | Origin => look.wide,
+            _ => true,
+        })
+        .collect();
     // Made visible before it is measured: what is written out is longer.
-    let rows: Vec<[String; 8]> =
-        rows.into_iter().map(|row| row.map(|cell| one_line(&cell).into_owned())).collect();
-    let widths = columns(&rows);
-    let (shown, room) = layout(&widths, width);
+    let cells: Vec<Vec<String>> = rows
+        .iter()
+        .map(|row| columns.iter().map(|(c, _)| one_line(&cell(row, *c, look.now)).into_owned()).collect())
+        .collect();
+    let widths: Vec<usize> = columns
+        .iter()
+        .enumerate()
+        .map(|(i, (_, title))| {
+            let cells = cells.iter().map(|row| row[i].chars().count());
+            cells.max().unwrap_or(0).max(title.len())
+        })
+        .collect();
+    let (shown, room) = layout(&columns, &widths, look.width);
     let mut text = String::new();
-    for (i, row) in rows.iter().enumerate() {
-        let mut line = String::new();
-        for column in &shown {
-            let padded = format!("{:<1$}", row[*column], widths[*column] + GAP);
-            match *column {
-                COMMAND => line.push_str(&cut(&row[COMMAND], room)),
-                STATE if i > 0 && unhealthy(&processes[i - 1]) => line.push_str(&paint.red(&padded)),
-                STATE if i > 0 => line.push_str(&paint.state(processes[i - 1].state(), &padded)),
-                _ => line.push_str(&padded),
+    let mut line = String::new();
+    for &i in &shown {
+        let last = columns[i].0 == Command;
+        let title = if last { &cut(columns[i].1, room) } else { columns[i].1 };
+        pad(&mut line, title, widths[i], last);
+    }
+    text.push_str(&paint.bold(&line));
+    text.push('\n');
+    for (row, cells) in rows.iter().zip(&cells) {
+        for &i in &shown {
+            line.clear();
+            match columns[i].0 {
+                Command => text.push_str(&cut(&cells[i], room)),
+                State => {
+                    pad(&mut line, &cells[i], widths[i], false);
+                    let sick = unhealthy(&row.process);
+                    text.push_str(&if sick {
+                        paint.red(&line)
+                    } else {
+                        paint.state(row.process.state(), &line)
+                    });
+                }
+                _ => pad(&mut text, &cells[i], widths[i], false),
             }
         }
-        text.push_str(&if i == 0 { paint.bold(&line).into_owned() } else { line });
         text.push('\n');
     }
     text
+}
+
+fn pad(line: &mut String, cell: &str, width: usize, last: bool) {
+    line.push_str(cell);
+    if !last {
+        let missing = (width + GAP).saturating_sub(cell.chars().count());
+        line.extend(std::iter::repeat_n(' ', missing));
+    }
+}
+
+fn cell(row: &Row, column: Column, now: Wall) -> Cow<'_, str> {
+    let p = &row.process;
+    let dash = Cow::Borrowed("-");
+    match column {
+        Host => row.host.as_deref().unwrap_or("-").into(),
+        Name => p.name.as_str().into(),
+        Id => p.process_id.as_str().into(),
+        State => standing(p).into(),
+        Pid => p.run.as_ref().and_then(|run| run.pid).map_or(dash, |pid| pid.to_string().into()),
+        Uptime => uptime(p, now).map_or(dash, |up| span(up).into()),
+        Restarts => p.counters.as_ref().map_or(0, |c| c.restarts).to_string().into(),
+        Memory => row.usage.map_or(dash, |usage| bytes(usage.memory).into()),
+        Cpu => row.usage.map_or(dash, |usage| span(usage.cpu).into()),
+        LastExit => p.last_exit.as_ref().map_or(dash, |last| ending(last).into()),
+        Groups if p.groups.is_empty() => dash,
+        Groups => p.groups.join(",").into(),
+        Origin => super::json::origin_text(p.origin.as_ref()).into(),
+        Command => p.command_line.as_str().into(),
+    }
 }
 
 /// `running`, or `running (unhealthy)`: of the healths only this one asks for somebody's attention.
@@ -61,31 +174,32 @@ fn standing(p: &v1::Process) -> String {
     format!("{}{}", state_word(p.state()), if unhealthy(p) { " (unhealthy)" } else { "" })
 }
 
-fn unhealthy(p: &v1::Process) -> bool {
+/// Whether its health check fails.
+pub(crate) fn unhealthy(p: &v1::Process) -> bool {
     p.health.as_ref().is_some_and(|health| health.state() == HealthState::Unhealthy)
 }
 
 /// The columns that are shown, and the characters that are left for the command (`None` = as many as it likes).
-fn layout(widths: &[usize; 8], terminal: Option<usize>) -> (Vec<usize>, Option<usize>) {
-    let mut shown: Vec<usize> = (0..HEADER.len()).collect();
+fn layout(
+    columns: &[(Column, &str)],
+    widths: &[usize],
+    terminal: Option<usize>,
+) -> (Vec<usize>, Option<usize>) {
+    let mut shown: Vec<usize> = (0..columns.len()).collect();
     let Some(terminal) = terminal else { return (shown, None) };
+    let command = columns.len() - 1;
     let used = |shown: &[usize]| -> usize {
-        shown.iter().filter(|column| **column != COMMAND).map(|column| widths[*column] + GAP).sum()
+        shown.iter().filter(|i| **i != command).map(|i| widths[*i] + GAP).sum()
     };
-    let wanted = widths[COMMAND].min(MIN_COMMAND);
+    let wanted = widths[command].min(MIN_COMMAND);
     for column in DISPENSABLE {
         if used(&shown) + wanted <= terminal {
             break;
         }
-        shown.retain(|c| *c != column);
+        shown.retain(|i| columns[*i].0 != column);
     }
     let room = terminal.saturating_sub(used(&shown)).max(1);
     (shown, Some(room))
-}
-
-/// Widest cell of each column, in characters.
-fn columns<const N: usize>(rows: &[[String; N]]) -> [usize; N] {
-    std::array::from_fn(|column| rows.iter().map(|row| row[column].chars().count()).max().unwrap_or(0))
 }
 
 /// At most `room` characters, the last of them `…` when something is missing.
@@ -104,6 +218,35 @@ mod tests {
 
     fn plain() -> Paint {
         Paint::new(false)
+    }
+
+    fn list(processes: &[v1::Process], now: Wall, width: Option<usize>, paint: Paint) -> String {
+        let row = |process: &v1::Process| Row { process: process.clone(), ..Row::default() };
+        let rows: Vec<Row> = processes.iter().map(row).collect();
+        super::list(&rows, Look { now, width, wide: false }, paint)
+    }
+
+    #[test]
+    fn wide_tables_and_several_hosts_have_columns_of_their_own() {
+        let mut groups = process("web", "x");
+        groups.groups = vec!["a".into(), "b".into()];
+        let usage = Usage { memory: 3 << 20, cpu: Duration::from_secs(61) };
+        let rows = [
+            Row { host: Some("prod-1".into()), process: groups, usage: Some(usage) },
+            Row { host: Some("prod-2".into()), process: process("db", "y"), usage: None },
+        ];
+        let look = Look { now: Wall(0), width: None, wide: true };
+        let text = super::list(&rows, look, plain());
+        let lines: Vec<String> =
+            text.lines().map(|l| l.split_whitespace().collect::<Vec<_>>().join(" ")).collect();
+        assert_eq!(
+            lines,
+            [
+                "HOST NAME ID STATE PID UPTIME RESTARTS MEMORY CPU LAST EXIT GROUPS DEFINED IN COMMAND",
+                "prod-1 web 0123456789ab running - - 0 3.0 MiB 1m 1s - a,b x",
+                "prod-2 db 0123456789ab running - - 0 - - - - y",
+            ]
+        );
     }
 
     fn process(name: &str, command: &str) -> v1::Process {

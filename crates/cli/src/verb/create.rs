@@ -3,6 +3,7 @@
 use rpc::{ClientError, Create};
 
 use crate::args::create::CreateArgs;
+use crate::progress::{self, What};
 use crate::render::paint::one_line;
 use crate::render::{self, json};
 use crate::report::{Session, Stop};
@@ -11,11 +12,10 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
     let mut found = session.connect().await?;
     let (name, start) = (args.name.clone(), args.options.auto_start == Some(true));
     let definition = args.definition(&session.context.cwd);
-    let process = match found
-        .client
-        .create(Create { name: name.clone(), definition, start, dry_run: false })
-        .await
-    {
+    let names = [name.to_string()];
+    let what = What { names: &names, outcome: "to start", client: Some(found.client.clone()) };
+    let create = found.client.create(Create { name: name.clone(), definition, start, dry_run: false });
+    let process = match progress::during(session, &what, create).await? {
         Ok(process) => process,
         Err(error) => {
             let defined = matches!(&error, ClientError::Rejected(r) if r.reason == "START_FAILED");

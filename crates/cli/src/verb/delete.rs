@@ -4,12 +4,12 @@ use serde_json::json;
 
 use crate::args::Names;
 use crate::report::{Session, Stop};
-use crate::verb::each::each;
+use crate::verb::each::each_until;
 
 pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), Stop> {
     let found = session.connect().await?;
     let call = |mut client: rpc::Client, name: String| async move { client.delete(&name).await };
-    let gone = each(session, &found.client, names, call).await?;
+    let gone = each_until(session, &found.client, names, "to be deleted", call).await?;
     if session.json() {
         let deleted: Vec<_> = gone
             .iter()

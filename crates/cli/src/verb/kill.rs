@@ -3,7 +3,7 @@
 use crate::args::KillArgs;
 use crate::render::json;
 use crate::report::{Session, Stop};
-use crate::verb::each::each;
+use crate::verb::each::each_until;
 
 pub(super) async fn run(session: &mut Session<'_>, args: KillArgs) -> Result<(), Stop> {
     let found = session.connect().await?;
@@ -11,7 +11,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: KillArgs) -> Result<(),
     let call = move |mut client: rpc::Client, name: String| async move {
         client.signal(&name, &signal.to_string(), all).await
     };
-    let done = each(session, &found.client, names, call).await?;
+    let done = each_until(session, &found.client, names, "to be signalled", call).await?;
     if session.json() {
         return session.write_json(&json::processes(&done, session.context.now));
     }

@@ -110,11 +110,11 @@ fn timestamp(at: Wall) -> prost_types::Timestamp {
 fn shape(session: &Session<'_>, args: &LogsArgs, processes: &[v1::Process]) -> Shape {
     let several = processes.len() > 1;
     match session.global.output {
-        Output::Json => Shape::Json,
+        Output::Json | Output::Yaml | Output::Name => Shape::Json,
         Output::Cat => Shape::Raw,
         // One process alone: what it printed, as it printed it.
-        Output::Table if !several && !args.time => Shape::Raw,
-        Output::Table => {
+        Output::Table | Output::Wide if !several && !args.time => Shape::Raw,
+        Output::Table | Output::Wide => {
             let longest = processes.iter().map(|process| process.name.len()).max();
             Shape::Lines(Lines {
                 names: longest.filter(|_| several && !args.no_prefix),

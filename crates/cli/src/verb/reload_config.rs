@@ -3,12 +3,14 @@
 use serde_json::json;
 
 use crate::FAILED;
+use crate::progress::{self, What};
 use crate::render::change;
 use crate::report::{Session, Stop};
 
 pub(super) async fn run(session: &mut Session<'_>, dry_run: bool) -> Result<(), Stop> {
     let mut found = session.connect().await?;
-    let report = found.client.reload(dry_run).await?;
+    let what = What { names: &[], outcome: "the configuration to be applied", client: None };
+    let report = progress::during(session, &what, found.client.reload(dry_run)).await??;
     if session.json() {
         let changes: Vec<_> = report.changes.iter().map(change::json).collect();
         session.write_json(&json!({

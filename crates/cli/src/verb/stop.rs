@@ -1,13 +1,18 @@
 //! `stop`: takes processes down.
 
-use crate::args::Names;
+use rpc::v1::StopProcessRequest;
+
+use crate::args::ActArgs;
 use crate::render;
 use crate::report::{Session, Stop};
-use crate::verb::each::each;
+use crate::verb::each::each_until;
 
-pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), Stop> {
+pub(super) async fn run(session: &mut Session<'_>, args: ActArgs) -> Result<(), Stop> {
     let found = session.connect().await?;
-    let call = |mut client: rpc::Client, name: String| async move { client.stop(&name).await };
-    let done = each(session, &found.client, names, call).await?;
+    let no_wait = args.no_wait;
+    let call = move |mut client: rpc::Client, name: String| async move {
+        client.stop_with(StopProcessRequest { name, no_wait, ..Default::default() }).await
+    };
+    let done = each_until(session, &found.client, args.names, "to stop", call).await?;
     render::outcome(session, &done)
 }

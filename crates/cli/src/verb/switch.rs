@@ -7,7 +7,7 @@ use serde_json::json;
 use crate::args::{Names, SwitchArgs};
 use crate::render::{self, change, json};
 use crate::report::{Session, Stop};
-use crate::verb::each::each;
+use crate::verb::each::each_until;
 
 /// Sets `auto_start`, and brings the processes up or down when asked to.
 pub(super) async fn switch(session: &mut Session<'_>, args: SwitchArgs, on: bool) -> Result<(), Stop> {
@@ -16,7 +16,7 @@ pub(super) async fn switch(session: &mut Session<'_>, args: SwitchArgs, on: bool
         let definition = Definition { auto_start: Some(on), ..Definition::default() };
         client.update(&name, definition, Vec::new(), false).await
     };
-    let updated = each(session, &found.client, args.names, update).await?;
+    let updated = each_until(session, &found.client, args.names, "to be changed", update).await?;
     let word = if on { "enabled" } else { "disabled" };
     if !session.json() {
         for UpdateProcessResponse { process, change } in &updated {
@@ -32,7 +32,8 @@ pub(super) async fn switch(session: &mut Session<'_>, args: SwitchArgs, on: bool
         let call = move |mut client: rpc::Client, name: String| async move {
             if on { client.start(&name).await } else { client.stop(&name).await }
         };
-        processes = each(session, &found.client, names, call).await?;
+        processes =
+            each_until(session, &found.client, names, if on { "to start" } else { "to stop" }, call).await?;
         if !session.json() {
             return render::outcome(session, &processes);
         }

@@ -5,6 +5,7 @@ use serde_json::json;
 
 use crate::USAGE;
 use crate::args::update::UpdateArgs;
+use crate::progress::{self, What};
 use crate::render::{change, json};
 use crate::report::{Failure, Session, Stop};
 
@@ -17,7 +18,10 @@ pub(super) async fn run(session: &mut Session<'_>, mut args: UpdateArgs) -> Resu
         return Err(failure.with_hint("see pm-cli update --help").into());
     }
     let mut found = session.connect().await?;
-    let updated = found.client.update(&name, definition, unset, dry_run).await?;
+    let names = [name.clone()];
+    let what = What { names: &names, outcome: "to be changed", client: Some(found.client.clone()) };
+    let update = found.client.update(&name, definition, unset, dry_run);
+    let updated = progress::during(session, &what, update).await??;
     let name = updated.process.as_ref().map_or(name.as_str(), |process| &process.name);
     if session.json() {
         let mut document = json::processes(updated.process.as_slice(), session.context.now);

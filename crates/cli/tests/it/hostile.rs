@@ -11,8 +11,13 @@ fn daemon() -> Daemon {
     daemon
 }
 
-const LINES: [&str; 13] = [
+const LINES: [&str; 18] = [
     "list",
+    "list -w",
+    "list -o yaml",
+    "list -o name",
+    "list --sort memory --reverse",
+    "daemon status",
     "describe web",
     "why web",
     "status",

@@ -4,13 +4,20 @@
 #![expect(unreachable_pub, clippy::unwrap_used, reason = "a test")]
 
 mod binary;
+mod completion;
 mod edit;
 mod explain;
 mod fake;
+mod fleet;
 mod hostile;
+mod local;
 mod logs;
 mod migrate;
 mod operate;
+mod outputs;
+mod pages;
+mod progress;
+mod schema;
 mod snapshots;
 mod tables;
 mod transcript;

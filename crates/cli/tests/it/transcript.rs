@@ -24,6 +24,7 @@ pub fn context(line: &str, env: &[(&str, &str)], width: Option<usize>, color: bo
         env: env.iter().map(|(k, v)| ((*k).to_owned(), (*v).to_owned())).collect(),
         cwd: "/home/me".into(),
         system_dir: "/nonexistent".into(),
+        proc: "/nonexistent/proc".into(),
         uid: 0,
         now: tables::now(),
         zone: || jiff::tz::TimeZone::fixed(jiff::tz::offset(1)),
