@@ -5,6 +5,7 @@ use std::sync::Arc;
 use logpipe::{ChildEnds, LogPipe, Source};
 use metrics::Durations;
 use model::{Event, EventKind, Output, OutputSpec, ProcessName, ProcessRef, ProcessSpec, RunId};
+use rpc::{EventRing, Severity, Wording};
 use supervisor::{Attach, ChildStdio, Observer, Role, RunInfo, StdioError, StdioProvider};
 use tokio::sync::Notify;
 
@@ -90,12 +91,29 @@ pub(crate) struct Events {
     pub(crate) ending: Arc<Ending>,
     pub(crate) counts: Marker,
     pub(crate) durations: Arc<Durations>,
+    pub(crate) ring: Arc<EventRing>,
+}
+
+/// The last events, for the control API. `epoch` is a random number of this life of the daemon.
+pub(crate) fn event_ring(epoch: u64) -> Arc<EventRing> {
+    let wording = Wording { describe: logpipe::describe, severity };
+    Arc::new(EventRing::new(format!("{epoch:016x}"), wording))
+}
+
+fn severity(kind: &EventKind) -> Severity {
+    match logpipe::priority(kind) {
+        0..=3 => Severity::Error,
+        4 => Severity::Warning,
+        5 => Severity::Notice,
+        _ => Severity::Info,
+    }
 }
 
 impl Observer for Events {
     fn event(&mut self, event: &Event) {
         self.pipe.event(event);
         self.durations.event(event);
+        self.ring.push(event);
         self.happened.notify_one();
         self.counts.mark(&event.process.name, event.process.id);
         if let EventKind::CriticalEnded { code } = event.kind {
@@ -110,6 +128,10 @@ impl Observer for Events {
             4 => tracing::warn!("{text}"),
             _ => tracing::info!("{text}"),
         }
+    }
+
+    fn changed(&mut self) {
+        self.ring.changed();
     }
 }
 

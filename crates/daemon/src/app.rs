@@ -19,7 +19,7 @@ use tokio::sync::{Notify, watch};
 use tokio::task::JoinHandle as Task;
 
 use crate::access;
-use crate::adapters::{Events, Stdio};
+use crate::adapters::{self, Events, Stdio};
 use crate::control::Desk;
 use crate::counts::{Counts, Keeper};
 use crate::definitions::{Definitions, Layers};
@@ -83,6 +83,7 @@ impl App {
         let ending = Arc::new(Ending::new(signals.flag()));
         let (counts, past) = Counts::open(&settings.state_dir);
         let durations = Arc::new(metrics::Durations::default());
+        let ring = adapters::event_ring(sys::random_u64());
         let events = Events {
             pipe: pipe.clone(),
             durations: Arc::clone(&durations),
@@ -90,6 +91,7 @@ impl App {
             happened: Arc::clone(&happened),
             ending: Arc::clone(&ending),
             counts: counts.marker(),
+            ring: Arc::clone(&ring),
         };
         let containment = containment();
         let (supervisor, supervisor_thread) =
@@ -109,6 +111,10 @@ impl App {
             containment,
             started,
             ready: AtomicBool::new(false),
+            draining: AtomicBool::new(false),
+            events: ring,
+            members: Arc::new(metrics::Members::detect()),
+            state_dir: settings.state_dir.clone(),
         });
 
         let closing = watch::Sender::new(false);
@@ -204,6 +210,7 @@ impl App {
     /// waits for an answer sees the end of it.
     fn stop(self, signals: &Signals) {
         systemd::tell(&[NotifyState::Stopping]);
+        self.desk.draining.store(true, Ordering::Release);
         tracing::info!("stopping all processes");
         let ending = Arc::clone(&self.ending);
         match self.supervisor.submit(Command::Shutdown, Box::new(move |_| ending.all_down())) {

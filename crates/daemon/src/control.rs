@@ -4,10 +4,11 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{Command, InvocationId, ProcessName, Reply, Signal, Snapshot, Wall};
+use model::{Command, InvocationId, ProcessName, ProcessView, Reply, Signal, Snapshot, Wall};
 use rpc::{
-    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, Fragment, LogBatch, LogRequest,
-    LogSource, OverrideText, ReloadReport, SetOverride, Update, Updated, ViewResult,
+    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, EventRing, Fragment,
+    LogBatch, LogRequest, LogSource, OverrideText, ReloadReport, SetOverride, Stats, StatsRequest, Update,
+    Updated, ViewResult,
 };
 use supervisor::{Containment, Handle};
 
@@ -25,6 +26,10 @@ pub(crate) struct Desk {
     pub(crate) containment: Containment,
     pub(crate) started: Wall,
     pub(crate) ready: AtomicBool,
+    pub(crate) draining: AtomicBool,
+    pub(crate) events: Arc<EventRing>,
+    pub(crate) members: Arc<metrics::Members>,
+    pub(crate) state_dir: PathBuf,
 }
 
 impl Desk {
@@ -60,6 +65,23 @@ impl Control for Desk {
         self.supervisor.snapshot()
     }
 
+    fn view(&self, name: &ProcessName) -> Option<Arc<ProcessView>> {
+        self.supervisor.view(name)
+    }
+
+    fn events(&self) -> Arc<EventRing> {
+        Arc::clone(&self.events)
+    }
+
+    fn stats(&self, request: StatsRequest) -> BoxFuture<Result<Stats, ControlError>> {
+        let (members, containment) = (Arc::clone(&self.members), self.containment.clone());
+        Box::pin(async move {
+            let read = move || crate::stats::read(&members, &containment, &request);
+            let done = tokio::task::spawn_blocking(read).await;
+            done.map_err(|e| ControlError::new(ErrorKind::Internal, e.to_string()))?
+        })
+    }
+
     fn status(&self) -> DaemonStatus {
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").into(),
@@ -70,6 +92,9 @@ impl Control for Desk {
             last_reload: self.definitions.outcomes().last,
             listeners: self.listeners.list(),
             containment: contained_by(&self.containment).into(),
+            draining: self.draining.load(Ordering::Acquire),
+            resident_bytes: self.members.own_resident_bytes(),
+            state_dir: self.state_dir.clone(),
         }
     }
 

@@ -21,6 +21,7 @@ mod logs;
 mod prober;
 mod settings;
 mod signals;
+mod stats;
 mod summary;
 mod systemd;
 

@@ -164,6 +164,35 @@ pub enum EventKind {
 }
 
 impl EventKind {
+    /// Every name that [`EventKind::as_str`] gives.
+    pub const NAMES: [&str; 25] = [
+        "created",
+        "updated",
+        "removed",
+        "invalid",
+        "started",
+        "ready",
+        "spawn_failed",
+        "skipped",
+        "held",
+        "hook_failed",
+        "start_timed_out",
+        "watchdog_expired",
+        "health",
+        "reloading",
+        "reloaded",
+        "main_process",
+        "critical_ended",
+        "exited",
+        "restart_scheduled",
+        "start_limit_reached",
+        "stopping",
+        "stop_timed_out",
+        "leftovers_killed",
+        "survivors",
+        "stopped",
+    ];
+
     /// EVENT= in the journal and `kind` in the API.
     #[must_use]
     pub fn as_str(&self) -> &'static str {

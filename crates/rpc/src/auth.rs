@@ -21,11 +21,11 @@ use crate::{ControlError, ErrorKind, Token};
 /// What a caller may do. Each role includes the ones before it.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
 pub enum Role {
-    /// Look: list, get (without the values of variables), status.
+    /// Look: list, get (without the values of variables), status, events, stats, and wait for what happens.
     Viewer,
     /// Operate: start, stop, restart, reload, signal, reset, read and reopen logs, read the masked configuration.
     Operator,
-    /// Define: create, update, override and delete.
+    /// Define: create, update, enable, disable, override and delete; make a new token.
     Admin,
 }
 
@@ -72,14 +72,23 @@ pub enum Method {
     GetStatus,
     StreamLogs,
     ReopenLogs,
+    WatchEvents,
+    WaitProcess,
+    ListStats,
+    EnableProcess,
+    DisableProcess,
+    RotateToken,
 }
 
 impl Method {
     /// The table: each method and the lowest role that may call it.
-    pub const TABLE: [(Self, Role); 18] = [
+    pub const TABLE: [(Self, Role); 24] = [
         (Self::ListProcesses, Role::Viewer),
         (Self::GetProcess, Role::Viewer),
         (Self::GetStatus, Role::Viewer),
+        (Self::WatchEvents, Role::Viewer),
+        (Self::WaitProcess, Role::Viewer),
+        (Self::ListStats, Role::Viewer),
         (Self::StartProcess, Role::Operator),
         (Self::StopProcess, Role::Operator),
         (Self::RestartProcess, Role::Operator),
@@ -95,6 +104,9 @@ impl Method {
         (Self::DeleteProcess, Role::Admin),
         (Self::GetOverride, Role::Admin),
         (Self::SetOverride, Role::Admin),
+        (Self::EnableProcess, Role::Admin),
+        (Self::DisableProcess, Role::Admin),
+        (Self::RotateToken, Role::Admin),
     ];
 
     /// The lowest role that may call it.
@@ -125,6 +137,12 @@ impl Method {
             Self::GetStatus => "GetStatus",
             Self::StreamLogs => "StreamLogs",
             Self::ReopenLogs => "ReopenLogs",
+            Self::WatchEvents => "WatchEvents",
+            Self::WaitProcess => "WaitProcess",
+            Self::ListStats => "ListStats",
+            Self::EnableProcess => "EnableProcess",
+            Self::DisableProcess => "DisableProcess",
+            Self::RotateToken => "RotateToken",
         }
     }
 }
@@ -311,12 +329,13 @@ mod tests {
             names.sort_unstable();
             names
         };
-        let viewer = ["GetProcess", "GetStatus", "ListProcesses"];
+        let viewer = ["GetProcess", "GetStatus", "ListProcesses", "ListStats", "WaitProcess", "WatchEvents"];
         let operator = [
             "GetFragments",
             "GetProcess",
             "GetStatus",
             "ListProcesses",
+            "ListStats",
             "ReloadConfig",
             "ReloadProcess",
             "ReopenLogs",
@@ -326,6 +345,8 @@ mod tests {
             "StartProcess",
             "StopProcess",
             "StreamLogs",
+            "WaitProcess",
+            "WatchEvents",
         ];
         assert_eq!(allowed(Role::Viewer), viewer);
         assert_eq!(allowed(Role::Operator), operator);

@@ -1,6 +1,7 @@
 //! The client: finds the daemon behind a path or an address, and tells apart why a call did not work.
 
 mod error;
+mod watch;
 
 use std::future::Future;
 use std::io;
@@ -19,6 +20,7 @@ use tonic::{Request, Response, Status, Streaming};
 use crate::v1::process_manager_service_client::ProcessManagerServiceClient;
 use crate::{Create, Token, convert, v1};
 pub use error::{ClientError, Rejection, Unreachable};
+pub use watch::Events;
 
 /// Largest answer: a page of 1,000 processes with large definitions stays far below it.
 const MAX_RESPONSE: usize = 64 * 1024 * 1024;
@@ -100,14 +102,20 @@ impl Client {
 
     /// All processes, page by page.
     pub async fn list(&mut self, view: v1::ProcessView) -> Result<Vec<v1::Process>, ClientError> {
+        self.list_where(v1::ListProcessesRequest { view: view.into(), ..Default::default() }).await
+    }
+
+    /// All processes that fit the request, page by page.
+    pub async fn list_where(
+        &mut self,
+        mut request: v1::ListProcessesRequest,
+    ) -> Result<Vec<v1::Process>, ClientError> {
         let mut all = Vec::new();
-        let mut page_token = String::new();
         loop {
-            let request = v1::ListProcessesRequest { page_size: 0, page_token, view: view.into() };
-            let page = limited(self.timeout, self.inner.list_processes(request)).await?;
+            let page = limited(self.timeout, self.inner.list_processes(request.clone())).await?;
             all.extend(page.processes);
-            page_token = page.next_page_token;
-            if page_token.is_empty() {
+            request.page_token = page.next_page_token;
+            if request.page_token.is_empty() {
                 return Ok(all);
             }
         }
@@ -115,7 +123,7 @@ impl Client {
 
     /// One process with its definition.
     pub async fn get(&mut self, name: &str) -> Result<v1::Process, ClientError> {
-        let request = v1::GetProcessRequest { name: name.to_owned() };
+        let request = v1::GetProcessRequest { name: name.to_owned(), ..Default::default() };
         some(limited(self.timeout, self.inner.get_process(request)).await?.process)
     }
 
@@ -125,43 +133,46 @@ impl Client {
             name: create.name.to_string(),
             definition: Some(convert::to_wire(create.definition)),
             start: create.start,
+            dry_run: create.dry_run,
+            ..Default::default()
         };
         some(limited(self.timeout, self.inner.create_process(request)).await?.process)
     }
 
     /// Starts a process; returns when it is up as its type says.
     pub async fn start(&mut self, name: &str) -> Result<v1::Process, ClientError> {
-        let request = v1::StartProcessRequest { name: name.to_owned() };
+        let request = v1::StartProcessRequest { name: name.to_owned(), ..Default::default() };
         some(limited(self.timeout, self.inner.start_process(request)).await?.process)
     }
 
     /// Stops a process; returns when nothing of it is alive.
     pub async fn stop(&mut self, name: &str) -> Result<v1::Process, ClientError> {
-        let request = v1::StopProcessRequest { name: name.to_owned() };
+        let request = v1::StopProcessRequest { name: name.to_owned(), ..Default::default() };
         some(limited(self.timeout, self.inner.stop_process(request)).await?.process)
     }
 
     /// Restarts a process; returns when the new run is up.
     pub async fn restart(&mut self, name: &str) -> Result<v1::Process, ClientError> {
-        let request = v1::RestartProcessRequest { name: name.to_owned() };
+        let request = v1::RestartProcessRequest { name: name.to_owned(), ..Default::default() };
         some(limited(self.timeout, self.inner.restart_process(request)).await?.process)
     }
 
     /// Makes a process read its configuration again.
     pub async fn reload_process(&mut self, name: &str) -> Result<v1::Process, ClientError> {
-        let request = v1::ReloadProcessRequest { name: name.to_owned() };
+        let request = v1::ReloadProcessRequest { name: name.to_owned(), ..Default::default() };
         some(limited(self.timeout, self.inner.reload_process(request)).await?.process)
     }
 
     /// Sends a signal, by name or number, to the main process of a live run, or to all that the run spawned.
     pub async fn signal(&mut self, name: &str, signal: &str, all: bool) -> Result<v1::Process, ClientError> {
-        let request = v1::SignalProcessRequest { name: name.to_owned(), signal: signal.to_owned(), all };
+        let (name, signal) = (name.to_owned(), signal.to_owned());
+        let request = v1::SignalProcessRequest { name, signal, all, ..Default::default() };
         some(limited(self.timeout, self.inner.signal_process(request)).await?.process)
     }
 
     /// Forgets the failures of a process.
     pub async fn reset(&mut self, name: &str) -> Result<v1::Process, ClientError> {
-        let request = v1::ResetProcessRequest { name: name.to_owned() };
+        let request = v1::ResetProcessRequest { name: name.to_owned(), ..Default::default() };
         some(limited(self.timeout, self.inner.reset_process(request)).await?.process)
     }
 
@@ -178,6 +189,7 @@ impl Client {
             definition: Some(convert::to_wire(definition)),
             unset,
             dry_run,
+            ..Default::default()
         };
         limited(self.timeout, self.inner.update_process(request)).await
     }
@@ -201,19 +213,20 @@ impl Client {
         text: String,
         dry_run: bool,
     ) -> Result<v1::SetOverrideResponse, ClientError> {
-        let request = v1::SetOverrideRequest { name: name.to_owned(), text, dry_run };
+        let request = v1::SetOverrideRequest { name: name.to_owned(), text, dry_run, ..Default::default() };
         limited(self.timeout, self.inner.set_override(request)).await
     }
 
     /// Stops and removes a process.
     pub async fn delete(&mut self, name: &str) -> Result<v1::DeleteProcessResponse, ClientError> {
-        let request = v1::DeleteProcessRequest { name: name.to_owned() };
+        let request = v1::DeleteProcessRequest { name: name.to_owned(), ..Default::default() };
         limited(self.timeout, self.inner.delete_process(request)).await
     }
 
     /// Reloads the configuration, or tells what a reload would do.
     pub async fn reload(&mut self, dry_run: bool) -> Result<v1::ReloadConfigResponse, ClientError> {
-        limited(self.timeout, self.inner.reload_config(v1::ReloadConfigRequest { dry_run })).await
+        let request = v1::ReloadConfigRequest { dry_run, ..Default::default() };
+        limited(self.timeout, self.inner.reload_config(request)).await
     }
 
     /// The daemon's status.

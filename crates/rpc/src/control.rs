@@ -1,6 +1,7 @@
 //! What the server needs from the rest of the daemon: two traits, and the plain data that they speak.
 
 mod error;
+mod stats;
 
 use std::future::Future;
 use std::path::PathBuf;
@@ -10,6 +11,9 @@ use std::sync::Arc;
 use model::{Change, Definition, ProcessName, ProcessView, RunNumber, Signal, Snapshot, Stream, Wall};
 
 pub use error::{ControlError, ErrorKind, Violation};
+pub use stats::{Member, Stats, StatsRequest, Usage};
+
+use crate::EventRing;
 
 /// A boxed future that owns all it needs, so that it can go on without its caller.
 pub type BoxFuture<T> = Pin<Box<dyn Future<Output = T> + Send + 'static>>;
@@ -26,6 +30,14 @@ pub type ViewResult = Result<Arc<ProcessView>, ControlError>;
 pub trait Control: Send + Sync + 'static {
     /// All processes, sorted by name. Must not block.
     fn snapshot(&self) -> Snapshot;
+    /// One process; `None` = there is none of that name. Must not block.
+    fn view(&self, name: &ProcessName) -> Option<Arc<ProcessView>> {
+        self.snapshot().processes.into_iter().find(|view| view.spec.name == *name)
+    }
+    /// The last events. It hears of each change of a process after [`Control::view`] shows it.
+    fn events(&self) -> Arc<EventRing>;
+    /// What processes use now. Reading may take its time.
+    fn stats(&self, request: StatsRequest) -> BoxFuture<Result<Stats, ControlError>>;
     /// The daemon itself. Must not block.
     fn status(&self) -> DaemonStatus;
     /// Checks, stores and adds a process, and starts it when asked.
@@ -74,6 +86,8 @@ pub struct Create {
     pub definition: Definition,
     /// Start it now.
     pub start: bool,
+    /// Check and tell what it would be, and change nothing.
+    pub dry_run: bool,
 }
 
 /// Keys to change in the runtime layer of a process.
@@ -212,6 +226,12 @@ pub struct DaemonStatus {
     pub listeners: Vec<Listener>,
     /// How it keeps hold of what a process spawns: `cgroup` or `subreaper`.
     pub containment: String,
+    /// Whether it shuts down.
+    pub draining: bool,
+    /// Its own resident memory; `None` = not known.
+    pub resident_bytes: Option<u64>,
+    /// The directory of its state.
+    pub state_dir: PathBuf,
 }
 
 /// How a (re)load of the configuration went.

@@ -4,8 +4,10 @@
 
 mod daemon;
 mod definition;
+mod events;
 mod logs;
 mod process;
+mod stats;
 
 use std::time::Duration;
 
@@ -15,9 +17,11 @@ use crate::v1;
 
 pub(crate) use daemon::{change, status};
 pub(crate) use definition::{from_wire, log_to_wire, to_wire};
+pub(crate) use events::event;
 pub(crate) use logs::{lines, log_request};
 pub use process::default_log;
-pub(crate) use process::{Sight, process};
+pub(crate) use process::{Sight, process, state};
+pub(crate) use stats::stats;
 
 pub(crate) fn timestamp(at: Wall) -> prost_types::Timestamp {
     let seconds = i64::try_from(at.0 / 1_000_000_000).unwrap_or(i64::MAX);

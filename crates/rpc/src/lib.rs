@@ -11,6 +11,7 @@ mod convert;
 mod fault;
 mod lookup;
 mod meter;
+mod ring;
 mod server;
 mod service;
 mod signal;
@@ -19,14 +20,15 @@ mod token;
 
 pub use accept::ListenState;
 pub use auth::{Method, Role};
-pub use client::{Client, ClientError, Logs, Rejection, Target, Unreachable};
+pub use client::{Client, ClientError, Events, Logs, Rejection, Target, Unreachable};
 pub use control::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
-    ListenerState, LogBatch, LogPart, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult,
-    SetOverride, Update, Updated, ViewResult, Violation,
+    ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText, ReloadReport,
+    ReloadResult, SetOverride, Stats, StatsRequest, Update, Updated, Usage, ViewResult, Violation,
 };
 pub use convert::default_log;
 pub use meter::{CallStats, Meter};
+pub use ring::{EventRing, Severity, Wording};
 pub use server::{BindError, Config, Server};
 pub use socket::SocketError;
 pub use token::Token;

@@ -111,7 +111,7 @@ impl Meter {
         let of = |counter: &AtomicU64| counter.load(Ordering::Relaxed);
         self.0.iter().map(move |row| CallStats {
             method: row.method.as_str(),
-            streams: row.method == Method::StreamLogs,
+            streams: matches!(row.method, Method::StreamLogs | Method::WatchEvents),
             started: of(&row.started),
             handled: row.handled.each_ref().map(of),
             took: row.took.each_ref().map(of),

@@ -18,7 +18,7 @@ use tonic_health::server::HealthReporter;
 use crate::accept::{self, ListenState, Slots};
 use crate::auth::{Policy, Role};
 use crate::meter::{Meter, Metered};
-use crate::service::{MAX_FOLLOWERS, Service};
+use crate::service::{MAX_FOLLOWERS, MAX_WAITERS, MAX_WATCHERS, Service};
 use crate::socket::{self, Bound, SocketError};
 use crate::v1::process_manager_service_server::ProcessManagerServiceServer;
 use crate::{Control, DESCRIPTOR, LogSource, SERVICE, Token};
@@ -152,6 +152,10 @@ impl Server {
             token_role: config.token_role,
         };
         let draining = watch::Sender::new(false);
+        let events = control.events();
+        // Until the last call is through, not only until no new one is taken.
+        let mut telling = JoinSet::new();
+        telling.spawn(async move { events.announce().await });
         let service = Service {
             control,
             logs,
@@ -159,6 +163,8 @@ impl Server {
             mask: config.mask,
             log_dir: config.log_dir,
             followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
+            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
+            waiters: Arc::new(Semaphore::new(MAX_WAITERS)),
             ready: ready.clone(),
             drain: draining.subscribe(),
         };

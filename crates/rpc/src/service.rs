@@ -3,7 +3,10 @@
 
 mod audit;
 mod calls;
+mod events;
 mod lines;
+mod list;
+mod wait;
 
 use std::path::PathBuf;
 use std::sync::Arc;
@@ -16,11 +19,17 @@ use tonic::{Request, Status};
 use crate::auth::{Caller, Method, Peer, Policy};
 use crate::control::ViewResult;
 use crate::convert::{self, Sight};
-use crate::{BoxFuture, Control, ControlError, ErrorKind, LogSource, lookup, v1};
+use crate::{BoxFuture, Control, ControlError, ErrorKind, LogSource, Update, Updated, lookup, v1};
 use audit::Act;
 
 /// Open log streams in all; further ones are refused with RESOURCE_EXHAUSTED.
 pub(crate) const MAX_FOLLOWERS: usize = 256;
+
+/// Open event streams in all; the same.
+pub(crate) const MAX_WATCHERS: usize = 256;
+
+/// Calls of WaitProcess that wait in all; the same.
+pub(crate) const MAX_WAITERS: usize = 1024;
 
 /// How long a call waits for the daemon to know its processes; later it is refused.
 const UNTIL_READY: Duration = Duration::from_secs(10);
@@ -34,6 +43,8 @@ pub(crate) struct Service {
     pub(crate) mask: fn(&str, &str) -> String,
     pub(crate) log_dir: PathBuf,
     pub(crate) followers: Arc<Semaphore>,
+    pub(crate) watchers: Arc<Semaphore>,
+    pub(crate) waiters: Arc<Semaphore>,
     /// Whether the daemon is ready: it has read its definitions.
     pub(crate) ready: watch::Receiver<bool>,
     /// True once the server drains: ends the log streams.
@@ -127,6 +138,23 @@ impl Service {
         let operation = verb(&*self.control, name.clone());
         let view = self.operate(caller, Act::new(method, name.as_str()), operation).await?;
         Ok(Some(self.show(&view, caller, true)))
+    }
+
+    /// Writes `auto_start`, and nothing else, as an update would.
+    async fn switch<T>(
+        &self,
+        request: &Request<T>,
+        method: Method,
+        text: &str,
+        on: bool,
+    ) -> Result<(Option<v1::Process>, Option<v1::ConfigChange>), Status> {
+        let caller = self.admit(request, method).await?;
+        let name = self.find(text)?.spec.name.clone();
+        let definition = Definition { auto_start: Some(on), ..Definition::default() };
+        let act = Act::new(method, name.as_str());
+        let operation = self.control.update(Update { name, definition, unset: Vec::new(), dry_run: false });
+        let Updated { view, change } = self.operate(caller, act, operation).await?;
+        Ok((Some(self.show(&view, caller, true)), change.map(convert::change)))
     }
 }
 

@@ -47,7 +47,10 @@ async fn call_everything(socket: &Path) {
             Method::GetProcess => client.get("web").await.map(drop),
             Method::CreateProcess => {
                 let definition = model::Definition::default();
-                client.create(Create { name: name("new"), definition, start: false }).await.map(drop)
+                client
+                    .create(Create { name: name("new"), definition, start: false, dry_run: false })
+                    .await
+                    .map(drop)
             }
             Method::StartProcess => client.start("web").await.map(drop),
             Method::StopProcess => client.stop("web").await.map(drop),
@@ -70,6 +73,16 @@ async fn call_everything(socket: &Path) {
                 client.logs(request).await.map(drop)
             }
             Method::ReopenLogs => client.reopen_logs().await,
+            Method::WatchEvents => client.events(v1::WatchEventsRequest::default()).await.map(drop),
+            Method::WaitProcess => client.wait("web", v1::WaitCondition::Ready).await.map(drop),
+            Method::ListStats => client.stats(Vec::new(), true).await.map(drop),
+            Method::EnableProcess => client.enable("web").await.map(drop),
+            Method::DisableProcess => client.disable("web").await.map(drop),
+            Method::RotateToken => match client.rotate_token().await {
+                // Past the table, and not there yet.
+                Err(ClientError::Rejected(r)) if r.code == tonic::Code::Unimplemented => Ok(()),
+                other => other.map(drop),
+            },
         };
         match result {
             Ok(()) => println!("{}", method.as_str()),

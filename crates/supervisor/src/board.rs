@@ -36,6 +36,11 @@ impl Board {
         Snapshot { seq: table.seq, processes: table.views.values().cloned().collect() }
     }
 
+    /// One view.
+    pub(crate) fn view(&self, name: &ProcessName) -> Option<Arc<ProcessView>> {
+        self.lock().views.get(name).cloned()
+    }
+
     /// A reader that panicked has changed nothing, so a poisoned lock is as good as any.
     fn lock(&self) -> MutexGuard<'_, Table> {
         self.table.lock().unwrap_or_else(PoisonError::into_inner)

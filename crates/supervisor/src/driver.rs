@@ -279,8 +279,12 @@ impl Driver {
     /// Shows what changed, then tells those who want to know.
     fn publish(&mut self) {
         let changes = self.machine.take_changes();
-        if !changes.is_empty() || !self.turn.outbox.is_empty() {
+        let changed = !changes.is_empty();
+        if changed || !self.turn.outbox.is_empty() {
             self.shared.board.publish(self.machine.seq(), changes);
+        }
+        if changed {
+            self.observer.changed();
         }
         for news in self.turn.outbox.drain(..) {
             match news {

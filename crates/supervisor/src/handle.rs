@@ -8,7 +8,7 @@ use std::sync::{Arc, OnceLock};
 use std::thread::{Builder, JoinHandle};
 use std::time::Duration;
 
-use model::{Command, Counters, ProcessId, Refusal, Snapshot};
+use model::{Command, Counters, ProcessId, ProcessName, ProcessView, Refusal, Snapshot};
 use nix::sys::signal::{SigSet, Signal};
 use nix::sys::signalfd::{SfdFlags, SignalFd};
 
@@ -87,6 +87,12 @@ impl Handle {
     #[must_use]
     pub fn snapshot(&self) -> Snapshot {
         self.shared.board.snapshot()
+    }
+
+    /// One process as of the last turn.
+    #[must_use]
+    pub fn view(&self, name: &ProcessName) -> Option<Arc<ProcessView>> {
+        self.shared.board.view(name)
     }
 
     /// How long turns take.

@@ -73,4 +73,6 @@ pub trait StdioProvider: Send + Sync + 'static {
 pub trait Observer: Send {
     /// Something happened.
     fn event(&mut self, event: &Event);
+    /// Processes look different from now on; also where no event says so.
+    fn changed(&mut self) {}
 }

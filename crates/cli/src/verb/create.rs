@@ -11,7 +11,11 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
     let mut found = session.connect().await?;
     let (name, start) = (args.name.clone(), args.options.auto_start == Some(true));
     let definition = args.definition(&session.context.cwd);
-    let process = match found.client.create(Create { name: name.clone(), definition, start }).await {
+    let process = match found
+        .client
+        .create(Create { name: name.clone(), definition, start, dry_run: false })
+        .await
+    {
         Ok(process) => process,
         Err(error) => {
             let defined = matches!(&error, ClientError::Rejected(r) if r.reason == "START_FAILED");

@@ -7,13 +7,14 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use model::{
-    Change, Impact, ProcessName, ProcessView, Reason, Refusal, RunNumber, Seq, Signal, Snapshot, State,
-    Stream,
+    Change, Event, EventKind, ExitReason, ExitStatus, Impact, InvocationId, Mono, ProcessName, ProcessRef,
+    ProcessView, Reason, Refusal, RunNumber, Seq, Signal, Snapshot, Stamp, State, Stream, Usage,
 };
 use rpc::{
-    BoxFuture, BoxStream, Config, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
-    ListenerState, LogBatch, LogPart, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, Role,
-    Server, SetOverride, Update, Updated, ViewResult,
+    BoxFuture, BoxStream, Config, Control, ControlError, Create, DaemonStatus, ErrorKind, EventRing,
+    Fragment, Listener, ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText,
+    ReloadReport, ReloadResult, Role, Server, SetOverride, Severity, Stats, StatsRequest, Update, Updated,
+    ViewResult, Wording,
 };
 use tokio::sync::{mpsc, oneshot, watch};
 
@@ -36,6 +37,7 @@ struct Fake {
     broken: Mutex<BTreeSet<String>>,
     reopened: Mutex<u32>,
     problems: Vec<String>,
+    ring: Arc<EventRing>,
 }
 
 impl Fake {
@@ -66,6 +68,81 @@ impl Fake {
     }
 }
 
+/// Usage of three processes, of which one is a zombie; nothing of one that is down.
+fn usage(view: &ProcessView, members: bool) -> rpc::Usage {
+    let Some(pid) = view.run.as_ref().and_then(|run| run.pid) else { return rpc::Usage::default() };
+    let member = |pid, parent, state, command_line: &str| Member {
+        pid,
+        parent,
+        name: view.spec.name.to_string(),
+        command_line: command_line.to_owned(),
+        resident_bytes: if state == 'Z' { 0 } else { 20 << 20 },
+        cpu: Duration::from_millis(1500),
+        started: at(0),
+        state,
+    };
+    let all = vec![
+        member(pid, 77, 'S', &format!("/usr/bin/{} --secret hunter2", view.spec.name)),
+        member(pid + 1, pid, 'R', "worker: \u{1b}[31mred"),
+        member(pid + 2, pid + 1, 'Z', ""),
+    ];
+    rpc::Usage {
+        processes: 2,
+        resident_bytes: 40 << 20,
+        cpu: Duration::from_millis(4500),
+        main_resident_bytes: 20 << 20,
+        main_cpu: Duration::from_millis(1500),
+        threads: 9,
+        fds: Some(12),
+        io: (view.spec.name.as_str() != "db").then_some([4096, 1 << 20]),
+        members: if members { all } else { Vec::new() },
+    }
+}
+
+/// What happened so far.
+fn past() -> Arc<EventRing> {
+    let severity = |kind: &EventKind| match kind {
+        EventKind::Exited { .. } => Severity::Warning,
+        EventKind::StartLimitReached { .. } => Severity::Error,
+        _ => Severity::Info,
+    };
+    let describe = |event: &Event| format!("{} {}", event.process.name, event.kind.as_str());
+    let ring = EventRing::new("5eed".into(), Wording { describe, severity });
+    let second = Duration::from_secs(1);
+    let kinds = [
+        ("web", EventKind::Created),
+        ("web", EventKind::Started { took: Duration::from_millis(3) }),
+        ("db", EventKind::Started { took: second }),
+        (
+            "web",
+            EventKind::Exited {
+                status: ExitStatus::Signal { signal: Signal::KILL, core: false },
+                reason: ExitReason::Signal,
+                ran: second * 90,
+                usage: Usage::default(),
+            },
+        ),
+        ("web", EventKind::RestartScheduled { delay: second, restarts: 4 }),
+        ("db", EventKind::StartLimitReached { burst: 5, interval: second * 10, cooldown: None }),
+    ];
+    for (number, (name, kind)) in (1..).zip(kinds) {
+        ring.push(&event(number, name, kind));
+    }
+    Arc::new(ring)
+}
+
+/// An event of run 3, so many seconds after the beginning.
+fn event(number: u64, name: &str, kind: EventKind) -> Event {
+    Event {
+        seq: Seq(number),
+        at: Stamp { mono: Mono(number), wall: at(0).after(Duration::from_secs(number)) },
+        process: ProcessRef { name: ProcessName::new(name).unwrap(), id: "cccc00000001".parse().unwrap() },
+        run: Some((RunNumber(3), InvocationId(0xfeed))),
+        pid: Some(4242),
+        kind,
+    }
+}
+
 fn answer<T: Send + 'static>(value: T) -> BoxFuture<T> {
     Box::pin(std::future::ready(value))
 }
@@ -73,6 +150,15 @@ fn answer<T: Send + 'static>(value: T) -> BoxFuture<T> {
 impl Control for Fake {
     fn snapshot(&self) -> Snapshot {
         Snapshot { seq: Seq(17), processes: self.table.lock().unwrap().clone() }
+    }
+
+    fn events(&self) -> Arc<EventRing> {
+        Arc::clone(&self.ring)
+    }
+
+    fn stats(&self, request: StatsRequest) -> BoxFuture<Result<Stats, ControlError>> {
+        let usages = request.processes.iter().map(|view| usage(view, request.members)).collect();
+        Box::pin(std::future::ready(Ok(Stats { at: at(0), usages })))
     }
 
     fn status(&self) -> DaemonStatus {
@@ -94,6 +180,9 @@ impl Control for Fake {
                 listener("metrics", "127.0.0.1:9090", ListenerState::Failed("Address already in use".into())),
             ],
             containment: "subreaper".into(),
+            draining: false,
+            resident_bytes: Some(7 << 20),
+            state_dir: "/var/lib/dd-procmgrd".into(),
         }
     }
 
@@ -372,6 +461,7 @@ impl Daemon {
             broken: Mutex::default(),
             reopened: Mutex::default(),
             problems: problems.iter().map(|p| (*p).to_owned()).collect(),
+            ring: past(),
         });
         let ready = watch::Sender::new(true);
         let (stop, stopped) = oneshot::channel::<()>();

@@ -3,17 +3,21 @@
 use std::sync::Arc;
 
 use config::Main;
-use model::{Command, Definition, Origin, ProcessName, ProcessSpec, ProcessView, Refusal, Reply};
+use model::{
+    Command, Counters, Definition, Origin, ProcessName, ProcessSpec, ProcessView, Reason, Refusal, Reply,
+    State,
+};
 use rpc::{ControlError, Create};
 
 use super::layers::{Layers, Made};
 use super::{Definitions, answer, invalid, main_file, submit, unexpected};
+use crate::clock;
 
 impl Definitions {
     /// Adds a process that survives a restart of the daemon: first the file, then the table. The other way round, a
     /// crash in between would forget a process that its creator was told about.
     pub(crate) async fn create(&self, create: Create) -> Result<Arc<ProcessView>, ControlError> {
-        let Create { name, mut definition, start } = create;
+        let Create { name, mut definition, start, dry_run } = create;
         definition.auto_start.get_or_insert(false);
         let outcome = {
             let mut known = self.known.lock().await;
@@ -25,9 +29,12 @@ impl Definitions {
             let stored = move |layers: &Layers| {
                 let spec = check(layers, &of, &definition, &defaults, main)?;
                 layers.check_fit(&spec, &others)?;
-                layers.keep(&of, Some(&definition)).map(|()| spec)
+                if dry_run { Ok(spec) } else { layers.keep(&of, Some(&definition)).map(|()| spec) }
             };
             let spec = self.with_files(stored).await??;
+            if dry_run {
+                return Ok(Arc::new(not_made(spec)));
+            }
             match submit(&self.supervisor, Command::Create { spec: Arc::clone(&spec), start }) {
                 Ok(outcome) => {
                     known.desired = known.with(spec);
@@ -44,6 +51,24 @@ impl Definitions {
             Reply::Done(view) => Ok(view),
             other => Err(unexpected(&other)),
         }
+    }
+}
+
+/// What it would be.
+fn not_made(spec: Arc<ProcessSpec>) -> ProcessView {
+    ProcessView {
+        spec,
+        state: State::Stopped,
+        reason: Reason::NotStarted,
+        since: clock::wall(),
+        wanted_up: false,
+        run: None,
+        next: None,
+        exits: Arc::new([]),
+        status: String::new(),
+        health: None,
+        counters: Counters::default(),
+        problem: None,
     }
 }
 

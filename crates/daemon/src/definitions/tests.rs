@@ -110,7 +110,7 @@ impl Bed {
     }
 
     async fn create(&self, of: &str, definition: Definition) -> Result<Arc<ProcessView>, ControlError> {
-        self.definitions.create(Create { name: name(of), definition, start: false }).await
+        self.definitions.create(Create { name: name(of), definition, start: false, dry_run: false }).await
     }
 
     async fn set_override(&self, of: &str, text: &str, dry_run: bool) -> Result<Updated, ControlError> {

@@ -73,6 +73,15 @@ pub(crate) fn encoded(kind: EventKind) -> Fields {
 }
 
 #[test]
+fn the_ids_are_those_of_all_kinds() {
+    let mut named = EventKind::NAMES.to_vec();
+    let mut with_id: Vec<&str> = MESSAGE_IDS.iter().map(|(name, _)| *name).collect();
+    named.sort_unstable();
+    with_id.sort_unstable();
+    assert_eq!(named, with_id);
+}
+
+#[test]
 fn every_kind_has_its_own_message_id_and_a_sentence_that_grep_finds() {
     for (kind, (name, id)) in kinds().into_iter().zip(MESSAGE_IDS) {
         assert_eq!(kind.as_str(), name);

@@ -13,6 +13,7 @@ pub(crate) fn status(
     ready: bool,
     log_dir: &Path,
     role: Role,
+    epoch: &str,
 ) -> v1::DaemonStatus {
     let counts = State::ALL.into_iter().zip(snapshot.count_by_state());
     v1::DaemonStatus {
@@ -50,6 +51,10 @@ pub(crate) fn status(
         log_dir: log_dir.display().to_string(),
         caller_role: role.as_str().to_owned(),
         containment: status.containment,
+        epoch: epoch.to_owned(),
+        draining: status.draining,
+        resident_bytes: status.resident_bytes.unwrap_or(0),
+        state_dir: status.state_dir.display().to_string(),
     }
 }
 

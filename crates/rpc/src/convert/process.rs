@@ -91,7 +91,7 @@ pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
     }
 }
 
-pub(super) fn state(state: State) -> v1::State {
+pub(crate) fn state(state: State) -> v1::State {
     match state {
         State::Stopped => v1::State::Stopped,
         State::Starting => v1::State::Starting,
@@ -108,7 +108,7 @@ pub(super) fn state(state: State) -> v1::State {
     }
 }
 
-fn reason(reason: ExitReason) -> v1::ExitReason {
+pub(super) fn reason(reason: ExitReason) -> v1::ExitReason {
     match reason {
         ExitReason::Success => v1::ExitReason::Success,
         ExitReason::ExitCode => v1::ExitReason::ExitCode,
@@ -122,19 +122,19 @@ fn reason(reason: ExitReason) -> v1::ExitReason {
     }
 }
 
+pub(super) fn exit_status(status: ExitStatus) -> v1::ExitStatus {
+    let (how, core_dumped) = match status {
+        ExitStatus::Code(code) => (Some(v1::exit_status::How::Code(code.into())), false),
+        ExitStatus::Signal { signal, core } => (Some(v1::exit_status::How::Signal(signal.to_string())), core),
+        ExitStatus::Unknown => (None, false),
+    };
+    v1::ExitStatus { how, core_dumped }
+}
+
 fn last_exit(last: &LastExit) -> v1::LastExit {
     v1::LastExit {
         run: last.run.0,
-        status: last.status.map(|status| {
-            let (how, core_dumped) = match status {
-                ExitStatus::Code(code) => (Some(v1::exit_status::How::Code(code.into())), false),
-                ExitStatus::Signal { signal, core } => {
-                    (Some(v1::exit_status::How::Signal(signal.to_string())), core)
-                }
-                ExitStatus::Unknown => (None, false),
-            };
-            v1::ExitStatus { how, core_dumped }
-        }),
+        status: last.status.map(exit_status),
         reason: reason(last.reason).into(),
         end_time: Some(timestamp(last.at)),
         ran: Some(duration(last.ran)),

@@ -6,17 +6,17 @@ use model::{Definition, ProcessName};
 use tonic::{Request, Response, Status};
 
 use super::audit::Act;
+use super::events::EventStream;
 use super::lines::LogStream;
-use super::{MAX_FOLLOWERS, Service};
+use super::list::{self, Filter};
+use super::{MAX_FOLLOWERS, MAX_WATCHERS, Service};
 use crate::auth::Method;
 use crate::v1::process_manager_service_server::ProcessManagerService;
 use crate::{
-    BoxFuture, ControlError, Create, ErrorKind, OverrideText, SetOverride, Update, Updated, convert, signal,
-    v1,
+    BoxFuture, ControlError, Create, ErrorKind, OverrideText, SetOverride, StatsRequest, Update, Updated,
+    convert, lookup, signal, v1,
 };
 
-/// Largest page of a list, and the page when none is asked for.
-const MAX_PAGE: usize = 1_000;
 /// Largest override file in bytes: one process's keys, so that even this is more than anybody writes.
 const MAX_OVERRIDE: usize = 1 << 20;
 
@@ -28,24 +28,17 @@ impl ProcessManagerService for Service {
     ) -> Result<Response<v1::ListProcessesResponse>, Status> {
         let caller = self.admit(&request, Method::ListProcesses).await?;
         let asked = request.get_ref();
-        let size = match usize::try_from(asked.page_size) {
-            Ok(0) => MAX_PAGE,
-            Ok(size) => size.min(MAX_PAGE),
-            Err(_) => {
-                let text = format!("page_size is {}; it can't be negative", asked.page_size);
-                return Err(ControlError::invalid("page_size", text).into());
-            }
-        };
+        let (size, filter) = (list::page_size(asked)?, Filter::new(asked));
         let full = asked.view() == v1::ProcessView::Full;
         // The token is the last name of the page before: names are sorted, so it stays right when others come and go.
         let snapshot = self.control.snapshot();
         let from = snapshot.processes.partition_point(|p| p.spec.name.as_str() <= asked.page_token.as_str());
-        let rest = &snapshot.processes[from..];
-        let page = &rest[..size.min(rest.len())];
-        let last = page.last().filter(|_| page.len() < rest.len());
+        let mut rest = snapshot.processes[from..].iter().filter(|view| filter.fits(view));
+        let page: Vec<_> = rest.by_ref().take(size).collect();
+        let last = page.last().filter(|_| rest.next().is_some());
         Ok(Response::new(v1::ListProcessesResponse {
-            processes: page.iter().map(|view| self.show(view, caller, full)).collect(),
             next_page_token: last.map(|view| view.spec.name.to_string()).unwrap_or_default(),
+            processes: page.iter().map(|view| self.show(view, caller, full)).collect(),
         }))
     }
 
@@ -63,13 +56,14 @@ impl ProcessManagerService for Service {
         request: Request<v1::CreateProcessRequest>,
     ) -> Result<Response<v1::CreateProcessResponse>, Status> {
         let caller = self.admit(&request, Method::CreateProcess).await?;
-        let v1::CreateProcessRequest { name, definition, start } = request.into_inner();
+        let v1::CreateProcessRequest { name, definition, start, dry_run, .. } = request.into_inner();
         let name = ProcessName::new(&name).map_err(|e| {
             ControlError::invalid("name", e.to_string()).with_hint("for example: web, worker-1")
         })?;
         let definition = super::definition(definition)?;
-        let operation = self.control.create(Create { name: name.clone(), definition, start });
-        let view = self.operate(caller, Act::new(Method::CreateProcess, name.as_str()), operation).await?;
+        let act = Act::new(Method::CreateProcess, name.as_str()).dry(dry_run);
+        let operation = self.control.create(Create { name, definition, start, dry_run });
+        let view = self.operate(caller, act, operation).await?;
         Ok(Response::new(v1::CreateProcessResponse { process: Some(self.show(&view, caller, true)) }))
     }
 
@@ -138,7 +132,7 @@ impl ProcessManagerService for Service {
         request: Request<v1::UpdateProcessRequest>,
     ) -> Result<Response<v1::UpdateProcessResponse>, Status> {
         let caller = self.admit(&request, Method::UpdateProcess).await?;
-        let v1::UpdateProcessRequest { name, definition, unset, dry_run } = request.into_inner();
+        let v1::UpdateProcessRequest { name, definition, unset, dry_run, .. } = request.into_inner();
         let name = self.find(&name)?.spec.name.clone();
         let definition = super::definition(definition)?;
         if definition == Definition::default() && unset.is_empty() {
@@ -193,7 +187,7 @@ impl ProcessManagerService for Service {
         request: Request<v1::SetOverrideRequest>,
     ) -> Result<Response<v1::SetOverrideResponse>, Status> {
         let caller = self.admit(&request, Method::SetOverride).await?;
-        let v1::SetOverrideRequest { name, text, dry_run } = request.into_inner();
+        let v1::SetOverrideRequest { name, text, dry_run, .. } = request.into_inner();
         let name = self.find(&name)?.spec.name.clone();
         if text.len() > MAX_OVERRIDE {
             let message =
@@ -234,7 +228,8 @@ impl ProcessManagerService for Service {
         let caller = self.admit(&request, Method::GetStatus).await?;
         let ready = *self.ready.borrow() && !*self.drain.borrow();
         let (status, snapshot) = (self.control.status(), self.control.snapshot());
-        let status = convert::status(status, &snapshot, ready, &self.log_dir, caller.role);
+        let events = self.control.events();
+        let status = convert::status(status, &snapshot, ready, &self.log_dir, caller.role, events.epoch());
         Ok(Response::new(v1::GetStatusResponse { status: Some(status) }))
     }
 
@@ -269,5 +264,77 @@ impl ProcessManagerService for Service {
         let act = Act::new(Method::ReopenLogs, "");
         self.operate(caller, act, Box::pin(std::future::ready(Ok(())))).await?;
         Ok(Response::new(v1::ReopenLogsResponse {}))
+    }
+
+    type WatchEventsStream = EventStream;
+
+    async fn watch_events(
+        &self,
+        request: Request<v1::WatchEventsRequest>,
+    ) -> Result<Response<EventStream>, Status> {
+        self.admit(&request, Method::WatchEvents).await?;
+        let slot = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
+            let text = format!("{MAX_WATCHERS} event streams are open already");
+            ControlError::new(ErrorKind::Busy, text).with_hint("end one of them, or read the journal")
+        })?;
+        Ok(Response::new(self.watch(request.get_ref(), slot)?))
+    }
+
+    async fn wait_process(
+        &self,
+        request: Request<v1::WaitProcessRequest>,
+    ) -> Result<Response<v1::WaitProcessResponse>, Status> {
+        let caller = self.admit(&request, Method::WaitProcess).await?;
+        let asked = request.get_ref();
+        let name = self.find(&asked.name)?.spec.name.clone();
+        let view = self.until(&name, asked.condition()).await?;
+        Ok(Response::new(v1::WaitProcessResponse { process: Some(self.show(&view, caller, true)) }))
+    }
+
+    async fn list_stats(
+        &self,
+        request: Request<v1::ListStatsRequest>,
+    ) -> Result<Response<v1::ListStatsResponse>, Status> {
+        let caller = self.admit(&request, Method::ListStats).await?;
+        let asked = request.get_ref();
+        let snapshot = self.control.snapshot();
+        let mut processes = if asked.names.is_empty() {
+            snapshot.processes
+        } else {
+            let found = asked.names.iter().map(|text| lookup::find(&snapshot, text));
+            found.collect::<Result<Vec<_>, _>>()?
+        };
+        processes.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+        processes.dedup_by(|a, b| a.spec.name == b.spec.name);
+        let wanted = StatsRequest { processes: processes.clone(), members: asked.members };
+        let stats = self.control.stats(wanted).await?;
+        let of = processes.iter().map(|view| &**view);
+        Ok(Response::new(convert::stats(stats, of, caller.role)))
+    }
+
+    async fn enable_process(
+        &self,
+        request: Request<v1::EnableProcessRequest>,
+    ) -> Result<Response<v1::EnableProcessResponse>, Status> {
+        let name = &request.get_ref().name;
+        let (process, change) = self.switch(&request, Method::EnableProcess, name, true).await?;
+        Ok(Response::new(v1::EnableProcessResponse { process, change }))
+    }
+
+    async fn disable_process(
+        &self,
+        request: Request<v1::DisableProcessRequest>,
+    ) -> Result<Response<v1::DisableProcessResponse>, Status> {
+        let name = &request.get_ref().name;
+        let (process, change) = self.switch(&request, Method::DisableProcess, name, false).await?;
+        Ok(Response::new(v1::DisableProcessResponse { process, change }))
+    }
+
+    async fn rotate_token(
+        &self,
+        request: Request<v1::RotateTokenRequest>,
+    ) -> Result<Response<v1::RotateTokenResponse>, Status> {
+        self.admit(&request, Method::RotateToken).await?;
+        Err(Status::unimplemented("this daemon makes a new token only when it is started"))
     }
 }

@@ -36,7 +36,7 @@ async fn list_goes_page_by_page() {
     let mut pages = Vec::new();
     let mut page_token = String::new();
     loop {
-        let request = v1::ListProcessesRequest { page_size: 3, page_token, view: 0 };
+        let request = v1::ListProcessesRequest { page_size: 3, page_token, ..Default::default() };
         let page = raw.list_processes(request).await.unwrap().into_inner();
         pages.push(names(&page.processes).join(" "));
         page_token = page.next_page_token;
@@ -125,7 +125,7 @@ async fn an_exact_name_wins_over_an_id_prefix() {
 
 async fn create(client: &mut Client, text: &str) -> Result<v1::Process, ClientError> {
     let definition = model::Definition { command: Some("sleep".into()), ..Default::default() };
-    client.create(Create { name: name(text), definition, start: true }).await
+    client.create(Create { name: name(text), definition, start: true, dry_run: false }).await
 }
 
 #[tokio::test]
@@ -176,7 +176,8 @@ async fn create_checks_names_and_fields() {
     }
     let definition =
         v1::ProcessDefinition { restart: 99, kill_signal: Some("TREM".into()), ..Default::default() };
-    let request = v1::CreateProcessRequest { name: "ok".into(), definition: Some(definition), start: false };
+    let request =
+        v1::CreateProcessRequest { name: "ok".into(), definition: Some(definition), ..Default::default() };
     let error = rejected::<()>(Err(raw.create_process(request).await.unwrap_err().into()));
     let fields: Vec<&str> = error.violations.iter().map(|v| v.field.as_str()).collect();
     assert_eq!(fields, ["definition.restart", "definition.kill_signal"]);

@@ -5,14 +5,16 @@ use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
 use model::{
-    Change, Counters, ExitReason, ExitStatus, HealthState, HealthView, Impact, InvocationId, LastExit,
-    NextAction, NextActionKind, Origin, Output, ProcessName, ProcessSpec, ProcessView, Reason, Refusal,
-    RunId, RunNumber, RunView, Seq, Signal, Snapshot, SpawnFailure, SpawnStage, State, Usage, Wall,
+    Change, Counters, Event, EventKind, ExitReason, ExitStatus, HealthState, HealthView, Impact,
+    InvocationId, LastExit, Mono, NextAction, NextActionKind, Origin, Output, ProcessName, ProcessRef,
+    ProcessSpec, ProcessView, Reason, Refusal, RunId, RunNumber, RunView, Seq, Signal, Snapshot,
+    SpawnFailure, SpawnStage, Stamp, State, Usage, Wall,
 };
 use rpc::{
-    BoxFuture, BoxStream, Client, Config, Control, ControlError, Create, DaemonStatus, Fragment, Listener,
-    ListenerState, LogBatch, LogPart, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, Role,
-    Server, SetOverride, Target, Token, Update, Updated, ViewResult,
+    BoxFuture, BoxStream, Client, Config, Control, ControlError, Create, DaemonStatus, EventRing, Fragment,
+    Listener, ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText, ReloadReport,
+    ReloadResult, Role, Server, SetOverride, Severity, Stats, StatsRequest, Target, Token, Update, Updated,
+    ViewResult, Wording,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -96,6 +98,7 @@ pub struct Fake {
     /// `dry_run` of each reload.
     pub reloaded: Mutex<Vec<bool>>,
     pub gate: watch::Sender<bool>,
+    pub ring: Arc<EventRing>,
     /// Name of the last verb that began, and of the last that ended.
     pub began: watch::Sender<String>,
     pub ended: watch::Sender<String>,
@@ -117,6 +120,7 @@ impl Fake {
             overridden: Mutex::default(),
             reloaded: Mutex::default(),
             gate: watch::Sender::new(false),
+            ring: past(),
             began: watch::Sender::default(),
             ended: watch::Sender::default(),
         })
@@ -148,6 +152,81 @@ fn updated(table: &[Arc<ProcessView>], name: &ProcessName) -> Updated {
     Updated { view, change: (name.as_str() != "twin").then_some(change) }
 }
 
+/// Usage of three processes, of which one is a zombie; nothing of one that is down.
+fn usage(view: &ProcessView, members: bool) -> rpc::Usage {
+    let Some(pid) = view.run.as_ref().and_then(|run| run.pid) else { return rpc::Usage::default() };
+    let member = |pid, parent, state, command_line: &str| Member {
+        pid,
+        parent,
+        name: view.spec.name.to_string(),
+        command_line: command_line.to_owned(),
+        resident_bytes: if state == 'Z' { 0 } else { 20 << 20 },
+        cpu: Duration::from_millis(1500),
+        started: AT,
+        state,
+    };
+    let all = vec![
+        member(pid, 77, 'S', &format!("/usr/bin/{} --secret hunter2", view.spec.name)),
+        member(pid + 1, pid, 'R', "worker: \u{1b}[31mred"),
+        member(pid + 2, pid + 1, 'Z', ""),
+    ];
+    rpc::Usage {
+        processes: 2,
+        resident_bytes: 40 << 20,
+        cpu: Duration::from_millis(4500),
+        main_resident_bytes: 20 << 20,
+        main_cpu: Duration::from_millis(1500),
+        threads: 9,
+        fds: Some(12),
+        io: (view.spec.name.as_str() != "db").then_some([4096, 1 << 20]),
+        members: if members { all } else { Vec::new() },
+    }
+}
+
+/// What happened so far.
+fn past() -> Arc<EventRing> {
+    let severity = |kind: &EventKind| match kind {
+        EventKind::Exited { .. } => Severity::Warning,
+        EventKind::StartLimitReached { .. } => Severity::Error,
+        _ => Severity::Info,
+    };
+    let describe = |event: &Event| format!("{} {}", event.process.name, event.kind.as_str());
+    let ring = EventRing::new("5eed".into(), Wording { describe, severity });
+    let second = Duration::from_secs(1);
+    let kinds = [
+        ("web", EventKind::Created),
+        ("web", EventKind::Started { took: Duration::from_millis(3) }),
+        ("db", EventKind::Started { took: second }),
+        (
+            "web",
+            EventKind::Exited {
+                status: ExitStatus::Signal { signal: Signal::KILL, core: false },
+                reason: ExitReason::Signal,
+                ran: second * 90,
+                usage: Usage::default(),
+            },
+        ),
+        ("web", EventKind::RestartScheduled { delay: second, restarts: 4 }),
+        ("db", EventKind::StartLimitReached { burst: 5, interval: second * 10, cooldown: None }),
+    ];
+    for (number, (name, kind)) in (1..).zip(kinds) {
+        ring.push(&event(number, name, kind));
+    }
+    Arc::new(ring)
+}
+
+/// An event of run 3, so many seconds after the beginning.
+pub fn event(number: u64, name: &str, kind: EventKind) -> Event {
+    Event {
+        seq: Seq(number),
+        at: Stamp { mono: Mono(number), wall: AT.after(Duration::from_secs(number)) },
+        process: ProcessRef { name: ProcessName::new(name).unwrap(), id: "cccc00000001".parse().unwrap() },
+        run: Some((RunNumber(3), InvocationId(0xfeed))),
+        pid: Some(4242),
+        kind,
+    }
+}
+
 fn spawn_failure() -> SpawnFailure {
     SpawnFailure {
         stage: SpawnStage::Exec,
@@ -161,6 +240,15 @@ fn spawn_failure() -> SpawnFailure {
 impl Control for Fake {
     fn snapshot(&self) -> Snapshot {
         Snapshot { seq: Seq(17), processes: self.table.lock().unwrap().clone() }
+    }
+
+    fn events(&self) -> Arc<EventRing> {
+        Arc::clone(&self.ring)
+    }
+
+    fn stats(&self, request: StatsRequest) -> BoxFuture<Result<Stats, ControlError>> {
+        let usages = request.processes.iter().map(|view| usage(view, request.members)).collect();
+        Box::pin(std::future::ready(Ok(Stats { at: AT, usages })))
     }
 
     fn status(&self) -> DaemonStatus {
@@ -182,6 +270,9 @@ impl Control for Fake {
                 listener("control tcp", "", ListenerState::Disabled),
             ],
             containment: "subreaper".into(),
+            draining: false,
+            resident_bytes: Some(7 << 20),
+            state_dir: "/var/lib/dd-procmgrd".into(),
         }
     }
 

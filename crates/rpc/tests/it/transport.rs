@@ -89,7 +89,7 @@ async fn a_request_that_is_too_large_is_refused_alone() {
     let daemon = Daemon::start().await;
     let mut client = daemon.unix().await;
     let definition = model::Definition { description: Some("x".repeat(5 << 20)), ..Default::default() };
-    let create = rpc::Create { name: support::name("big"), definition, start: false };
+    let create = rpc::Create { name: support::name("big"), definition, start: false, dry_run: false };
     let error = client.create(create).await.unwrap_err();
     let ClientError::Rejected(rejection) = error else { panic!("{error:?}") };
     assert_eq!(rejection.code, tonic::Code::OutOfRange);
