@@ -5,6 +5,7 @@ mod definition;
 mod ending;
 mod health;
 mod hooks;
+pub(crate) mod look;
 mod needs;
 mod start;
 pub(crate) mod update;
@@ -77,6 +78,16 @@ pub(crate) enum Verb {
     Describe(Names),
     /// Explain why processes are in the state they are in, and what comes next
     Why(Names),
+    /// Show what happened to processes, and with --follow what happens
+    Events(look::EventsArgs),
+    /// Show what processes use: memory, CPU, descriptors, storage
+    Stats(look::StatsArgs),
+    /// Show all processes on the whole screen, as they are now; with keys to restart, stop and read logs
+    Top(look::TopArgs),
+    /// Wait until processes are up, have ended, or are down
+    Wait(look::WaitArgs),
+    /// Show what needs what
+    Graph(look::GraphArgs),
     /// Say which processes are up; exit code 0 when one is, else 3
     IsActive(AskArgs),
     /// Say which processes are started with the daemon; exit code 0 when one is, else 1
@@ -115,8 +126,8 @@ pub(crate) enum Verb {
     Plan,
     /// Read the configuration again and apply what changed
     ReloadConfig(ReloadConfigArgs),
-    /// Show the daemon itself
-    Status,
+    /// Show the daemon itself, or processes at a glance: state, usage, tree, last lines
+    Status(look::StatusArgs),
 }
 
 /// One or more processes.
@@ -330,6 +341,18 @@ mod tests {
             "pm-cli update a --env A=1",
             "pm-cli why a b",
             "pm-cli status",
+            "pm-cli status a @web",
+            "pm-cli events",
+            "pm-cli events a @web -f -n all --kind exited,health --kind ready",
+            "pm-cli events --since-seq 5eed:17 -o json",
+            "pm-cli stats a b --once",
+            "pm-cli stats --watch a",
+            "pm-cli stats --watch=0.5",
+            "pm-cli top",
+            "pm-cli top @web -d 5 --sort memory",
+            "pm-cli wait a b --for stopped --timeout 5s",
+            "pm-cli graph",
+            "pm-cli graph a --format dot --reverse",
             "pm-cli create a b",
         ] {
             assert!(parsed(line).is_ok(), "{line}");
@@ -363,6 +386,13 @@ mod tests {
             "pm-cli update @a --pty",
             "pm-cli update",
             "pm-cli why",
+            "pm-cli events -n 5 --since-seq 3",
+            "pm-cli events --since-seq -1",
+            "pm-cli stats --watch --once",
+            "pm-cli stats --watch=0",
+            "pm-cli wait",
+            "pm-cli wait a --for healthy",
+            "pm-cli graph --format svg",
             "pm-cli plan a",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");

@@ -9,6 +9,8 @@ mod disable;
 mod each;
 mod edit;
 mod enable;
+mod events;
+mod graph;
 mod is_active;
 mod is_enabled;
 mod kill;
@@ -22,10 +24,14 @@ mod reopen_logs;
 mod reset;
 mod restart;
 mod start;
+mod stats;
 mod status;
 mod stop;
 mod switch;
+pub(crate) mod tail;
+mod top;
 mod update;
+mod wait;
 mod why;
 
 use crate::args::Verb;
@@ -37,6 +43,11 @@ pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Sto
         Verb::List => list::run(session).await,
         Verb::Describe(names) => describe::run(session, names).await,
         Verb::Why(names) => why::run(session, names).await,
+        Verb::Events(args) => events::run(session, args).await,
+        Verb::Stats(args) => stats::run(session, args).await,
+        Verb::Top(args) => top::run(session, args).await,
+        Verb::Wait(args) => wait::run(session, args).await,
+        Verb::Graph(args) => graph::run(session, args).await,
         Verb::IsActive(args) => is_active::run(session, args).await,
         Verb::IsEnabled(args) => is_enabled::run(session, args).await,
         Verb::Logs(args) => logs::run(session, *args).await,
@@ -56,6 +67,6 @@ pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Sto
         Verb::Delete(names) => delete::run(session, names).await,
         Verb::Plan => plan::run(session).await,
         Verb::ReloadConfig(args) => reload_config::run(session, args.dry_run).await,
-        Verb::Status => status::run(session).await,
+        Verb::Status(args) => status::run(session, args).await,
     }
 }
