@@ -120,7 +120,7 @@ mod tests {
     fn shown(room: usize, least: Option<usize>) -> Vec<String> {
         let rows = [["web", "4242", "1.5", "because it was asked for"], ["a-long-name", "1", "100.0", ""]];
         let rows: Vec<Vec<String>> =
-            rows.iter().map(|row| row.iter().map(|cell| cell.to_string()).collect()).collect();
+            rows.iter().map(|row| row.iter().map(ToString::to_string).collect()).collect();
         let layout = fit(&COLUMNS, &rows, Some(room), least);
         let mut lines = vec![layout.header(&COLUMNS)];
         lines.extend(rows.iter().map(|row| layout.line(&COLUMNS, row)));

@@ -52,7 +52,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(
         session.flush()?;
         session.say(&format!("({why}; waiting for the daemon)"))?;
         client = again(session).await;
-        session.say("(connected again; going on behind the last event)")?;
+        session.say("(connected again)")?;
     }
     if !watch.shown && !session.json() {
         session.flush()?;
@@ -126,15 +126,14 @@ impl Watch {
             if session.json() {
                 session.write_json_line(&json!({ "missed": true, "epoch": batch.epoch }))?;
             } else {
-                let why = if self.request.epoch.is_empty() || self.request.epoch == batch.epoch {
-                    "the daemon keeps so many only"
+                let what = if self.request.epoch.is_empty() || self.request.epoch == batch.epoch {
+                    "events before these are no longer known"
                 } else {
-                    "the daemon was restarted, and its numbers begin anew"
+                    "the daemon was restarted, and its events begin anew"
                 };
                 session.flush()?;
-                session.say(&format!(
-                    "(events before these are no longer known: {why}; the journal has them: journalctl -u dd-procmgrd)"
-                ))?;
+                session
+                    .say(&format!("({what}; the journal has the earlier ones: journalctl -u dd-procmgrd)"))?;
             }
         }
         self.shown |= !batch.events.is_empty();

@@ -88,8 +88,8 @@ impl Top {
                 .into_iter()
                 .collect::<io::Result<Vec<Signals>>>()?;
         let mut resized = signal(SignalKind::window_change())?;
-        // SIGCONT: somebody stopped and continued this from outside.
-        let mut continued = signal(SignalKind::from_raw(18))?;
+        // Somebody stopped and continued this from outside.
+        let mut continued = signal(SignalKind::from_raw(Signal::CONT.as_raw()))?;
         loop {
             self.draw()?;
             let waits = keys.is_waiting();

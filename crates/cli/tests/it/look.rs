@@ -97,7 +97,7 @@ fn a_follower_of_events_goes_on_over_a_restart_of_the_daemon() {
     let said: Vec<&str> = err.lines().collect();
     assert_eq!(said.len(), 2, "{err}");
     assert!(said[0].ends_with("waiting for the daemon)"), "{err}");
-    assert_eq!(said[1], "(connected again; going on behind the last event)");
+    assert_eq!(said[1], "(connected again)");
 }
 
 #[test]

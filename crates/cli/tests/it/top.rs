@@ -38,6 +38,8 @@ struct Terminal {
 #[derive(Default)]
 struct Picture {
     lines: Vec<Vec<char>>,
+    /// Columns; what is written beyond them replaces the last one.
+    width: usize,
     row: usize,
     column: usize,
     /// Everything that was sent.
@@ -103,13 +105,14 @@ impl Picture {
             '\n' => self.row += 1,
             '\r' => self.column = 0,
             c => {
-                let column = self.column;
+                let column = self.column.min(self.width - 1);
                 let line = self.line();
                 if line.len() <= column {
                     line.resize(column + 1, ' ');
                 }
                 line[column] = c;
-                self.column += 1;
+                // Behind the last column the cursor stands on it.
+                self.column = (column + 1).min(self.width - 1);
             }
         }
     }
@@ -139,7 +142,14 @@ impl Terminal {
             .process_group(0)
             .spawn()
             .unwrap();
-        Self { master: master.into(), slave, before, child, picture: Picture::default(), looked: 0 }
+        Self {
+            master: master.into(),
+            slave,
+            before,
+            child,
+            picture: Picture { width: columns.into(), ..Picture::default() },
+            looked: 0,
+        }
     }
 
     fn pid(&self) -> Pid {
@@ -184,6 +194,7 @@ impl Terminal {
     fn resize(&mut self, columns: u16, lines: u16) {
         let size = Winsize { ws_col: columns, ws_row: lines, ws_xpixel: 0, ws_ypixel: 0 };
         tcsetwinsize(&self.slave, size).unwrap();
+        self.picture.width = columns.into();
         // The kernel tells those whose controlling terminal it is; here it is nobody's.
         kill_process(self.pid(), Signal::WINCH).unwrap();
     }
@@ -221,10 +232,12 @@ fn open(daemon: &Daemon) -> Terminal {
 fn keys_do_what_help_says() {
     let daemon = daemon();
     let mut terminal = open(&daemon);
-    terminal.sent(ENTER).see("4 processes: ").see("cpu %").see("restart  s stop");
-    terminal.press("n").see("name  STATE");
+    terminal.sent(ENTER).see("4 processes: ").see("CPU %▼").see("restart  s stop");
+    let clock = |line: &[char]| line.len() == 100 && line[line.len() - 3] == ':' && line[99].is_ascii_digit();
+    terminal.until("the clock up to the edge", |picture| clock(&picture.lines[0]));
+    terminal.press("n").see("NAME▲  STATE");
     terminal.press("?").see("sort by memory");
-    terminal.press("\x1b").see("name  STATE");
+    terminal.press("\x1b").see("NAME▲  STATE");
     terminal.press("/we").see("/we_").until("one row", |picture| !picture.text().contains("api"));
     terminal.press("\r").see("[we] q quit");
     terminal.press("r").see("restart web? [y/N]");

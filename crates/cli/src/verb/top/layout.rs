@@ -94,31 +94,18 @@ fn table(state: &State, clock: &str, paint: Paint) -> Vec<String> {
     usual.push(" ".repeat(LEAST));
     cells.push(usual);
     // Two columns for the mark of the cursor.
-    let layout = fit(&COLUMNS, &cells, Some(width.saturating_sub(2)), Some(LEAST));
+    let columns = columns(state);
+    let layout = fit(&columns, &cells, Some(width.saturating_sub(2)), Some(LEAST));
     let mut lines = Vec::new();
     if height >= 4 {
         lines.push(title(state, clock));
     }
     if height >= 3 {
-        let sorted = match state.sort {
-            SortArg::Name => 0,
-            SortArg::Cpu => 3,
-            SortArg::Memory => 4,
-            SortArg::Uptime => 6,
-            SortArg::Restarts => 7,
-        };
-        // In lower case it is the one that the rows are sorted by: a sign beside it would need a column.
-        let titles: Vec<String> = COLUMNS
-            .iter()
-            .enumerate()
-            .map(
-                |(i, column)| if i == sorted { column.title.to_lowercase() } else { column.title.to_owned() },
-            )
-            .collect();
-        lines.push(paint.bold(&cut(&format!("  {}", layout.line(&COLUMNS, &titles)), width)).into_owned());
+        let header = layout.header(&columns);
+        lines.push(paint.bold(&cut(&format!("  {header}"), width)).into_owned());
     }
     for (i, (row, cells)) in rows.iter().zip(&cells).enumerate() {
-        let text = layout.line(&COLUMNS, cells);
+        let text = layout.line(&columns, cells);
         lines.push(if state.from + i == state.cursor {
             let line = format!("> {text}");
             paint.selected(&cut(&format!("{line:<width$}"), width)).into_owned()
@@ -135,6 +122,20 @@ fn table(state: &State, clock: &str, paint: Paint) -> Vec<String> {
         lines.push(cut(&cell(&text), width));
     }
     lines
+}
+
+/// The columns; the one that the rows are sorted by says so, and which way round.
+fn columns(state: &State) -> [Column; 9] {
+    let (column, down, up) = match state.sort {
+        SortArg::Name => (0, "NAME▲", "NAME▼"),
+        SortArg::Cpu => (3, "CPU %▼", "CPU %▲"),
+        SortArg::Memory => (4, "MEMORY▼", "MEMORY▲"),
+        SortArg::Uptime => (6, "UPTIME▼", "UPTIME▲"),
+        SortArg::Restarts => (7, "RESTARTS▼", "RESTARTS▲"),
+    };
+    let mut columns = COLUMNS;
+    columns[column].title = if state.reversed { up } else { down };
+    columns
 }
 
 fn cells(row: &Row, longest: usize) -> Vec<String> {

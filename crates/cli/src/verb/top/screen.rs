@@ -59,7 +59,8 @@ impl Screen {
         let mut text = String::new();
         for (i, line) in lines.iter().enumerate() {
             if self.shown.get(i) != Some(line) {
-                text.push_str(&format!("\x1b[{};1H{line}\x1b[0m\x1b[K", i + 1));
+                // Erased first: behind a line that is as wide as the terminal the cursor stands on its last letter.
+                text.push_str(&format!("\x1b[{};1H\x1b[K{line}\x1b[0m", i + 1));
             }
         }
         if lines.len() < self.shown.len() {

@@ -327,10 +327,9 @@ impl State {
                 self.mode = Mode::Table;
                 filter.clear();
             }
+            Key::Backspace if filter.is_empty() => self.mode = Mode::Table,
             Key::Backspace => {
-                if filter.pop().is_none() {
-                    self.mode = Mode::Table;
-                }
+                filter.pop();
             }
             Key::Ctrl('u') => filter.clear(),
             // No name is longer.
@@ -354,7 +353,7 @@ impl State {
                 text.at_end = text.page == Page::Logs && text.from == last;
             }
             None if matches!(key, Key::Char('q') | Key::Escape | Key::Left | Key::Enter) => {
-                self.mode = Mode::Table
+                self.mode = Mode::Table;
             }
             None => {}
         }

@@ -72,11 +72,11 @@ fn seen(state: &State) -> String {
 fn the_picture() {
     let expected = "\
 4 processes: 3 running, 1 backoff · CPU 60.0 % · 335.0 MiB              19:03:04
-  NAME    STATE          PID  cpu %     MEMORY   UPTIME  RESTARTS  REASON
-> web     running       4002   50.0  119.0 MiB   1m 42s         1  wanted
-  api     running       4000   10.0   97.0 MiB   1m 40s         3  wanted
-  worker  running       4003    0.0  119.0 MiB   1m 43s         0  wanted
-  db      backoff          -      -          -        -         2  wanted
+  NAME    STATE          PID  CPU %▼     MEMORY   UPTIME  RESTARTS  REASON
+> web     running       4002    50.0  119.0 MiB   1m 42s         1  wanted
+  api     running       4000    10.0   97.0 MiB   1m 40s         3  wanted
+  worker  running       4003     0.0  119.0 MiB   1m 43s         0  wanted
+  db      backoff          -       -          -        -         2  wanted
 
 q quit  ? help  / filter  enter details  l logs  r restart  s stop  t start  c …";
     let shown = seen(&state((80, 8)));
@@ -88,6 +88,9 @@ q quit  ? help  / filter  enter details  l logs  r restart  s stop  t start  c �
 fn sorting() {
     let mut state = state((80, 24));
     assert_eq!(names(&state), "web api worker db");
+    press(&mut state, "nn");
+    assert!(seen(&state).contains("\n  NAME▼ ") && seen(&state).contains(" CPU %  "), "{}", seen(&state));
+    press(&mut state, "c");
     for (key, order) in [
         ("c", "db worker api web"),
         ("n", "api db web worker"),
@@ -246,7 +249,7 @@ fn every_size_fits() {
         }
     }
     let one = state((30, 1));
-    assert_eq!(seen(&one).trim_end(), "> web     running      50.0");
+    assert_eq!(seen(&one).trim_end(), "> web     running       50.0");
     let mut asked = state((12, 1));
     press(&mut asked, "r");
     assert_eq!(seen(&asked), "t web? [y/N]", "the question is seen, not the row");
