@@ -2,10 +2,12 @@
 //!
 //! A follower whose daemon went away waits for the next one and goes on behind the last event that it saw.
 
+use std::io;
 use std::time::Duration;
 
 use rpc::v1::{self, ProcessView};
 use rpc::{Client, ClientError};
+use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 
 use crate::args::look::EventsArgs;
@@ -18,6 +20,9 @@ use crate::select::{Pick, pick};
 const DEFAULT: u32 = 20;
 /// Before each look whether there is a daemon again: from the first to the second, doubling.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
+
+/// Between two looks whether somebody still reads.
+const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(), Stop> {
     let mut found = session.connect().await?;
@@ -41,18 +46,14 @@ pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(
         began: false,
         shown: false,
     };
-    let mut client = found.client;
-    loop {
-        let why = match watch.stream(session, &mut client).await? {
-            Ok(()) if !args.follow => break,
-            Ok(()) => "the daemon ends".to_owned(),
-            Err(error) if watch.began && args.follow && is_outage(&error) => error.to_string(),
-            Err(error) => return Err(error.into()),
-        };
-        session.flush()?;
-        session.say(&format!("({why}; waiting for the daemon)"))?;
-        client = again(session).await;
-        session.say("(connected again)")?;
+    if args.follow {
+        // Nothing may happen for hours, and a write that tells of a closed pipe comes only then.
+        tokio::select! {
+            done = watch.all(session, found.client) => done?,
+            () = reader_gone() => return Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+        }
+    } else {
+        watch.all(session, found.client).await?;
     }
     if !watch.shown && !session.json() {
         session.flush()?;
@@ -61,6 +62,19 @@ pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(
         )?;
     }
     Ok(())
+}
+
+/// Ends once nobody reads standard output any more.
+async fn reader_gone() {
+    loop {
+        tokio::time::sleep(LOOK).await;
+        let out = io::stdout();
+        let mut gone = [PollFd::new(&out, PollFlags::empty())];
+        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
+        if poll(&mut gone, Some(&now)).is_ok() && gone[0].revents().contains(PollFlags::ERR) {
+            return;
+        }
+    }
 }
 
 /// The names of processes that the words mean. `None` = none of them means any, which was said.
@@ -96,6 +110,22 @@ struct Watch {
 }
 
 impl Watch {
+    /// Shows what comes, of one daemon after the other.
+    async fn all(&mut self, session: &mut Session<'_>, mut client: Client) -> Result<(), Stop> {
+        loop {
+            let why = match self.stream(session, &mut client).await? {
+                Ok(()) if !self.request.follow => return Ok(()),
+                Ok(()) => "the daemon ends".to_owned(),
+                Err(error) if self.began && self.request.follow && is_outage(&error) => error.to_string(),
+                Err(error) => return Err(error.into()),
+            };
+            session.flush()?;
+            session.say(&format!("({why}; waiting for the daemon)"))?;
+            client = again(session).await;
+            session.say("(connected again)")?;
+        }
+    }
+
     /// Shows what comes over one connection.
     async fn stream(
         &mut self,

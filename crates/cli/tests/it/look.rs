@@ -101,6 +101,24 @@ fn a_follower_of_events_goes_on_over_a_restart_of_the_daemon() {
 }
 
 #[test]
+fn a_follower_of_events_ends_with_its_reader_although_nothing_happens() {
+    let daemon = Daemon::start(tables::table(), &[]);
+    let mut child = Command::new(env!("CARGO_BIN_EXE_pm-cli"))
+        .args(["events", "-f", "-n", "1"])
+        .env("PM_SOCKET", daemon.socket())
+        .stdout(Stdio::piped())
+        .stderr(Stdio::piped())
+        .spawn()
+        .unwrap();
+    let mut out = BufReader::new(child.stdout.take().unwrap());
+    assert!(out.read_line(&mut String::new()).unwrap() > 0);
+    drop(out);
+    let mut err = String::new();
+    child.stderr.take().unwrap().read_to_string(&mut err).unwrap();
+    assert_eq!((child.wait().unwrap().code(), err.as_str()), (Some(0), ""));
+}
+
+#[test]
 fn stats() {
     let daemon = Daemon::start(tables::table(), &[]);
     Transcript::new(&daemon)
