@@ -7,6 +7,7 @@ mod health;
 mod hooks;
 mod list;
 mod local;
+pub(crate) mod look;
 pub(crate) mod migrate;
 mod needs;
 mod start;
@@ -92,6 +93,16 @@ pub(crate) enum Verb {
     Describe(Names),
     /// Explain why processes are in the state they are in, and what comes next
     Why(Names),
+    /// Show what happened to processes, and with --follow what happens
+    Events(look::EventsArgs),
+    /// Show what processes use: memory, CPU, descriptors, storage
+    Stats(look::StatsArgs),
+    /// Show all processes on the whole screen, as they are now; with keys to restart, stop and read logs
+    Top(look::TopArgs),
+    /// Wait until processes are up, have ended, or are down
+    Wait(look::WaitArgs),
+    /// Show what needs what
+    Graph(look::GraphArgs),
     /// Say which processes are up; exit code 0 when one is, else 3
     IsActive(AskArgs),
     /// Say which processes are started with the daemon; exit code 0 when one is, else 1
@@ -154,8 +165,8 @@ pub(crate) enum Verb {
         #[arg(value_name = "LINE", allow_hyphen_values = true)]
         line: OsString,
     },
-    /// Show the daemon itself
-    Status,
+    /// Show the daemon itself, or processes at a glance: state, usage, tree, last lines
+    Status(look::StatusArgs),
     /// Turn the files of supervisord, systemd, foreman, PM2 or process-compose into processes.yaml
     Import(ImportArgs),
     /// Print what is in force as a processes.yaml
@@ -305,6 +316,8 @@ pub(crate) enum StreamArg {
 
 /// Why this verb has no such output.
 fn misfit(output: Output, verb: &Verb) -> Option<&'static str> {
+    const NO_NAMES: &str =
+        "`--output name` is for verbs that show processes; this one has table, json and yaml";
     match (output, verb) {
         (Output::Cat, Verb::Logs(_)) => None,
         (Output::Cat, _) => {
@@ -314,12 +327,12 @@ fn misfit(output: Output, verb: &Verb) -> Option<&'static str> {
             Output::Name,
             Verb::Logs(_)
             | Verb::ReopenLogs
-            | Verb::Status
             | Verb::Daemon(_)
             | Verb::Token(_)
             | Verb::Version
             | Verb::Completion { .. },
-        ) => Some("`--output name` is for verbs that show processes; this one has table, json and yaml"),
+        ) => Some(NO_NAMES),
+        (Output::Name, Verb::Status(args)) if args.names.is_empty() => Some(NO_NAMES),
         _ => None,
     }
 }
@@ -436,6 +449,18 @@ mod tests {
             "pm-cli update a --env A=1",
             "pm-cli why a b",
             "pm-cli status",
+            "pm-cli status a @web",
+            "pm-cli events",
+            "pm-cli events a @web -f -n all --kind exited,health --kind ready",
+            "pm-cli events --since-seq 5eed:17 -o json",
+            "pm-cli stats a b --once",
+            "pm-cli stats --watch a",
+            "pm-cli stats --watch=0.5",
+            "pm-cli top",
+            "pm-cli top @web -d 5 --sort memory",
+            "pm-cli wait a b --for stopped --timeout 5s",
+            "pm-cli graph",
+            "pm-cli graph a --format dot --reverse",
             "pm-cli create a b",
             "pm-cli import a.service b.conf --format auto --output-file x.yaml",
             "pm-cli import Procfile -o json",
@@ -487,6 +512,13 @@ mod tests {
             "pm-cli update @a --pty",
             "pm-cli update",
             "pm-cli why",
+            "pm-cli events -n 5 --since-seq 3",
+            "pm-cli events --since-seq -1",
+            "pm-cli stats --watch --once",
+            "pm-cli stats --watch=0",
+            "pm-cli wait",
+            "pm-cli wait a --for healthy",
+            "pm-cli graph --format svg",
             "pm-cli plan a",
             "pm-cli import",
             "pm-cli import x --format upstart",

@@ -41,8 +41,9 @@ fn breadth(verb: &Verb) -> Breadth {
         Verb::Describe(_) | Verb::Why(_) | Verb::IsActive(_) | Verb::IsEnabled(_) | Verb::Cat(_) => {
             Breadth::InTurn
         }
-        Verb::Status | Verb::Daemon(_) | Verb::Plan | Verb::Version => Breadth::InTurn,
-        Verb::Logs(_) => Breadth::AsTheyCome,
+        Verb::Status(_) | Verb::Daemon(_) | Verb::Plan | Verb::Version => Breadth::InTurn,
+        Verb::Stats(_) | Verb::Wait(_) | Verb::Graph(_) => Breadth::InTurn,
+        Verb::Logs(_) | Verb::Events(_) => Breadth::AsTheyCome,
         Verb::Start(args) | Verb::Stop(args) | Verb::Restart(args) | Verb::Reload(args) => {
             exact(&args.names.names)
         }

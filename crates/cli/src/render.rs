@@ -1,14 +1,19 @@
 //! How outcomes look. Everything below is pure: wire types in, text out.
 
 pub(crate) mod change;
+pub(crate) mod columns;
 pub(crate) mod daemon;
 pub(crate) mod definition;
 pub(crate) mod describe;
 pub(crate) mod document;
+pub(crate) mod event;
+pub(crate) mod graph;
 pub(crate) mod json;
 pub(crate) mod lines;
 pub(crate) mod log;
+pub(crate) mod members;
 pub(crate) mod paint;
+pub(crate) mod stats;
 pub(crate) mod status;
 pub(crate) mod table;
 pub(crate) mod why;

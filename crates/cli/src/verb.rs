@@ -13,7 +13,9 @@ mod disable;
 mod each;
 mod edit;
 mod enable;
+mod events;
 mod export;
+mod graph;
 mod import;
 mod is_active;
 mod is_enabled;
@@ -29,13 +31,17 @@ mod reset;
 mod restart;
 mod schema;
 mod start;
+mod stats;
 mod status;
 mod stop;
 mod switch;
+pub(crate) mod tail;
 mod token;
+mod top;
 mod update;
 mod validate;
 mod version;
+mod wait;
 mod why;
 
 use crate::args::{DaemonVerb, Verb};
@@ -47,6 +53,11 @@ pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Sto
         Verb::List(args) => list::run(session, *args).await,
         Verb::Describe(names) => describe::run(session, names).await,
         Verb::Why(names) => why::run(session, names).await,
+        Verb::Events(args) => events::run(session, args).await,
+        Verb::Stats(args) => stats::run(session, args).await,
+        Verb::Top(args) => top::run(session, args).await,
+        Verb::Wait(args) => wait::run(session, args).await,
+        Verb::Graph(args) => graph::run(session, args).await,
         Verb::IsActive(args) => is_active::run(session, args).await,
         Verb::IsEnabled(args) => is_enabled::run(session, args).await,
         Verb::Logs(args) => logs::run(session, *args).await,
@@ -72,10 +83,10 @@ pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Sto
         Verb::Completion { shell } => completion::run(session, shell),
         Verb::Version => version::run(session).await,
         Verb::Complete { line } => complete::run(session, &line).await,
-        Verb::Status => status::run(session).await,
         Verb::Import(args) => import::run(session, &args),
         Verb::Export(args) => export::run(session, args).await,
         Verb::Validate(args) => validate::run(session, args),
         Verb::Schema => schema::run(session),
+        Verb::Status(args) => status::run(session, args).await,
     }
 }

@@ -55,6 +55,16 @@ impl Paint {
         self.code("31", text)
     }
 
+    /// Something that may turn bad.
+    pub(crate) fn yellow(self, text: &str) -> Cow<'_, str> {
+        self.code("33", text)
+    }
+
+    /// The line that keys act on.
+    pub(crate) fn selected(self, text: &str) -> Cow<'_, str> {
+        self.code("7", text)
+    }
+
     fn code<'a>(self, code: &str, text: &'a str) -> Cow<'a, str> {
         if !self.on {
             return text.into();

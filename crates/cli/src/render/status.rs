@@ -1,5 +1,7 @@
 //! `status`: the daemon, for humans.
 
+pub(crate) mod process;
+
 use std::fmt::Write as _;
 
 use model::Wall;

@@ -15,6 +15,7 @@ use super::paint::one_line;
 use super::{Paint, json, starts};
 use crate::units::{moment, span, wall};
 pub(crate) use chain::{Link, chain};
+pub(crate) use sentence::way_out;
 
 /// Indentation grows up to here: a chain may be as long as there are processes.
 const DEEPEST: usize = 8;

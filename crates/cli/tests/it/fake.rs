@@ -521,6 +521,11 @@ impl Daemon {
         self.fake.broken.lock().unwrap().insert(name.to_owned());
     }
 
+    /// Something happens to a process, which is told to whoever watches.
+    pub fn happens(&self, number: u64, name: &str) {
+        self.fake.ring.push(&event(number, name, EventKind::Created));
+    }
+
     /// How often the log files were opened anew.
     pub fn reopened(&self) -> u32 {
         *self.fake.reopened.lock().unwrap()

@@ -11,7 +11,7 @@ fn daemon() -> Daemon {
     daemon
 }
 
-const LINES: [&str; 18] = [
+const LINES: [&str; 23] = [
     "list",
     "list -w",
     "list -o yaml",
@@ -30,6 +30,11 @@ const LINES: [&str; 18] = [
     "is-active web",
     "update web --unset evil",
     "start @x",
+    "status web",
+    "graph web",
+    "graph --format dot",
+    "stats web --once",
+    "events",
 ];
 
 #[test]
@@ -60,7 +65,9 @@ fn nothing_acts_on_a_terminal() {
 fn no_text_pretends_to_be_another_line() {
     let daemon = daemon();
     let socket = daemon.socket();
-    for line in ["list", "describe web", "why web", "stop web", "reset web", "start web"] {
+    for line in
+        ["list", "describe web", "why web", "stop web", "reset web", "start web", "status web", "graph"]
+    {
         let (_, out, _) = run(&format!("pm-cli {line}"), &[("PM_SOCKET", &socket)], None, false);
         let forged = |l: &str| l.starts_with("EVIL");
         assert!(!out.lines().any(forged), "{line}: {out}");
@@ -71,7 +78,9 @@ fn no_text_pretends_to_be_another_line() {
 fn json_carries_the_texts_as_they_are() {
     let daemon = daemon();
     let socket = daemon.socket();
-    for line in ["list", "describe web", "why web", "cat web", "plan", "logs web"] {
+    for line in
+        ["list", "describe web", "why web", "cat web", "plan", "logs web", "status web", "stats --once"]
+    {
         let (_, out, _) = run(&format!("pm-cli {line} -o json"), &[("PM_SOCKET", &socket)], None, true);
         assert!(!out.contains(|c: char| c.is_control() && c != '\n'), "{line}: {out:?}");
     }

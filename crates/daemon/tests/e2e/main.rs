@@ -18,6 +18,7 @@ mod killed;
 mod lifecycle;
 mod listeners;
 mod logs;
+mod looking;
 mod migration;
 mod needs;
 mod output;

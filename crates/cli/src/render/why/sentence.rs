@@ -61,7 +61,7 @@ fn remains(process: &v1::Process) -> bool {
 }
 
 /// What an operator can do: as the daemon says, else what the state suggests.
-pub(super) fn way_out(process: &v1::Process) -> String {
+pub(crate) fn way_out(process: &v1::Process) -> String {
     if let Some(hint) = &process.hint {
         return hint.clone();
     }
