@@ -2,6 +2,7 @@
 
 mod dashboards;
 mod system_test;
+mod vm_test;
 
 use std::process::ExitCode;
 
@@ -19,6 +20,8 @@ struct Args {
 enum Task {
     /// Install the release build on a booted systemd in a container and check it there (needs root)
     SystemTest(system_test::Args),
+    /// Limit processes in a virtual machine of its own and check that there (needs root, qemu and mmdebstrap)
+    VmTest(vm_test::Args),
     /// Try every query and rule of dashboards/ on a real Prometheus beside a daemon (needs Debian's prometheus)
     Dashboards(dashboards::Args),
 }
@@ -26,6 +29,7 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().task {
         Task::SystemTest(args) => system_test::run(&args),
+        Task::VmTest(args) => vm_test::run(&args),
         Task::Dashboards(args) => dashboards::run(&args),
     }
 }

@@ -5,6 +5,7 @@ mod definition;
 mod ending;
 mod health;
 mod hooks;
+mod limits;
 mod needs;
 mod start;
 pub(crate) mod update;

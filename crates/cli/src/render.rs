@@ -4,6 +4,7 @@ pub(crate) mod change;
 pub(crate) mod definition;
 pub(crate) mod describe;
 pub(crate) mod json;
+pub(crate) mod limits;
 pub(crate) mod lines;
 pub(crate) mod log;
 pub(crate) mod paint;
@@ -52,6 +53,9 @@ pub(crate) fn ending(last: &v1::LastExit) -> String {
         };
         return text.to_owned();
     };
+    if last.reason() == v1::ExitReason::Oom {
+        return "killed by the kernel: out of memory".to_owned();
+    }
     let core = if status.core_dumped { " (core dumped)" } else { "" };
     match &status.how {
         Some(v1::exit_status::How::Code(code)) => format!("exit code {code}"),

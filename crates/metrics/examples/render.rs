@@ -136,6 +136,7 @@ fn view(name: &ProcessName, pid: u32) -> Result<ProcessView, Box<dyn std::error:
         health: None,
         counters: Counters { starts: 1, ..Counters::default() },
         problem: None,
+        degraded: None,
     })
 }
 

@@ -112,6 +112,16 @@ pub enum EventKind {
         /// The code.
         code: u8,
     },
+    /// The kernel killed processes of it, as memory ran out. When the main process is among them, `Exited` follows.
+    OomKilled {
+        /// How many.
+        kills: u64,
+    },
+    /// It runs, but something of its definition can't be done on this machine.
+    Degraded {
+        /// What, and the way out.
+        problem: String,
+    },
     /// The main process ended.
     Exited {
         /// How.
@@ -185,6 +195,8 @@ impl EventKind {
             Self::Reloaded => "reloaded",
             Self::MainProcess { .. } => "main_process",
             Self::CriticalEnded { .. } => "critical_ended",
+            Self::OomKilled { .. } => "oom_killed",
+            Self::Degraded { .. } => "degraded",
             Self::Exited { .. } => "exited",
             Self::RestartScheduled { .. } => "restart_scheduled",
             Self::StartLimitReached { .. } => "start_limit_reached",

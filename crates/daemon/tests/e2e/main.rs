@@ -14,6 +14,7 @@ mod hooks;
 mod idle;
 mod init;
 mod lifecycle;
+mod limits;
 mod listeners;
 mod logs;
 mod needs;
