@@ -202,7 +202,7 @@ impl Kind for Resources {
                 0 => faults.value("its program would be one too many", "write at least 1, or max"),
                 1..=MOST_PIDS => {}
                 _ => {
-                    faults.value(format!("{pids} are more than Linux has"), "write a smaller number, or max")
+                    faults.value(format!("{pids} are more than Linux has"), "write a smaller number, or max");
                 }
             });
         }

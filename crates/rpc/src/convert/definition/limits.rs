@@ -69,7 +69,7 @@ impl Check {
             match set.with(name) {
                 Some(larger) => set = larger,
                 None => {
-                    self.fault(field, format!("{name:?} is not a capability; capabilities(7) lists them"))
+                    self.fault(field, format!("{name:?} is not a capability; capabilities(7) lists them"));
                 }
             }
         }
