@@ -52,6 +52,7 @@ fn view(n: u32) -> Arc<ProcessView> {
         health: None,
         counters: Counters::default(),
         problem: None,
+        degraded: None,
     })
 }
 

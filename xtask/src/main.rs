@@ -7,6 +7,7 @@ mod programs;
 mod prometheus;
 mod status_page;
 mod system_test;
+mod vm_test;
 mod wait;
 
 use std::process::ExitCode;
@@ -25,6 +26,8 @@ struct Args {
 enum Task {
     /// Install the release build on a booted systemd in a container and check it there (needs root)
     SystemTest(system_test::Args),
+    /// Limit processes in a virtual machine of its own and check that there (needs root, qemu and mmdebstrap)
+    VmTest(vm_test::Args),
     /// Try every query and rule of dashboards/ on a real Prometheus beside a daemon (needs Debian's prometheus)
     Dashboards(dashboards::Args),
     /// Create, crash and delete processes for an hour below a real Prometheus, and check that it saw all of it
@@ -36,6 +39,7 @@ enum Task {
 fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().task {
         Task::SystemTest(args) => system_test::run(&args),
+        Task::VmTest(args) => vm_test::run(&args),
         Task::Dashboards(args) => dashboards::run(&args),
         Task::Churn(args) => churn::run(&args),
         Task::StatusPage(args) => status_page::run(&args),

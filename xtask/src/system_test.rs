@@ -5,7 +5,7 @@ mod bed;
 mod cgroup;
 mod checks;
 mod container;
-mod image;
+pub(crate) mod image;
 mod journal;
 mod listing;
 mod prometheus;

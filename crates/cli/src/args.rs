@@ -5,6 +5,7 @@ mod definition;
 mod ending;
 mod health;
 mod hooks;
+mod limits;
 mod list;
 mod local;
 pub(crate) mod look;

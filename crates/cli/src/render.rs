@@ -9,6 +9,7 @@ pub(crate) mod document;
 pub(crate) mod event;
 pub(crate) mod graph;
 pub(crate) mod json;
+pub(crate) mod limits;
 pub(crate) mod lines;
 pub(crate) mod log;
 pub(crate) mod members;
@@ -59,6 +60,9 @@ pub(crate) fn ending(last: &v1::LastExit) -> String {
         };
         return text.to_owned();
     };
+    if last.reason() == v1::ExitReason::Oom {
+        return "killed by the kernel: out of memory".to_owned();
+    }
     let core = if status.core_dumped { " (core dumped)" } else { "" };
     match &status.how {
         Some(v1::exit_status::How::Code(code)) => format!("exit code {code}"),

@@ -36,6 +36,45 @@ fn decimal(text: &str) -> Option<f64> {
     if digits(whole) && digits(fraction) { text.parse().ok() } else { None }
 }
 
+/// A size as in processes.yaml: bytes, or a number with `K M G T`, `KiB` and so on (1024 each), or `kB MB GB` (1000 each).
+pub(crate) fn parse_size(text: &str) -> Result<u64, String> {
+    let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(at);
+    let unit = unit.to_ascii_lowercase();
+    let power = |letter: &str| ["", "k", "m", "g", "t"].iter().position(|known| *known == letter);
+    let power = |letter: &str| power(letter).and_then(|power| u32::try_from(power).ok());
+    let factor = match unit.strip_suffix('b') {
+        Some(rest) if !rest.ends_with('i') => power(rest).map(|power| 1000_u128.pow(power)),
+        rest => {
+            let binary = rest.unwrap_or(&unit);
+            power(binary.strip_suffix('i').unwrap_or(binary)).map(|power| 1024_u128.pow(power))
+        }
+    };
+    let bytes = factor.and_then(|factor| exact(digits, factor)).and_then(|bytes| i64::try_from(bytes).ok());
+    let bytes = bytes.and_then(|bytes| u64::try_from(bytes).ok());
+    bytes.ok_or_else(|| "write bytes, or a size such as 512M or 1GiB".to_owned())
+}
+
+/// Processors, or percent of one, in thousandths.
+pub(crate) fn parse_processors(text: &str) -> Result<u64, String> {
+    let millis = match text.strip_suffix('%') {
+        Some(percent) => exact(percent, 10),
+        None => exact(text, 1000),
+    };
+    let millis = millis.and_then(|millis| u32::try_from(millis).ok());
+    millis.map(u64::from).ok_or_else(|| "write processors (1.5) or percent of one (150%)".to_owned())
+}
+
+/// A decimal number times `unit`, cut off below one.
+fn exact(text: &str, unit: u128) -> Option<u128> {
+    decimal(text)?;
+    let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
+    let fraction = fraction.get(..fraction.len().min(15)).unwrap_or(fraction);
+    let scale = 10_u128.pow(u32::try_from(fraction.len()).ok()?);
+    let part = fraction.parse::<u128>().ok()? * unit / scale;
+    whole.parse::<u128>().ok()?.checked_mul(unit)?.checked_add(part)
+}
+
 /// `capture`, `null`, `inherit`, `direct:/path` or a path. A bare word is no path: it would rather be a misspelt target.
 pub(crate) fn parse_output(text: &str) -> Result<Output, String> {
     let (direct, path) = text.strip_prefix("direct:").map_or((false, text), |path| (true, path));
@@ -133,6 +172,30 @@ mod tests {
             ["", "x", "-1", "5x", "nan", "inf", "1e30", "s", "1 s", "30m1h", "1s1s", "1s5", ".5", &huge]
         {
             assert!(parse_duration(text).is_err(), "{text}");
+        }
+    }
+
+    #[test]
+    fn sizes_and_processors_are_read() {
+        for (text, bytes) in [
+            ("0", 0),
+            ("4096", 4096),
+            ("1K", 1024),
+            ("64MiB", 64 << 20),
+            ("1.5G", 3 << 29),
+            ("2MB", 2_000_000),
+            ("7b", 7),
+        ] {
+            assert_eq!(parse_size(text), Ok(bytes), "{text}");
+        }
+        for text in ["", "x", "-1", "1X", "iB", "1 M", "1e3", "99999999T"] {
+            assert!(parse_size(text).is_err(), "{text}");
+        }
+        for (text, millis) in [("1.5", 1500), ("150%", 1500), ("0.001", 1), ("33.3%", 333)] {
+            assert_eq!(parse_processors(text), Ok(millis), "{text}");
+        }
+        for text in ["", "%", "fast", "-1", "1e9", "99999999999"] {
+            assert!(parse_processors(text).is_err(), "{text}");
         }
     }
 

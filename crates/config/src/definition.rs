@@ -3,7 +3,7 @@
 use model::Definition;
 
 use crate::fault::{Fault, Faults, steps};
-use crate::keys::{KEYS, Key, LATER, LOG_KEYS};
+use crate::keys::{KEYS, Key, LOG_KEYS};
 use crate::suggest::{closest, same};
 use crate::tree::{Map, Node, Step, Yaml, quoted};
 
@@ -65,20 +65,13 @@ fn read_log(node: &Node, definition: &mut Definition, faults: &mut Faults) {
                 );
             }
             None => {
-                faults.key(format!("{} is not a key of `log:`", quoted(name)), meant(name, &LOG_KEYS, &[]));
+                faults.key(format!("{} is not a key of `log:`", quoted(name)), meant(name, &LOG_KEYS));
             }
         });
     }
 }
 
-fn not_yet(name: &str, faults: &mut Faults) {
-    faults.key(format!("`{name}` is not supported by this version"), "remove the key, or update");
-}
-
 fn unknown(name: &str, value: &Node, faults: &mut Faults) {
-    if LATER.contains(&name) {
-        return not_yet(name, faults);
-    }
     let variable =
         name.len() > 1 && name.chars().all(|c| c.is_ascii_uppercase() || c.is_ascii_digit() || c == '_');
     let meant_elsewhere = |key: &&Key| key.also.iter().any(|also| same(also, name));
@@ -95,27 +88,23 @@ fn unknown(name: &str, value: &Node, faults: &mut Faults) {
     } else if let Some(key) = below_log() {
         format!("did you mean `{}`, below `log:`?", key.name)
     } else {
-        meant(name, &KEYS, &LATER)
+        meant(name, &KEYS)
     };
     faults.key(format!("{} is not a known key", quoted(name)), hint);
 }
 
 /// "did you mean", or else the whole list.
-pub(crate) fn meant(name: &str, table: &[Key], later: &[&'static str]) -> String {
+pub(crate) fn meant(name: &str, table: &[Key]) -> String {
     let spellings = table.iter().flat_map(|key| {
         std::iter::once(key.name).chain(key.also.iter().copied()).map(|spelling| (spelling, key.name))
     });
     // `log` is no row of the table, as it has no value of its own in a definition.
     let others = [("log", "log"), ("logging", "log")];
     let others = others.into_iter().filter(|_| table.len() == KEYS.len());
-    let upcoming = later.iter().map(|name| (*name, *name));
-    match closest(name, spellings.chain(others).chain(upcoming)) {
+    match closest(name, spellings.chain(others)) {
         // Elsewhere it may mean either.
         Some("requires") if !name.to_ascii_lowercase().starts_with("req") => {
             "did you mean `requires`? It starts these, too; `after` is for the order alone".to_owned()
-        }
-        Some(word) if later.contains(&word) => {
-            format!("did you mean `{word}`? It is not supported by this version")
         }
         Some(word) => format!("did you mean `{word}`?"),
         None => {

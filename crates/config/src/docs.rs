@@ -1,7 +1,7 @@
 //! docs/CONFIG.md, generated from the table of keys.
 
-use crate::keys::{Effect, KEYS, Key, LATER, LOG_KEYS};
-use crate::kinds::{Field, HEALTH_FIELDS, HOOK_FIELDS};
+use crate::keys::{Effect, KEYS, Key, LOG_KEYS};
+use crate::kinds::{Field, HEALTH_FIELDS, HOOK_FIELDS, LIMIT_FIELDS};
 
 const HEAD: &str = include_str!("docs/head.md");
 const LOGS: &str = include_str!("docs/logs.md");
@@ -10,11 +10,11 @@ const STARTS: &str = include_str!("docs/starts.md");
 const DEPENDENCIES: &str = include_str!("docs/dependencies.md");
 const HOOKS: &str = include_str!("docs/hooks.md");
 const HEALTH: &str = include_str!("docs/health.md");
+const LIMITS: &str = include_str!("docs/limits.md");
 
 /// The reference of all keys in Markdown.
 #[must_use]
 pub fn markdown() -> String {
-    let list = |names: &[&str]| names.iter().map(|n| format!("`{n}`")).collect::<Vec<_>>().join(", ");
     [
         HEAD.to_owned(),
         format!("## Keys of a process\n\n{}", table(&KEYS)),
@@ -25,10 +25,7 @@ pub fn markdown() -> String {
         DEPENDENCIES.to_owned(),
         HOOKS.replace("{table}\n", &fields(&HOOK_FIELDS)),
         HEALTH.replace("{table}\n", &fields(&HEALTH_FIELDS)),
-        format!(
-            "## Not supported by this version\n\nThese are known and give an error that says so: {}.\n",
-            list(&LATER),
-        ),
+        LIMITS.replace("{table}\n", &fields(&LIMIT_FIELDS)),
     ]
     .join("\n")
 }

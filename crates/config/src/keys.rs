@@ -6,10 +6,11 @@ use serde_yaml::Value;
 
 use crate::fault::Faults;
 use crate::kinds::{
-    AbsolutePath, Account, Accounts, Age, Args, Bytes, Command, CompressionKind, Conditions, Count, Env,
-    EnvironmentFiles, Exits, FilePath, Flag, FormatKind, Groups, Health, Hooks, Inherit, JsonKeys,
-    KillModeKind, Kind, Line, LineBytes, MetricsKind, MultilineKind, Names, Needs, OnLimitKind, OutputKind,
-    OverflowKind, ParserKind, Patterns, Rate, Ratio, RestartKind, Seconds, SignalKind, TypeKind, Umask,
+    AbsolutePath, Account, Accounts, Age, Args, Bytes, CapabilitySet, Command, CompressionKind, Conditions,
+    Count, DirectoryNames, Env, EnvironmentFiles, Exits, FilePath, Flag, FormatKind, Groups, Health, Hooks,
+    Inherit, JsonKeys, KillModeKind, Kind, Line, LineBytes, MetricsKind, MultilineKind, Names, Needs, Nice,
+    OnLimitKind, OomScore, OutputKind, OverflowKind, ParserKind, Patterns, Rate, Ratio, Resources,
+    RestartKind, RlimitsKind, Seconds, SignalKind, TypeKind, Umask,
 };
 use crate::tree::Node;
 
@@ -76,7 +77,7 @@ macro_rules! key {
 }
 
 /// The keys of a process.
-pub(crate) const KEYS: [Key; 51] = [
+pub(crate) const KEYS: [Key; 59] = [
     key!(description: Line, "empty", Hot, ["desc", "comment", "title"], "A line for humans, shown by `list` and `describe`."),
     key!(groups: Groups, "none", Hot, ["tags", "labels", "namespace", "profiles"],
         "Names under which it is addressed together with others, as `@name`. Not the groups of its user: these are \
@@ -170,6 +171,20 @@ pub(crate) const KEYS: [Key; 51] = [
     key!(metrics: MetricsKind, "`full`", Hot, ["metrics_detail", "prometheus", "monitoring"],
         "How much of it is exported to Prometheus: everything, a fifth of that, or nothing but its part of the counts of \
          all processes."),
+    key!(resource_limits: Resources, "none", Hot, ["resources", "limits", "cgroup", "resource_limit", "deploy"],
+        "How much of the machine all of its processes may take together."),
+    key!(rlimits: RlimitsKind, "the daemon's", Restart, ["ulimits", "ulimit", "rlimit", "LimitNOFILE", "open_files"],
+        "How much each of its processes may take. Layers are merged limit by limit."),
+    key!(nice: Nice, "the daemon's", Restart, ["niceness", "priority"], "Its place among those that want the processor."),
+    key!(oom_score_adj: OomScore, "the daemon's", Restart, ["OOMScoreAdjust", "oom_score", "oom_adj"],
+        "How likely the kernel is to kill it when the machine is out of memory."),
+    key!(ambient_capabilities: CapabilitySet, "none", Restart, ["capabilities", "caps", "cap_add"],
+        "What it may do although its user is not root. The daemon must have these itself."),
+    key!(no_new_privileges: Flag, "`false`", Restart, ["no_new_privs"],
+        "Nothing that it executes gains privileges, as `sudo` does."),
+    key!(runtime_directory: DirectoryNames, "none", Restart, ["runtime_dir", "run_dir"],
+        "[Directories](#runtime-directories) that are made for each run and removed after it."),
+    key!(runtime_directory_mode: Umask, "`\"0755\"`", Restart, ["runtime_dir_mode"], "Their mode."),
 ];
 
 /// The keys below `log:`.
@@ -209,17 +224,6 @@ pub(crate) const LOG_KEYS: [Key; 17] = [
         "Keys of a JSON line that become fields of its journal entry, in upper case. Only with `parse: json`."),
     key!(redact = log.redact: Patterns, "none", Hot, ["masks", "scrub", "sanitize", "filter_patterns", "log_filter_patterns"],
         "What matches is replaced in each line before anybody gets it. A later layer replaces the list as a whole."),
-];
-
-/// Keys of a process that a later version has.
-pub(crate) const LATER: [&str; 7] = [
-    "resource_limits",
-    "rlimits",
-    "nice",
-    "oom_score_adj",
-    "ambient_capabilities",
-    "no_new_privileges",
-    "runtime_directory",
 ];
 
 /// Puts a later layer on top of an earlier one, key by key. A layer that names another command brings its own

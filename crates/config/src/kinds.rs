@@ -10,6 +10,8 @@ mod fields;
 mod group;
 mod health;
 mod hook;
+mod isolation;
+mod limits;
 mod log;
 mod number;
 mod output;
@@ -30,6 +32,8 @@ pub(crate) use fields::Field;
 pub(crate) use group::Groups;
 pub(crate) use health::{FIELDS as HEALTH_FIELDS, Health};
 pub(crate) use hook::{FIELDS as HOOK_FIELDS, Hooks};
+pub(crate) use isolation::{CapabilitySet, DirectoryNames, Nice, OomScore};
+pub(crate) use limits::{FIELDS as LIMIT_FIELDS, Resources, RlimitsKind};
 pub(crate) use log::{
     Age, CompressionKind, FormatKind, JsonKeys, MultilineKind, OverflowKind, ParserKind, Patterns, Rate,
 };

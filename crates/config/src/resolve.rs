@@ -3,8 +3,8 @@
 use std::time::Duration;
 
 use model::{
-    CommandLine, Definition, DependencySpec, ExecSpec, HealthSpec, HookSpec, LogSpec, Origin, OutputSpec,
-    Probe, ProcessId, ProcessName, ProcessSpec, ProcessType, RestartSpec, StartSpec, StopSpec,
+    CommandLine, Definition, DependencySpec, ExecSpec, HealthSpec, HookSpec, IsolationSpec, LogSpec, Origin,
+    OutputSpec, Probe, ProcessId, ProcessName, ProcessSpec, ProcessType, RestartSpec, StartSpec, StopSpec,
 };
 
 use crate::contradictions;
@@ -87,6 +87,7 @@ pub(crate) fn placeholder(
             log: log(merged),
         },
         metrics: merged.metrics.unwrap_or(default.metrics),
+        limits: merged.resource_limits.unwrap_or_default(),
         ..default
     }
 }
@@ -103,6 +104,15 @@ fn exec(merged: &Definition) -> ExecSpec {
         group: merged.group.clone(),
         supplementary_groups: merged.supplementary_groups.clone(),
         umask: merged.umask,
+        isolation: IsolationSpec {
+            rlimits: merged.rlimits.clone().unwrap_or_default(),
+            nice: merged.nice,
+            oom_score_adj: merged.oom_score_adj,
+            ambient_capabilities: merged.ambient_capabilities.unwrap_or_default(),
+            no_new_privileges: merged.no_new_privileges.unwrap_or_default(),
+            runtime_directories: merged.runtime_directory.clone().unwrap_or_default(),
+            runtime_directory_mode: merged.runtime_directory_mode,
+        },
     }
 }
 

@@ -304,9 +304,9 @@ fn start_supervisor(
 ) -> Result<(Handle, JoinHandle<()>)> {
     let mut base_env: BTreeMap<_, _> = std::env::vars_os().collect();
     base_env.insert(leftovers::VARIABLE.into(), mark.id().into());
-    let notify_dir = settings.notify_dir();
+    let (notify_dir, process_dirs) = (settings.notify_dir(), settings.process_dirs());
     let spawners = supervisor::Config::SPAWNERS;
-    let config = supervisor::Config { spawners, containment, base_env, notify_dir, past };
+    let config = supervisor::Config { spawners, containment, base_env, notify_dir, process_dirs, past };
     let prober = Arc::new(Network::new(Arc::clone(&events.durations)));
     supervisor::start(config, Arc::new(Stdio(pipe)), prober, Box::new(events))
         .context("starting the supervisor")

@@ -3,7 +3,7 @@
 //! A counter that fell back to zero at each start of the daemon would look like a reset to whoever graphs it, and run
 //! numbers that began anew would name two runs alike in one log file.
 //!
-//! The file is a header and slots of 128 bytes, one for each process, each written in place with one pwrite(2): it is
+//! The file is a header and slots of 192 bytes, one for each process, each written in place with one pwrite(2): it is
 //! in the kernel's hands at once and survives a daemon that is killed. There is no fsync: a machine that loses its power
 //! may lose the counts since the last write-back. A slot that isn't whole is known by its checksum and counts as none.
 //!
@@ -24,14 +24,23 @@ use model::{Counters, ExitReason, ProcessId, ProcessName, Snapshot};
 
 /// Between two looks: a crash loop must not become a loop of writes.
 const PAUSE: Duration = Duration::from_millis(20);
-/// 8 MiB of file.
+/// 12 MiB of file.
 const SLOTS_MAX: usize = 65_536;
-const SLOT: usize = 128;
+const SLOT: usize = 192;
 /// Followed by zeros up to the first slot. The number changes whenever the fields of a slot do.
-const MAGIC: &[u8; 8] = b"DDPMCNT1";
-/// Process id, three counts, the ends by reason, CPU time in microseconds, checksum.
-const FIELDS: usize = 1 + 3 + ExitReason::ALL.len() + 1 + 1;
-const _: () = assert!(FIELDS == 15 && FIELDS * 8 <= SLOT, "another layout needs another magic");
+const MAGIC: &[u8; 8] = b"DDPMCNT2";
+/// Process id, three counts, the ends by reason, CPU time in microseconds, kills for lack of memory, checksum.
+const FIELDS: usize = 1 + 3 + ExitReason::ALL.len() + 2 + 1;
+const _: () = assert!(FIELDS == 17 && FIELDS * 8 <= SLOT, "another layout needs another magic");
+
+/// What version 0.1 wrote: slots of 128 bytes, without the last reason and the kills. Read, so that an update of the daemon
+/// is no reset of its counters; never written.
+mod first {
+    pub(super) const MAGIC: &[u8; 8] = b"DDPMCNT1";
+    pub(super) const SLOT: usize = 128;
+    pub(super) const REASONS: usize = 9;
+    pub(super) const FIELDS: usize = 1 + 3 + REASONS + 1 + 1;
+}
 
 type Slot = [u8; SLOT];
 
@@ -45,7 +54,9 @@ fn encode(id: ProcessId, counts: &Counters) -> Slot {
     let head = [id.number(), counts.runs, counts.restarts, counts.starts];
     let mut slot = [0; SLOT];
     let (fields, _) = slot.as_chunks_mut::<8>();
-    for (field, value) in fields.iter_mut().zip(head.into_iter().chain(counts.exits).chain([cpu])) {
+    for (field, value) in
+        fields.iter_mut().zip(head.into_iter().chain(counts.exits).chain([cpu, counts.oom_kills]))
+    {
         *field = value.to_le_bytes();
     }
     let sum = checksum(&slot[..(FIELDS - 1) * 8]);
@@ -55,16 +66,36 @@ fn encode(id: ProcessId, counts: &Counters) -> Slot {
 
 /// `None` = free, or torn.
 fn decode(slot: &[u8]) -> Option<(ProcessId, Counters)> {
+    let (id, fields) = whole(slot, FIELDS)?;
+    let field = |i: usize| fields.get(i).copied().map(u64::from_le_bytes);
+    let counters = decode_common(fields, ExitReason::ALL.len())?;
+    Some((id, Counters { oom_kills: field(FIELDS - 2)?, ..counters }))
+}
+
+/// The same of a slot of version 0.1.
+fn decode_first(slot: &[u8]) -> Option<(ProcessId, Counters)> {
+    let (id, fields) = whole(slot, first::FIELDS)?;
+    Some((id, decode_common(fields, first::REASONS)?))
+}
+
+/// The fields of a slot whose checksum fits, and whose it is.
+fn whole(slot: &[u8], count: usize) -> Option<(ProcessId, &[[u8; 8]])> {
     let (fields, _) = slot.as_chunks::<8>();
     let field = |i: usize| fields.get(i).copied().map(u64::from_le_bytes);
-    let sum = checksum(slot.get(..(FIELDS - 1) * 8)?);
-    let id = field(0).filter(|_| field(FIELDS - 1) == Some(sum)).and_then(ProcessId::from_number)?;
+    let sum = checksum(slot.get(..(count - 1) * 8)?);
+    let id = field(0).filter(|_| field(count - 1) == Some(sum)).and_then(ProcessId::from_number)?;
+    Some((id, fields))
+}
+
+/// What both versions have: counts, so many reasons, CPU time.
+fn decode_common(fields: &[[u8; 8]], reasons: usize) -> Option<Counters> {
+    let field = |i: usize| fields.get(i).copied().map(u64::from_le_bytes);
     let mut exits = [0; ExitReason::ALL.len()];
-    for (i, count) in exits.iter_mut().enumerate() {
+    for (i, count) in exits.iter_mut().enumerate().take(reasons) {
         *count = field(4 + i)?;
     }
-    let cpu = Duration::from_micros(field(FIELDS - 2)?);
-    Some((id, Counters { runs: field(1)?, restarts: field(2)?, starts: field(3)?, exits, cpu }))
+    let cpu = Duration::from_micros(field(4 + reasons)?);
+    Some(Counters { runs: field(1)?, restarts: field(2)?, starts: field(3)?, exits, cpu, oom_kills: 0 })
 }
 
 /// The file and who stands where in it.
@@ -80,6 +111,10 @@ impl Store {
         let past = match std::fs::read(path) {
             Ok(bytes) if bytes.starts_with(MAGIC) => {
                 bytes.get(SLOT..).unwrap_or_default().chunks_exact(SLOT).filter_map(decode).collect()
+            }
+            Ok(bytes) if bytes.starts_with(first::MAGIC) => {
+                let slots = bytes.get(first::SLOT..).unwrap_or_default().chunks_exact(first::SLOT);
+                slots.filter_map(decode_first).collect()
             }
             Ok(bytes) => {
                 if !bytes.is_empty() {
@@ -267,7 +302,14 @@ mod tests {
 
     fn counts(n: u64) -> Counters {
         let exits = std::array::from_fn(|i| n + i as u64);
-        Counters { runs: n + 2, restarts: n, starts: n + 1, exits, cpu: Duration::from_micros(n) }
+        Counters {
+            runs: n + 2,
+            restarts: n,
+            starts: n + 1,
+            exits,
+            cpu: Duration::from_micros(n),
+            oom_kills: n + 3,
+        }
     }
 
     #[test]
@@ -297,12 +339,33 @@ mod tests {
         store.put(id(2), &counts(20)).unwrap();
         store.remove(id(1)).unwrap();
         store.put(id(4), &counts(4)).unwrap();
-        assert_eq!(std::fs::metadata(&path).unwrap().len(), 4 * 128);
+        assert_eq!(std::fs::metadata(&path).unwrap().len(), 4 * SLOT as u64);
         let expected = BTreeMap::from([2, 3, 4].map(|n| (id(n), counts(if n == 2 { 20 } else { n }))));
         let (mut store, past) = Store::open(&path).unwrap();
         assert_eq!(past, expected);
         store.remove(id(3)).unwrap();
         assert_eq!(Store::open(&path).unwrap().1.len(), 2);
+    }
+
+    #[test]
+    fn the_counts_of_version_0_1_go_on() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("counts");
+        let mut file = vec![0; first::SLOT];
+        file[..8].copy_from_slice(first::MAGIC);
+        let mut slot: Vec<u8> = (0..first::FIELDS as u64 - 1).flat_map(|n| (n + 5).to_le_bytes()).collect();
+        slot.extend(checksum(&slot).to_le_bytes());
+        slot.resize(first::SLOT, 0);
+        file.extend(&slot);
+        std::fs::write(&path, &file).unwrap();
+        let (_, past) = Store::open(&path).unwrap();
+        let exits = std::array::from_fn(|i| if i < first::REASONS { i as u64 + 9 } else { 0 });
+        let cpu = Duration::from_micros(18);
+        let counters = Counters { runs: 6, restarts: 7, starts: 8, exits, cpu, oom_kills: 0 };
+        assert_eq!(past, BTreeMap::from([(id(5), counters)]));
+        // From now on in the layout of this version.
+        assert_eq!(Store::open(&path).unwrap().1, past);
+        assert!(std::fs::read(&path).unwrap().starts_with(MAGIC));
     }
 
     #[test]

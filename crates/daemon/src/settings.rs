@@ -53,6 +53,11 @@ impl Settings {
         self.runtime_dir.join("notify")
     }
 
+    /// Where `runtime_directory` of each process is made.
+    pub(crate) fn process_dirs(&self) -> PathBuf {
+        self.runtime_dir.join("processes")
+    }
+
     pub(crate) fn from_process(args: &Args) -> Result<Self> {
         let uid = nix::unistd::geteuid();
         let lookup = |name: &str| env::var(name).ok().filter(|v| !v.is_empty());
@@ -233,6 +238,7 @@ mod tests {
         assert_eq!(s.layout.main, Path::new("/etc/dd-procmgrd/processes.yaml"));
         assert_eq!(s.socket(), Path::new("/run/dd-procmgrd/control.sock"));
         assert_eq!(s.notify_dir(), Path::new("/run/dd-procmgrd/notify"));
+        assert_eq!(s.process_dirs(), Path::new("/run/dd-procmgrd/processes"));
         assert!(s.init && s.log_files);
     }
 

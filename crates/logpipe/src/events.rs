@@ -12,7 +12,7 @@ pub use catalog::catalog;
 use crate::entry::{field, process, run, show};
 
 /// MESSAGE_ID of each event kind: fixed for ever, since people's queries and the message catalog use them.
-pub const MESSAGE_IDS: [(&str, &str); 25] = [
+pub const MESSAGE_IDS: [(&str, &str); 27] = [
     ("created", "1054610f6a9245d39e38b8aa613a3d23"),
     ("updated", "b2c0e88085b3460a818b593d53b85c60"),
     ("removed", "74a68eaeedbd41f8a8d4e47ede0e8e89"),
@@ -38,6 +38,8 @@ pub const MESSAGE_IDS: [(&str, &str); 25] = [
     ("reloaded", "65f78989427640669273ae84f063490b"),
     ("main_process", "b8fabecfe4ce4d398524dc603134d6ab"),
     ("critical_ended", "199cb2461a3949ac996470e0458a7714"),
+    ("oom_killed", "5c6228a9e3854e32a7ecb794e2544a02"),
+    ("degraded", "b0ce0203aa9d477b9bb5f5ffa7c57d9b"),
 ];
 
 fn message_id(kind: &str) -> &'static str {
@@ -65,6 +67,8 @@ pub fn priority(kind: &EventKind) -> u8 {
         | EventKind::HookFailed { .. }
         | EventKind::Held { .. }
         | EventKind::StopTimedOut { .. }
+        | EventKind::OomKilled { .. }
+        | EventKind::Degraded { .. }
         | EventKind::LeftoversKilled { .. } => 4,
         EventKind::Created
         | EventKind::Updated { .. }
@@ -137,6 +141,16 @@ fn sentence(text: &mut String, kind: &EventKind) -> std::fmt::Result {
         EventKind::Exited { status, reason: ExitReason::Stopped, ran, .. } => {
             write!(text, " ended as asked with {status} after {}", Time(*ran))
         }
+        EventKind::Exited { reason: ExitReason::Oom, ran, .. } => {
+            write!(text, " was killed by the kernel after {}: out of memory", Time(*ran))
+        }
+        EventKind::OomKilled { kills: 1 } => {
+            text.write_str(" lost a process: the kernel killed it, as memory ran out")
+        }
+        EventKind::OomKilled { kills } => {
+            write!(text, " lost {kills} processes: the kernel killed them, as memory ran out")
+        }
+        EventKind::Degraded { problem } => write!(text, " runs, but {problem}"),
         EventKind::Exited { status, ran, .. } => {
             write!(text, " ended with {status} after {}", Time(*ran))
         }

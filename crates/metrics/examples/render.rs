@@ -190,6 +190,7 @@ fn view(name: &ProcessName, index: u32, pid: Option<u32>) -> Result<ProcessView,
         health: None,
         counters: Counters { starts: 1, ..Counters::default() },
         problem: None,
+        degraded: None,
     })
 }
 

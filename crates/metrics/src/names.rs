@@ -203,6 +203,8 @@ table! {
             "Starts of the managed process that reached its program, automatic or asked for.";
         PROCESS_EXITS = Counter "ddprocmgr_process_exits_total" ["process", "reason"] Count, "1 per process and reason",
             "Ends of the managed process by reason; stopped means asked for, spawn_failed that it never began.";
+        PROCESS_OOM_KILLS = Counter "ddprocmgr_process_oom_kills_total" ["process"] Count, "1 per process",
+            "Processes of the managed process, its main process included, that the kernel killed for lack of memory; 0 where cgroups don't account for memory.";
         PROCESS_START_TIME = Gauge "ddprocmgr_process_start_time_seconds" ["process"] UnixSeconds, "1 per live process",
             "Time at which the current run was started; absent while the process is down.";
         PROCESS_UPTIME = Gauge "ddprocmgr_process_uptime_seconds" ["process"] Seconds, "1 per process",

@@ -6,9 +6,9 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, InheritEnv, KillMode,
-    LineParser, LogFormat, MetricsDetail, Multiline, OnStartLimit, Output, Overflow, PathCondition,
-    ProcessName, ProcessType, RateLimit, RestartPolicy, Signal,
+    Capabilities, Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, InheritEnv,
+    KillMode, LineParser, LogFormat, MetricsDetail, Multiline, OnStartLimit, Output, Overflow, PathCondition,
+    ProcessName, ProcessType, RateLimit, ResourceLimits, RestartPolicy, Rlimits, Signal,
 };
 
 /// One layer of one process. `None` = the key is not written in this layer.
@@ -72,6 +72,14 @@ pub struct Definition {
     pub stderr: Option<Output>,
     pub pty: Option<bool>,
     pub metrics: Option<MetricsDetail>,
+    pub resource_limits: Option<ResourceLimits>,
+    pub rlimits: Option<Rlimits>,
+    pub nice: Option<i8>,
+    pub oom_score_adj: Option<i16>,
+    pub ambient_capabilities: Option<Capabilities>,
+    pub no_new_privileges: Option<bool>,
+    pub runtime_directory: Option<Vec<String>>,
+    pub runtime_directory_mode: Option<u32>,
     pub log: LogDefinition,
 }
 

@@ -112,6 +112,16 @@ pub enum EventKind {
         /// The code.
         code: u8,
     },
+    /// The kernel killed processes of it, as memory ran out. When the main process is among them, `Exited` follows.
+    OomKilled {
+        /// How many.
+        kills: u64,
+    },
+    /// It runs, but something of its definition can't be done on this machine.
+    Degraded {
+        /// What, and the way out.
+        problem: String,
+    },
     /// The main process ended.
     Exited {
         /// How.
@@ -165,7 +175,7 @@ pub enum EventKind {
 
 impl EventKind {
     /// Every name that [`EventKind::as_str`] gives.
-    pub const NAMES: [&str; 25] = [
+    pub const NAMES: [&str; 27] = [
         "created",
         "updated",
         "removed",
@@ -183,6 +193,8 @@ impl EventKind {
         "reloaded",
         "main_process",
         "critical_ended",
+        "oom_killed",
+        "degraded",
         "exited",
         "restart_scheduled",
         "start_limit_reached",
@@ -214,6 +226,8 @@ impl EventKind {
             Self::Reloaded => "reloaded",
             Self::MainProcess { .. } => "main_process",
             Self::CriticalEnded { .. } => "critical_ended",
+            Self::OomKilled { .. } => "oom_killed",
+            Self::Degraded { .. } => "degraded",
             Self::Exited { .. } => "exited",
             Self::RestartScheduled { .. } => "restart_scheduled",
             Self::StartLimitReached { .. } => "start_limit_reached",

@@ -73,11 +73,13 @@ pub enum ExitReason {
     Watchdog,
     /// Stopped by the supervisor: `restart_after` health checks failed in a row.
     Unhealthy,
+    /// The kernel killed its main process, as memory ran out.
+    Oom,
 }
 
 impl ExitReason {
     /// Every reason, in the order of the exposition.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 10] = [
         Self::Success,
         Self::ExitCode,
         Self::Signal,
@@ -87,6 +89,7 @@ impl ExitReason {
         Self::NotReady,
         Self::Watchdog,
         Self::Unhealthy,
+        Self::Oom,
     ];
 
     /// The label's value.
@@ -102,6 +105,7 @@ impl ExitReason {
             Self::NotReady => "not_ready",
             Self::Watchdog => "watchdog",
             Self::Unhealthy => "unhealthy",
+            Self::Oom => "oom",
         }
     }
 }
@@ -160,14 +164,24 @@ pub enum SpawnStage {
     Stdio,
     /// Creating the socket that the process reports to.
     Notify,
+    /// Making the directories of `runtime_directory`.
+    RuntimeDirectory,
     /// Creating or entering the cgroup.
     Cgroup,
+    /// Setting `resource_limits` of the cgroup.
+    ResourceLimits,
     /// clone(2) itself.
     Clone,
     /// Own session.
     Session,
     /// Placing standard input, output and error.
     Descriptors,
+    /// setrlimit(2).
+    Rlimits,
+    /// setpriority(2).
+    Nice,
+    /// Writing /proc/self/oom_score_adj.
+    OomScoreAdj,
     /// setgroups(2).
     Groups,
     /// setresgid(2).
@@ -176,26 +190,37 @@ pub enum SpawnStage {
     Uid,
     /// chdir(2) to `working_dir`.
     WorkingDir,
+    /// capset(2) and prctl(2), PR_CAP_AMBIENT.
+    Capabilities,
+    /// prctl(2), PR_SET_NO_NEW_PRIVS.
+    NoNewPrivileges,
     /// execve(2).
     Exec,
 }
 
 impl SpawnStage {
     /// Every stage, in the order in which they happen.
-    pub const ALL: [Self; 14] = [
+    pub const ALL: [Self; 21] = [
         Self::Credentials,
         Self::Environment,
         Self::Resolve,
         Self::Stdio,
         Self::Notify,
+        Self::RuntimeDirectory,
         Self::Cgroup,
+        Self::ResourceLimits,
         Self::Clone,
         Self::Session,
         Self::Descriptors,
+        Self::Rlimits,
+        Self::Nice,
+        Self::OomScoreAdj,
         Self::Groups,
         Self::Gid,
         Self::Uid,
         Self::WorkingDir,
+        Self::Capabilities,
+        Self::NoNewPrivileges,
         Self::Exec,
     ];
 
@@ -208,14 +233,21 @@ impl SpawnStage {
             Self::Resolve => "finding the program",
             Self::Stdio => "opening standard output",
             Self::Notify => "creating the notification socket",
+            Self::RuntimeDirectory => "making the runtime directory",
             Self::Cgroup => "entering the cgroup",
+            Self::ResourceLimits => "setting resource_limits",
             Self::Clone => "creating the process",
             Self::Session => "creating the session",
             Self::Descriptors => "placing the descriptors",
+            Self::Rlimits => "setting rlimits",
+            Self::Nice => "setting nice",
+            Self::OomScoreAdj => "setting oom_score_adj",
             Self::Groups => "setting supplementary groups",
             Self::Gid => "setting the group id",
             Self::Uid => "setting the user id",
             Self::WorkingDir => "entering the working directory",
+            Self::Capabilities => "raising ambient_capabilities",
+            Self::NoNewPrivileges => "setting no_new_privileges",
             Self::Exec => "executing the program",
         }
     }

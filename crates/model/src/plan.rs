@@ -60,6 +60,13 @@ pub fn plan_one(old: &ProcessSpec, new: &ProcessSpec) -> (Impact, Vec<&'static s
         ("group", a.group != b.group),
         ("supplementary_groups", a.supplementary_groups != b.supplementary_groups),
         ("umask", a.umask != b.umask),
+        ("rlimits", a.isolation.rlimits != b.isolation.rlimits),
+        ("nice", a.isolation.nice != b.isolation.nice),
+        ("oom_score_adj", a.isolation.oom_score_adj != b.isolation.oom_score_adj),
+        ("ambient_capabilities", a.isolation.ambient_capabilities != b.isolation.ambient_capabilities),
+        ("no_new_privileges", a.isolation.no_new_privileges != b.isolation.no_new_privileges),
+        ("runtime_directory", a.isolation.runtime_directories != b.isolation.runtime_directories),
+        ("runtime_directory_mode", a.isolation.runtime_directory_mode != b.isolation.runtime_directory_mode),
         ("type", old.start.kind != new.start.kind),
         ("remain_after_exit", old.start.remain_after_exit != new.start.remain_after_exit),
         ("pidfile", old.start.pidfile != new.start.pidfile),
@@ -107,6 +114,7 @@ pub fn plan_one(old: &ProcessSpec, new: &ProcessSpec) -> (Impact, Vec<&'static s
         ("critical", old.critical != new.critical),
         ("log", old.output.log != new.output.log),
         ("metrics", old.metrics != new.metrics),
+        ("resource_limits", old.limits != new.limits),
     ];
     let differing = |keys: &[(&'static str, bool)]| -> Vec<&'static str> {
         keys.iter().filter(|(_, differs)| *differs).map(|(key, _)| *key).collect()

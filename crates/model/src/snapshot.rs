@@ -44,6 +44,8 @@ pub struct ProcessView {
     pub counters: Counters,
     /// A newer definition that is broken and therefore not in force.
     pub problem: Option<String>,
+    /// What of its definition can't be done on this machine, although it runs.
+    pub degraded: Option<String>,
 }
 
 impl ProcessView {
@@ -122,6 +124,8 @@ pub struct Counters {
     pub exits: [u64; ExitReason::ALL.len()],
     /// CPU time of finished runs, so that the exported counter is monotonic over runs.
     pub cpu: Duration,
+    /// Processes of it that the kernel killed, as memory ran out; known where cgroups account for memory.
+    pub oom_kills: u64,
 }
 
 impl Snapshot {

@@ -6,8 +6,8 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use crate::{
-    DependencySpec, EnvironmentFile, ExitMatcher, ExitStatus, HealthSpec, HookSpec, LogSpec, ProcessId,
-    ProcessName, Signal, StartSpec,
+    DependencySpec, EnvironmentFile, ExitMatcher, ExitStatus, HealthSpec, HookSpec, IsolationSpec, LogSpec,
+    ProcessId, ProcessName, ResourceLimits, Signal, StartSpec,
 };
 
 /// Where a definition came from.
@@ -74,6 +74,8 @@ pub struct ProcessSpec {
     pub output: OutputSpec,
     /// How much of it is exported.
     pub metrics: MetricsDetail,
+    /// How much of the machine a run may take as a whole. A change here is applied to the running process.
+    pub limits: ResourceLimits,
 }
 
 impl ProcessSpec {
@@ -100,6 +102,7 @@ impl ProcessSpec {
             critical: false,
             output: OutputSpec::default(),
             metrics: MetricsDetail::default(),
+            limits: ResourceLimits::default(),
         }
     }
 }
@@ -127,6 +130,8 @@ pub struct ExecSpec {
     pub supplementary_groups: Option<Vec<String>>,
     /// File mode creation mask; 0o022 when none is given.
     pub umask: Option<u32>,
+    /// Limits, priorities, capabilities, directories.
+    pub isolation: IsolationSpec,
 }
 
 /// Which variables of the daemon's environment a child gets.

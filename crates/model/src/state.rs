@@ -145,6 +145,8 @@ pub enum Reason {
     WatchdogExpired(Duration),
     /// Its health check failed too often; what the last one said.
     Unhealthy(String),
+    /// The kernel killed its main process, as memory ran out: `memory_max`, where it has one.
+    OutOfMemory(Option<u64>),
     /// This condition kept it from starting.
     ConditionFailed(String),
     /// A hook is running: which, its number, and of how many.
@@ -197,6 +199,10 @@ impl fmt::Display for Reason {
                 write!(f, "sent no WATCHDOG=1 within watchdog_sec ({} s)", timeout.as_secs_f64())
             }
             Self::Unhealthy(message) => write!(f, "its health check failed too often: {message}"),
+            Self::OutOfMemory(limit) => {
+                f.write_str("killed by the kernel: out of memory")?;
+                limit.map_or(Ok(()), |limit| write!(f, " (memory_max {})", Size(limit)))
+            }
             Self::ConditionFailed(condition) => {
                 write!(f, "condition_path_exists {condition} does not hold")
             }
@@ -239,6 +245,21 @@ impl Reason {
             Self::WaitsFor(names) | Self::WaitsForStopOf(names) => names,
             Self::Lacks(name, _) | Self::StoppedWith(name) => std::slice::from_ref(name),
             _ => &[],
+        }
+    }
+}
+
+/// As in a definition: the largest unit that leaves no rest.
+struct Size(u64);
+
+impl fmt::Display for Size {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        let unit = [("G", 30), ("M", 20), ("K", 10)]
+            .into_iter()
+            .find(|(_, shift)| self.0.trailing_zeros() >= *shift);
+        match unit {
+            Some((unit, shift)) if self.0 > 0 => write!(f, "{}{unit}", self.0 >> shift),
+            _ => write!(f, "{} bytes", self.0),
         }
     }
 }

@@ -207,7 +207,7 @@ impl EventRing {
 /// What an event takes, as far as it may be much.
 fn weight(event: &Event) -> usize {
     let texts = match &event.kind {
-        EventKind::Invalid { problem } => problem.len(),
+        EventKind::Invalid { problem } | EventKind::Degraded { problem } => problem.len(),
         EventKind::Skipped { condition } => condition.len(),
         EventKind::HookFailed { why, .. } => why.len(),
         EventKind::Health { message, .. } => message.len(),
@@ -225,6 +225,7 @@ fn weight(event: &Event) -> usize {
         | EventKind::Reloaded
         | EventKind::MainProcess { .. }
         | EventKind::CriticalEnded { .. }
+        | EventKind::OomKilled { .. }
         | EventKind::Exited { .. }
         | EventKind::RestartScheduled { .. }
         | EventKind::StartLimitReached { .. }

@@ -34,7 +34,7 @@ use sys::cgroup::{Delegated, Leaf};
 use crate::machine::Target;
 use crate::notify::{Closer, NotifySocket};
 use crate::poller::{Poller, Token};
-use crate::spawner::Born;
+use crate::spawner::{Born, Limited};
 pub(crate) use census::Trace;
 use census::{Census, Identity};
 pub(crate) use ends::Ended;
@@ -90,6 +90,8 @@ struct Run {
     /// When it was about to be spawned: a file that is older is not its work.
     since: Wall,
     leaf: Option<Leaf>,
+    /// Processes that the kernel killed for lack of memory, as far as the machine was told.
+    oom_kills: u64,
     /// Where it says how it is.
     notify: Option<NotifySocket>,
     /// Whether everything that is found gets SIGKILL.
@@ -130,6 +132,7 @@ impl Runs {
             uid: 0,
             since: now,
             leaf: None,
+            oom_kills: 0,
             notify: None,
             killing: false,
             body: Body::Unborn,
@@ -139,8 +142,9 @@ impl Runs {
     }
 
     /// It runs. Its end is not watched before [`Runs::arm`].
-    pub(crate) fn born(&mut self, run: RunId, born: Born) {
-        let Some(entry) = self.runs.get_mut(&run) else { return };
+    /// What came of its limits is handed on.
+    pub(crate) fn born(&mut self, run: RunId, born: Born) -> Option<Limited> {
+        let entry = self.runs.get_mut(&run)?;
         entry.leader = born.child.pid;
         entry.uid = born.uid;
         entry.leaf = born.leaf;
@@ -150,6 +154,7 @@ impl Runs {
         if entry.killing {
             self.kill(run);
         }
+        Some(born.limited)
     }
 
     /// It never began.
@@ -165,6 +170,19 @@ impl Runs {
         {
             self.uneasy.insert(run);
         }
+        if let Some(memory) = self.runs.get(&run).and_then(|r| r.leaf.as_ref()?.memory_events()) {
+            // When epoll has no memory for it, the count is read once its main process has ended.
+            let _counted_later = poller.add(memory, Token::Memory(run));
+        }
+    }
+
+    /// How many of its processes the kernel has killed for lack of memory since it was asked last.
+    pub(crate) fn oom_kills(&mut self, run: RunId) -> u64 {
+        let Some(entry) = self.runs.get_mut(&run) else { return 0 };
+        let Some(Ok(Some(kills))) = entry.leaf.as_ref().map(Leaf::oom_kills) else { return 0 };
+        let new = kills.saturating_sub(entry.oom_kills);
+        entry.oom_kills = kills;
+        new
     }
 
     /// Listens to what is said on its socket. False when that is not possible now.
@@ -245,6 +263,9 @@ impl Runs {
         }
         self.census.forget_run(run);
         self.uneasy.remove(&run);
+        if let Some(memory) = entry.leaf.as_ref().and_then(Leaf::memory_events) {
+            poller.remove(memory);
+        }
         if let Some(leaf) = entry.leaf
             && leaf.remove().is_err()
             && poller.add(leaf.events(), Token::Cgroup(run)).is_ok()

@@ -34,7 +34,7 @@ use crate::machine::{Effect, Input, Machine, Ticket};
 use crate::notify::{self, Closer, Counts};
 use crate::poller::{Poller, Token};
 use crate::prober::Prober;
-use crate::spawner::{Born, Outcome, Spawned, Spawners};
+use crate::spawner::{Born, Change, Limited, Outcome, Spawned, Spawners};
 use crate::stdio::{Observer, RunInfo, StdioProvider};
 pub(crate) use pidfile::{Pidfiles, Reading};
 pub(crate) use turns::Turns;
@@ -155,6 +155,15 @@ impl Driver {
                 self.runs.child_died().into_iter().for_each(|token| self.collect(token));
             }
             Token::Cgroup(run) => self.runs.cgroup_changed(run, &self.poller),
+            Token::Memory(run) => self.count_oom_kills(run),
+        }
+    }
+
+    /// What the kernel killed of a run. Fed before its end: that is explained by it.
+    fn count_oom_kills(&mut self, run: RunId) {
+        let kills = self.runs.oom_kills(run);
+        if kills > 0 {
+            self.turn.inputs.push_back(Input::OomKilled { run, kills });
         }
     }
 
@@ -166,6 +175,7 @@ impl Driver {
             self.settle();
         }
         for end in self.runs.mains_ended(&runs, &self.poller) {
+            self.count_oom_kills(end.run);
             if !self.forked_again(&end) {
                 let (run, status, usage, leftovers) = (end.run, end.status, end.usage, end.leftovers);
                 self.turn.inputs.push_back(Input::Exited { run, status, usage, leftovers });
@@ -203,13 +213,21 @@ impl Driver {
                 self.runs.unborn(run);
                 self.feed(Input::Skipped { run, condition });
             }
+            Spawned::Limited(limited) => self.limited(run, limited),
         }
+    }
+
+    fn limited(&mut self, run: RunId, Limited { limits, degraded }: Limited) {
+        self.feed(Input::Limited { run, limits, degraded });
     }
 
     fn spawned(&mut self, run: RunId, born: Born) {
         let pid = born.child.pid;
-        self.runs.born(run, born);
+        let limited = self.runs.born(run, born);
         self.feed(Input::Spawned { run, pid });
+        if let Some(limited) = limited.filter(|limited| limited.degraded.is_some()) {
+            self.limited(run, limited);
+        }
         // After `Spawned`: the other way round, an exit in the same batch could come before the start.
         self.runs.arm(run, &self.poller);
         self.listen(run);
@@ -269,6 +287,10 @@ impl Driver {
                     self.stdio.finished(run);
                 }
             }
+            Effect::Limit { run, process, invocation, old, new } => {
+                self.spawners.limit(Change { run, process, invocation, old, new });
+            }
+            Effect::CleanUp { process, run } => self.spawners.clean_up(process, run),
             Effect::Configure { spec } => self.stdio.configure(&spec),
             Effect::Forget { name } => self.stdio.forget(&name),
             Effect::Emit(event) => self.turn.outbox.push(News::Event(event)),

@@ -20,7 +20,7 @@ use crate::machine::Machine;
 use crate::notify::{Closer, Counts, NoticeStats};
 use crate::poller::{Poller, Token};
 use crate::prober::Prober;
-use crate::spawner::{Pool, Spawners};
+use crate::spawner::{Directories, Pool, Spawners};
 use crate::stdio::{Observer, StdioProvider};
 
 /// How the supervisor is set up.
@@ -34,6 +34,8 @@ pub struct Config {
     pub base_env: BTreeMap<OsString, OsString>,
     /// Where the sockets are made that processes report to (`NOTIFY_SOCKET`); created when it is first needed.
     pub notify_dir: PathBuf,
+    /// Where `runtime_directory` is made; created when it is first needed.
+    pub process_dirs: PathBuf,
     /// Where an earlier daemon's counts ended; see [`Counters`].
     pub past: BTreeMap<ProcessId, Counters>,
 }
@@ -160,7 +162,7 @@ pub(crate) fn build(
     prober: Arc<dyn Prober>,
     observer: Box<dyn Observer>,
 ) -> Result<Driver, StartError> {
-    let Config { spawners, containment, base_env, notify_dir, past } = config;
+    let Config { spawners, containment, base_env, notify_dir, process_dirs, past } = config;
     // With cgroups, too: whoever is told that a process is stopped should not find its zombies at init's.
     sys::tree::become_subreaper().map_err(failed("becoming a subreaper"))?;
     let delegated = match containment {
@@ -189,6 +191,7 @@ pub(crate) fn build(
         delegated,
         base_env,
         notify_dir,
+        directories: Directories::new(process_dirs),
         own_account: OnceLock::new(),
     };
     let spawners = Spawners::start(spawners, pool).map_err(failed("the spawner threads"))?;

@@ -46,6 +46,7 @@
 //!     containment: supervisor::Containment::Subreaper,
 //!     base_env: std::env::vars_os().collect(),
 //!     notify_dir: "/run/dd-procmgrd/notify".into(),
+//!     process_dirs: "/run/dd-procmgrd/processes".into(),
 //!     past: [].into(),
 //! };
 //! let (handle, thread) = supervisor::start(config, stdio, prober, log)?;

@@ -18,6 +18,7 @@ mod graph;
 mod health;
 mod helper;
 mod io;
+mod limits;
 mod needs;
 mod notice;
 mod process;
@@ -137,6 +138,8 @@ impl Machine {
             Input::MainNotFound { run, problem } => self.on_main_not_found(t, run, problem),
             Input::Probed { run, result } => self.on_probed(t, run, result),
             Input::Leftovers { run, pids } => self.on_leftovers(t, run, pids),
+            Input::OomKilled { run, kills } => self.on_oom_killed(t, run, kills),
+            Input::Limited { run, limits, degraded } => self.on_limited(t, run, limits, degraded),
             Input::Deadline => {
                 for key in self.timers.due(now.mono) {
                     self.on_deadline(t, key);

@@ -23,6 +23,8 @@ pub(crate) enum Token {
     Notify(RunId),
     /// What was the main process of this run until another one took its place died.
     Former(RunId),
+    /// The kernel did something to this run for lack of memory.
+    Memory(RunId),
 }
 
 /// Ready descriptors taken by one wait. More of them are ready again in the next turn: epoll is level-triggered.
@@ -44,7 +46,7 @@ impl Poller {
     /// Watches a descriptor, level-triggered.
     pub(crate) fn add(&self, fd: impl AsFd, token: Token) -> nix::Result<()> {
         let flags = match token {
-            Token::Cgroup(_) => EpollFlags::EPOLLPRI,
+            Token::Cgroup(_) | Token::Memory(_) => EpollFlags::EPOLLPRI,
             Token::Inbox
             | Token::Children
             | Token::Main(_)
@@ -92,9 +94,11 @@ impl Token {
             Self::Cgroup(run) => run.0 << 3 | 4,
             Self::Notify(run) => run.0 << 3 | 5,
             Self::Former(run) => run.0 << 3 | 6,
+            Self::Memory(run) => run.0 << 3 | 7,
         }
     }
 
+    /// `None` can't be: three bits have eight values, and all are taken.
     fn decode(data: u64) -> Option<Self> {
         let run = RunId(data >> 3);
         match data & 7 {
@@ -105,6 +109,7 @@ impl Token {
             4 => Some(Self::Cgroup(run)),
             5 => Some(Self::Notify(run)),
             6 => Some(Self::Former(run)),
+            7 => Some(Self::Memory(run)),
             _ => None,
         }
     }
@@ -117,11 +122,11 @@ mod tests {
     #[test]
     fn tokens_survive_the_kernel() {
         let run = RunId(u64::MAX >> 3);
-        let of_the_run = [Token::Main, Token::Leftover, Token::Cgroup, Token::Notify, Token::Former];
+        let of_the_run =
+            [Token::Main, Token::Leftover, Token::Cgroup, Token::Notify, Token::Former, Token::Memory];
         for token in [Token::Inbox, Token::Children].into_iter().chain(of_the_run.map(|token| token(run))) {
             assert_eq!(Token::decode(token.encode()), Some(token));
         }
-        assert_eq!(Token::decode(7), None);
     }
 
     #[test]

@@ -5,10 +5,12 @@
 //! names the step, the thing and the way out, or the condition for which nothing was tried.
 
 mod conditions;
+mod directories;
 mod environment;
 mod environment_file;
 mod failure;
 mod launch;
+mod limits;
 mod run;
 mod task;
 #[cfg(test)]
@@ -20,7 +22,7 @@ use std::path::PathBuf;
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, OnceLock, PoisonError};
 use std::thread::{Builder, JoinHandle};
 
-use model::{RunId, SpawnFailure};
+use model::{InvocationId, ProcessName, ResourceLimits, RunId, RunNumber, SpawnFailure};
 use sys::cgroup::{Delegated, Leaf};
 use sys::credentials::Resolved;
 use sys::spawn::Child;
@@ -28,6 +30,7 @@ use sys::spawn::Child;
 use crate::driver::Shared;
 use crate::notify::NotifySocket;
 use crate::stdio::{RunInfo, StdioProvider};
+pub(crate) use directories::Directories;
 use environment::Environment;
 use launch::{Launch, launcher};
 
@@ -47,6 +50,36 @@ pub(crate) enum Spawned {
     Failed(SpawnFailure),
     /// It was not even tried, as this condition does not hold.
     Skipped(String),
+    /// It ran already, and its limits were changed.
+    Limited(Limited),
+}
+
+/// What came of limits.
+#[derive(Debug)]
+pub(crate) struct Limited {
+    /// Which were to be set.
+    pub(crate) limits: ResourceLimits,
+    /// What of them is not in force, in words.
+    pub(crate) degraded: Option<String>,
+}
+
+/// New limits for a run that is there.
+#[derive(Debug)]
+pub(crate) struct Change {
+    pub(crate) run: RunId,
+    pub(crate) process: ProcessName,
+    pub(crate) invocation: InvocationId,
+    pub(crate) old: ResourceLimits,
+    pub(crate) new: ResourceLimits,
+}
+
+/// What spawner threads do: everything around a run that may take its time.
+enum Job {
+    Spawn(RunInfo),
+    /// Writing to a cgroup waits while the kernel takes memory back.
+    Limit(Change),
+    /// The directories of a run that is over.
+    CleanUp(ProcessName, RunNumber),
 }
 
 /// A process that runs.
@@ -59,6 +92,8 @@ pub(crate) struct Born {
     pub(crate) leaf: Option<Leaf>,
     /// The socket that it reports to, if it does.
     pub(crate) notify: Option<NotifySocket>,
+    /// What of its limits is not in force.
+    pub(crate) limited: Limited,
 }
 
 /// What all spawner threads work with.
@@ -69,6 +104,7 @@ pub(crate) struct Pool {
     pub(crate) base_env: Environment,
     /// Where the sockets are made that processes report to.
     pub(crate) notify_dir: PathBuf,
+    pub(crate) directories: Directories,
     /// The daemon's own user, once it was looked up. It stays the same, and reading /etc/passwd again at each start
     /// takes a good part of the time of a restart.
     pub(crate) own_account: OnceLock<Resolved>,
@@ -80,8 +116,9 @@ pub(crate) struct Spawners {
     threads: Vec<JoinHandle<()>>,
 }
 
-/// Runs to spawn, first come first served. At most two per process, a run (or a hook of it) and a health check, as the
-/// machine starts no second one of either before it knows of the first one's fate; so the process table bounds it.
+/// What is to be done, first come first served. At most four per process: a run (or a hook of it), a health check, a change
+/// of limits, as the machine begins no second one of each before it knows of the first one's fate, and the cleaning up
+/// after a run; so the process table bounds it.
 #[derive(Default)]
 struct Jobs {
     queue: Mutex<Queue>,
@@ -90,7 +127,7 @@ struct Jobs {
 
 #[derive(Default)]
 struct Queue {
-    runs: VecDeque<RunInfo>,
+    jobs: VecDeque<Job>,
     closed: bool,
 }
 
@@ -118,7 +155,21 @@ impl Spawners {
 
     /// Queues a run; its [`Outcome`] comes through the inbox.
     pub(crate) fn spawn(&self, run: RunInfo) {
-        self.jobs.lock().runs.push_back(run);
+        self.put(Job::Spawn(run));
+    }
+
+    /// Queues a change of limits; its [`Outcome`] comes through the inbox.
+    pub(crate) fn limit(&self, change: Change) {
+        self.put(Job::Limit(change));
+    }
+
+    /// Queues the removal of the directories that were made for the runs of a process up to this one.
+    pub(crate) fn clean_up(&self, process: ProcessName, run: RunNumber) {
+        self.put(Job::CleanUp(process, run));
+    }
+
+    fn put(&self, job: Job) {
+        self.jobs.lock().jobs.push_back(job);
         self.jobs.ready.notify_one();
     }
 
@@ -133,11 +184,11 @@ impl Spawners {
 }
 
 impl Jobs {
-    /// The next run to spawn; `None` = the end.
-    fn next(&self) -> Option<RunInfo> {
-        let idle = |queue: &mut Queue| queue.runs.is_empty() && !queue.closed;
+    /// What to do next; `None` = the end.
+    fn next(&self) -> Option<Job> {
+        let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.closed;
         let mut queue = self.ready.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
-        queue.runs.pop_front()
+        queue.jobs.pop_front()
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {
@@ -147,9 +198,24 @@ impl Jobs {
 
 impl Pool {
     fn work(&self, jobs: &Jobs, mut launcher: Box<dyn Launch>) {
-        while let Some(info) = jobs.next() {
-            let result = self.run(&mut *launcher, &info);
-            self.shared.inbox.report(Outcome { run: info.run, result });
+        while let Some(job) = jobs.next() {
+            match job {
+                Job::Spawn(info) => {
+                    let result = self.run(&mut *launcher, &info);
+                    self.shared.inbox.report(Outcome { run: info.run, result });
+                }
+                Job::Limit(change) => {
+                    let result = Spawned::Limited(self.change_limits(&change));
+                    self.shared.inbox.report(Outcome { run: change.run, result });
+                }
+                Job::CleanUp(process, run) => self.directories.remove(&process, run),
+            }
         }
+    }
+
+    fn change_limits(&self, change: &Change) -> Limited {
+        let leaf = crate::containment::leaf_name(&change.process, change.invocation);
+        let degraded = limits::change(self.delegated.as_deref(), &leaf, &change.old, &change.new);
+        Limited { limits: change.new, degraded }
     }
 }

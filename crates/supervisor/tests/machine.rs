@@ -4,6 +4,8 @@
 mod control;
 #[path = "machine/health.rs"]
 mod health;
+#[path = "machine/limits.rs"]
+mod limits;
 #[path = "machine/needs.rs"]
 mod needs;
 #[path = "machine/properties.rs"]

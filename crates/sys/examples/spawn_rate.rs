@@ -12,7 +12,7 @@ use std::time::{Duration, Instant};
 
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sys::pidfd;
-use sys::spawn::{Program, Request, Spawner, Stdio};
+use sys::spawn::{Isolation, Program, Request, Spawner, Stdio};
 
 /// Short, so that one of them is undisturbed on a machine that has other things to do.
 const TURNS: u32 = 50;
@@ -56,6 +56,7 @@ fn one(spawner: &mut Spawner, null: &File) -> io::Result<()> {
         credentials: None,
         umask: 0o022,
         cgroup: None,
+        isolation: Isolation::NONE,
     };
     let child = spawner.spawn(request).map_err(io::Error::other)?;
     poll(&mut [PollFd::new(child.pidfd.as_fd(), PollFlags::POLLIN)], PollTimeout::NONE)?;

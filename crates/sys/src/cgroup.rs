@@ -7,9 +7,14 @@
 //!     ├── web.4f2a…         a leaf: one run of one process, with everything that it ever spawned
 //!     └── …
 //! ```
-//! The kernel wants processes in leaves only, as soon as a controller is enabled for the children of a group. No
-//! controller is needed to know what a leaf holds and to kill it.
+//! The kernel wants processes in leaves only, as soon as a controller is enabled for the children of a group: that is
+//! why the daemon has one of its own. No controller is needed to know what a leaf holds and to kill it.
+//!
+//! The controllers of memory and of pids are enabled from the start, as they cost little and tell much. Those of
+//! processors and of disks change how time is shared as soon as they are there, so they are enabled when the first run
+//! asks for them.
 
+mod controller;
 mod detect;
 mod leaf;
 mod member;
@@ -17,7 +22,9 @@ mod member;
 use std::fs;
 use std::io;
 use std::path::{Path, PathBuf};
+use std::sync::OnceLock;
 
+pub use controller::{Controller, Unavailable};
 use detect::Place;
 pub use leaf::Leaf;
 
@@ -42,6 +49,8 @@ pub struct CgroupError {
 #[derive(Debug)]
 pub struct Delegated {
     base: PathBuf,
+    /// What came of enabling each controller, once it was tried.
+    enabled: [OnceLock<Result<(), Unavailable>>; Controller::ALL.len()],
 }
 
 impl Delegated {
@@ -74,13 +83,27 @@ impl Delegated {
             fs::write(&procs, "0").map_err(|e| failed("moving the daemon to", &path, e))?;
         }
         make(base.join(PROCESSES))?;
-        Ok(Some(Self { base }))
+        let delegated = Self { base, enabled: Default::default() };
+        for controller in [Controller::Memory, Controller::Pids] {
+            // Without it runs are not accounted for; who asks for a limit is told why there is none.
+            let _asked_again_when_needed = delegated.enable(controller);
+        }
+        Ok(Some(delegated))
     }
 
     /// The delegated directory.
     #[must_use]
     pub fn base(&self) -> &Path {
         &self.base
+    }
+
+    /// Enables a controller for all runs, those that are there included. Tried once.
+    ///
+    /// # Errors
+    /// [`Unavailable`]: runs can't be limited by it.
+    pub fn enable(&self, controller: Controller) -> Result<(), Unavailable> {
+        let try_it = || controller::enable(&self.base, &self.base.join(PROCESSES), controller);
+        *self.enabled[controller as usize].get_or_init(try_it)
     }
 
     /// Makes a group for one run. The name must be new: two runs never share a leaf.
@@ -95,7 +118,16 @@ impl Delegated {
                 format!("{name:?} cannot name a cgroup: it must be one path component without a leading dot"),
             ));
         }
-        Leaf::create(self.path_of(name))
+        Leaf::create(self.path_of(name), self.enable(Controller::Memory).is_ok())
+    }
+
+    /// Writes a setting of the leaf with this name, for example `memory.max`. May take as long as the kernel needs to take
+    /// memory back.
+    ///
+    /// # Errors
+    /// NotFound when there is no such leaf, or the kernel has no such setting; those of write(2).
+    pub fn set(&self, leaf: &str, setting: &str, value: &str) -> io::Result<()> {
+        fs::write(self.path_of(leaf).join(setting), value)
     }
 
     /// The directory of the leaf with this name, whether there is one or not.

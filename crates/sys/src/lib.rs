@@ -17,6 +17,7 @@
 //! | `pidfd::open`, `send_signal` | pidfd_open, pidfd_send_signal | nix has neither | an open descriptor and numbers; no siginfo | `outcome::a_pidfd_by_number_is_of_the_same_process` |
 //! | `pidfd::reap` | waitid with rusage | no wrapper returns both | the kernel fills structs for which zeros are valid | `outcome::what_it_used_is_told` |
 //! | `pidfd::signal_as` | starts `send_signal` | CAP_SETUID without CAP_KILL | as for `Spawner::spawn`; leaves the shared descriptors alone | `signal_as::tests` |
+//! | `limits::own` | prlimit64 | nix does not know every limit | nothing is set; the kernel's layout | `spawn::limits::*` |
 //! | `memory::keep_small` | mallopt | the allocator has no safe settings | two numbers, before the first thread | none: it changes no behavior |
 //! | `cgroup::detect` | getxattr | neither std nor nix has it | strings end with NUL; the buffer's length is given | `cgroup::detect::tests` |
 //! | `datagram::receive` | recvmsg, descriptors' numbers | libraries misread a pid of 0 or lose descriptors | the kernel's layout; each buffer with its length; the numbers are fresh | `datagram::tests` |

@@ -7,7 +7,7 @@
 //! The new program gets exactly: descriptors 0, 1 and 2; an own session and process group; default signal actions and
 //! an empty mask; no capability that its user doesn't have by itself; the limit on open files that the daemon had
 //! before [`raise_open_files`](crate::limits::raise_open_files). Other limits, niceness and oom_score_adj are the
-//! daemon's.
+//! daemon's, unless an [`Isolation`] says otherwise.
 //!
 //! After the first spawn that switches users, the kernel treats the daemon as not dumpable (prctl(2),
 //! PR_SET_DUMPABLE): its memory was for a moment that of a process of another user, so no core is dumped and only
@@ -28,6 +28,7 @@ use std::ptr;
 use nix::errno::Errno;
 
 pub use crate::credentials::Credentials;
+pub use crate::limits::{Limit, Resource};
 use crate::{limits, pidfd};
 use child::Plan;
 pub use resolve::{ResolveError, resolve_program};
@@ -73,6 +74,34 @@ pub struct Request<'a> {
     pub umask: u32,
     /// Directory of the cgroup v2 that it is born in.
     pub cgroup: Option<BorrowedFd<'a>>,
+    /// What it is given beside that; the default costs nothing.
+    pub isolation: &'a Isolation,
+}
+
+/// Limits, priorities and privileges of a child. What is not named is the daemon's.
+#[derive(Clone, Debug, Default, PartialEq, Eq)]
+pub struct Isolation {
+    /// Limits of setrlimit(2), set with the daemon's privileges.
+    pub rlimits: Vec<(Resource, Limit)>,
+    /// -20 to 19.
+    pub nice: Option<i32>,
+    /// What is written to /proc/self/oom_score_adj.
+    pub oom_score_adj: Option<CString>,
+    /// Capabilities that it keeps although its user is not root; bit 0 is CAP_CHOWN.
+    pub capabilities: u64,
+    /// Nothing that it executes gains privileges.
+    pub no_new_privileges: bool,
+}
+
+impl Isolation {
+    /// Nothing but the daemon's.
+    pub const NONE: &'static Self = &Self {
+        rlimits: Vec::new(),
+        nice: None,
+        oom_score_adj: None,
+        capabilities: 0,
+        no_new_privileges: false,
+    };
 }
 
 /// A process that executes its program.
@@ -116,7 +145,7 @@ impl Spawner {
     /// # Errors
     /// [`SpawnError`] says where it failed. Nothing of the attempt is left: the child has been reaped.
     pub fn spawn(&mut self, request: Request<'_>) -> Result<Child, SpawnError> {
-        let Request { program, stdio, working_dir, credentials, umask, cgroup } = request;
+        let Request { program, stdio, working_dir, credentials, umask, cgroup, isolation } = request;
         let switch = credentials.map(Credentials::difference).transpose()?.unwrap_or_default();
         let (argv, envp) = (pointers(&program.argv), pointers(&program.env));
         self.slots.fill(&stdio).map_err(SpawnError::at(Stage::Descriptors))?;
@@ -132,6 +161,14 @@ impl Spawner {
             umask,
             ignored: self.ignored,
             open_files: limits::of_children(),
+            rlimits: (isolation.rlimits.len(), isolation.rlimits.as_ptr()),
+            nice: isolation.nice,
+            oom_score_adj: isolation
+                .oom_score_adj
+                .as_ref()
+                .map(|text| (text.as_ptr(), text.as_bytes().len())),
+            capabilities: isolation.capabilities,
+            no_new_privileges: isolation.no_new_privileges,
             working_dir: working_dir.map_or(ptr::null(), CStr::as_ptr),
             report: child::Report::default(),
         };
@@ -260,6 +297,7 @@ mod tests {
                 credentials: None,
                 umask: 0o022,
                 cgroup: None,
+                isolation: Isolation::NONE,
             };
             let child = Spawner::new().unwrap().spawn(request).unwrap();
             let mut ended = [PollFd::new(child.pidfd.as_fd(), PollFlags::POLLIN)];

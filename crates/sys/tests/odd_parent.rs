@@ -15,7 +15,7 @@ use std::process::Command;
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::unistd::{close, dup2_stderr, dup2_stdin, dup2_stdout, pipe};
 use sys::pidfd::{self, Wait};
-use sys::spawn::{Program, Request, Spawner, Stdio};
+use sys::spawn::{Isolation, Program, Request, Spawner, Stdio};
 
 /// Assigns the numbers 0, 1 and 2 to stdin, stdout and stderr of a child in this order: which of ours becomes which.
 fn run(order: [usize; 3]) -> io::Result<String> {
@@ -53,6 +53,7 @@ fn run(order: [usize; 3]) -> io::Result<String> {
         credentials: None,
         umask: 0o022,
         cgroup: None,
+        isolation: Isolation::NONE,
     };
     let child = spawner.spawn(request).map_err(io::Error::other)?;
     let mut input = File::from(in_write);

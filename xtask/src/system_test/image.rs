@@ -53,7 +53,8 @@ pub(crate) fn prepare() -> Result<PathBuf> {
     result.map(|()| image)
 }
 
-fn cache_dir() -> Result<PathBuf> {
+/// Where images are kept.
+pub(crate) fn cache_dir() -> Result<PathBuf> {
     let base = match std::env::var_os("XDG_CACHE_HOME") {
         Some(dir) if Path::new(&dir).is_absolute() => PathBuf::from(dir),
         _ => Path::new(&std::env::var_os("HOME").context("neither XDG_CACHE_HOME nor HOME is set")?)

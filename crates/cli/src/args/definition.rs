@@ -9,6 +9,7 @@ use model::{CommandLine, Definition, EnvironmentFile, MetricsDetail, Output};
 use super::ending::EndingArgs;
 use super::health::HealthArgs;
 use super::hooks::HookArgs;
+use super::limits::LimitArgs;
 use super::needs::NeedArgs;
 use super::start::StartArgs;
 use crate::units;
@@ -62,6 +63,8 @@ pub(crate) struct DefinitionArgs {
     hooks: HookArgs,
     #[command(flatten)]
     health: HealthArgs,
+    #[command(flatten)]
+    limits: LimitArgs,
 }
 
 /// One of a few words that the model knows.
@@ -117,6 +120,7 @@ impl DefinitionArgs {
         self.needs.write(&mut definition);
         self.ending.write(&mut definition);
         self.hooks.write(cwd, &mut definition);
+        self.limits.write(&mut definition);
         definition
     }
 }

@@ -10,6 +10,7 @@ use super::definition::{
     condition_text, dependencies_text, environment_file_text, health_check_text, hooks_text, limit_text,
     matcher_text, output_text, policy_word,
 };
+use super::limits;
 use super::paint::one_line;
 use super::{Paint, ending, health_word, starts, state_word, uptime};
 use crate::units::{bytes, duration, moment, setting, shortly, span, wall};
@@ -47,6 +48,9 @@ pub(crate) fn process(p: &v1::Process, now: Wall, own: bool, paint: Paint) -> St
     if let Some(problem) = &p.problem {
         sheet.line("problem", paint.red(&format!("not in force: {problem}")));
     }
+    if let Some(degraded) = &p.degraded {
+        sheet.line("degraded", paint.red(&one_line(degraded)));
+    }
     if let Some(run) = &p.run {
         let pid = run.pid.map_or("no main process".to_owned(), |pid| format!("pid {pid}"));
         let up = uptime(p, now).map_or(String::new(), |up| format!(", up {}", span(up)));
@@ -57,6 +61,9 @@ pub(crate) fn process(p: &v1::Process, now: Wall, own: bool, paint: Paint) -> St
     sheet.line("before that", before.join("\n"));
     if let Some(counters) = &p.counters {
         sheet.line("restarts", starts(counters));
+        if counters.oom_kills > 0 {
+            sheet.line("out of memory", format!("the kernel killed {} of its processes", counters.oom_kills));
+        }
     }
     sheet.line("groups", p.groups.join(", "));
     sheet.line("command", &p.command_line);
@@ -211,6 +218,9 @@ fn definition(sheet: &mut Sheet, d: &v1::ProcessDefinition) {
     // Most have all of them, and it is no news.
     let metrics = policy_word(d.metrics().as_str_name(), "METRICS_DETAIL_");
     sheet.line("metrics", if ["full", "unspecified"].contains(&metrics.as_str()) { "" } else { &metrics });
+    sheet.line("limits", d.resource_limits.as_ref().map(limits::resources_text).unwrap_or_default());
+    sheet.line("rlimits", d.rlimits.as_ref().map(limits::rlimits_text).unwrap_or_default());
+    sheet.line("isolation", limits::isolation_text(d));
     sheet.line("terminal", if d.pty() { "stdout is one (pty)" } else { "" });
 }
 

@@ -57,10 +57,12 @@ pub(crate) fn process(p: &v1::Process, now: Wall) -> Value {
         "starts": counters.starts,
         "exits": exits,
         "finished_runs_cpu_seconds": seconds(counters.cpu),
+        "oom_kills": counters.oom_kills,
         "origin": origin(p.origin.as_ref()),
         "description": p.description,
         "command_line": p.command_line,
         "problem": p.problem,
+        "degraded": p.degraded,
         "stdout_path": p.stdout_path,
         "stderr_path": p.stderr_path,
     });

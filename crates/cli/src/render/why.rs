@@ -72,6 +72,9 @@ fn write(text: &mut String, link: &Link, facts: &Facts<'_>, paint: Paint, depth:
     };
     let broken = process.state() == State::Invalid;
     item("why", &if broken { quoted(&process.reason, &indent) } else { one_line(&process.reason).into() });
+    if let Some(degraded) = &process.degraded {
+        item("degraded", &paint.red(&format!("it runs, but {}", quoted(degraded, &indent))));
+    }
     if let Some(problem) = &process.problem {
         let problem = quoted(problem, &indent);
         item("problem", &paint.red(&format!("a newer definition is not in force: {problem}")));

@@ -4,11 +4,12 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    CommandLine, Compression, Counters, Dependency, EnvironmentFile, ExitMatcher, ExitReason, ExitStatus,
-    HealthSpec, HealthState, HealthView, Hook, HookKind, InheritEnv, InvocationId, Lack, LastExit,
-    LineParser, LogFormat, LogSpec, Multiline, NextAction, NextActionKind, Origin, Output, Overflow,
-    PathCondition, Probe, ProcessName, ProcessSpec, ProcessType, ProcessView, RateLimit, Readiness, Reason,
-    RunId, RunNumber, RunView, Signal, SpawnFailure, SpawnStage, State, Usage, Wall,
+    Capabilities, Ceiling, CommandLine, Compression, Counters, Dependency, EnvironmentFile, ExitMatcher,
+    ExitReason, ExitStatus, HealthSpec, HealthState, HealthView, Hook, HookKind, InheritEnv, InvocationId,
+    Lack, LastExit, LimitPair, LineParser, LogFormat, LogSpec, Multiline, NextAction, NextActionKind, Origin,
+    Output, Overflow, PathCondition, Probe, ProcessName, ProcessSpec, ProcessType, ProcessView, RateLimit,
+    Readiness, Reason, ResourceLimits, Rlimit, RunId, RunNumber, RunView, Signal, SpawnFailure, SpawnStage,
+    State, Usage, Wall,
 };
 
 /// 2026-11-20 18:37:30 UTC
@@ -49,6 +50,7 @@ pub fn view(name: &str, id: &str, state: State, reason: Reason) -> ProcessView {
         health: None,
         counters: Counters::default(),
         problem: None,
+        degraded: None,
     }
 }
 
@@ -111,8 +113,9 @@ pub fn table() -> Vec<ProcessView> {
         runs: 3,
         restarts: 1,
         starts: 2,
-        exits: [0, 0, 1, 0, 0, 0, 0, 0, 0],
+        exits: [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
         cpu: Duration::from_millis(33),
+        oom_kills: 0,
     };
     let mut full = (*web.spec).clone();
     full.description = "the shop's front".into();
@@ -129,8 +132,9 @@ pub fn table() -> Vec<ProcessView> {
         runs: 42,
         restarts: 41,
         starts: 42,
-        exits: [0, 42, 0, 0, 0, 0, 0, 0, 0],
+        exits: [0, 42, 0, 0, 0, 0, 0, 0, 0, 0],
         cpu: Duration::ZERO,
+        oom_kills: 0,
     };
 
     let mut db = view("db", "bbbb00000001", State::Failed, Reason::SpawnFailed(spawn_failure()));
@@ -227,6 +231,18 @@ pub fn crowd() -> Vec<ProcessView> {
         spec.critical = true;
         spec.output.pty = true;
         spec.output.log = unusual(&spec.output.log);
+        spec.limits = ResourceLimits {
+            memory_max: Some(Ceiling::At(512 << 20)),
+            memory_high: Some(Ceiling::Max),
+            cpu_max: Some(Ceiling::At(1500)),
+            pids_max: Some(Ceiling::At(200)),
+            ..ResourceLimits::default()
+        };
+        let isolation = &mut spec.exec.isolation;
+        isolation.rlimits.insert(Rlimit::Nofile, LimitPair { soft: 1024, hard: LimitPair::UNLIMITED });
+        isolation.nice = Some(-5);
+        isolation.ambient_capabilities = Capabilities::default().with("CAP_NET_BIND_SERVICE").unwrap();
+        isolation.runtime_directories = vec!["web".into()];
     });
 
     let mut api = view("api", "aaaa00000001", State::Waiting, Reason::Lacks(name("db"), Lack::Restarting));
@@ -247,7 +263,9 @@ pub fn crowd() -> Vec<ProcessView> {
         failed: 4,
         took: Some(Duration::from_millis(12)),
     });
-    cache.counters = Counters { starts: 1, ..Counters::default() };
+    cache.counters = Counters { starts: 1, oom_kills: 2, ..Counters::default() };
+    cache.degraded =
+        Some("resource_limits.cpu_max is not in force: the cpu controller is not delegated".into());
     change(&mut cache, |spec| {
         spec.groups = vec!["shop".into()];
         spec.health =

@@ -100,7 +100,7 @@ pub(super) fn time(text: &str) -> Option<u128> {
 }
 
 /// A decimal number times `unit`, exact, cut off below one. `None` when it is something else. Saturates.
-fn decimal(text: &str, unit: u128) -> Option<u128> {
+pub(super) fn decimal(text: &str, unit: u128) -> Option<u128> {
     let (whole, fraction) = text.split_once('.').unwrap_or((text, "0"));
     let digits = |s: &str| !s.is_empty() && s.bytes().all(|b| b.is_ascii_digit());
     if !digits(whole) || !digits(fraction) {
@@ -140,7 +140,7 @@ const SIZES: &str = "write bytes, or a size such as 64K, 10M or 1GiB";
 /// Largest size: what a file offset can hold.
 const LARGEST: u64 = i64::MAX.unsigned_abs();
 
-fn size(node: &Node, faults: &mut Faults) -> Option<u64> {
+pub(super) fn size(node: &Node, faults: &mut Faults) -> Option<u64> {
     let text = match &node.value {
         Yaml::Bool(..) => None,
         value => value.text(),
@@ -149,12 +149,7 @@ fn size(node: &Node, faults: &mut Faults) -> Option<u64> {
         faults.value(format!("expected a size, found {}", node.value), SIZES);
         return None;
     };
-    let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
-    let (digits, unit) = text.split_at(at);
-    let found = UNITS
-        .iter()
-        .find(|(name, _)| name.eq_ignore_ascii_case(unit))
-        .and_then(|(_, bytes)| decimal(digits.trim(), *bytes));
+    let found = exact_bytes(text);
     let message = match found {
         Some(bytes) if bytes > u128::from(LARGEST) => format!("{} is more than a file can hold", short(text)),
         Some(bytes) => return u64::try_from(bytes).ok(),
@@ -165,8 +160,21 @@ fn size(node: &Node, faults: &mut Faults) -> Option<u64> {
     None
 }
 
+/// `64K`, `10 M`, `4096`.
+fn exact_bytes(text: &str) -> Option<u128> {
+    let at = text.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(text.len());
+    let (digits, unit) = text.split_at(at);
+    let (_, bytes) = UNITS.iter().find(|(name, _)| name.eq_ignore_ascii_case(unit))?;
+    decimal(digits.trim(), *bytes)
+}
+
+/// The same as far as it fits.
+pub(super) fn bytes(text: &str) -> Option<u64> {
+    exact_bytes(text).and_then(|bytes| u64::try_from(bytes).ok()).filter(|bytes| *bytes <= LARGEST)
+}
+
 /// The largest unit that leaves no rest.
-fn size_text(bytes: u64) -> Value {
+pub(super) fn size_text(bytes: u64) -> Value {
     for (unit, shift) in [("GiB", 30), ("MiB", 20), ("KiB", 10)] {
         if bytes > 0 && bytes.trailing_zeros() >= shift {
             return format!("{}{unit}", bytes >> shift).into();

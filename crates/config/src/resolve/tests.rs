@@ -52,6 +52,11 @@ fn other_value(key: &Key) -> &'static str {
         "health_check" => "{type: tcp, port: 80}",
         "working_dir" | "environment_file" | "pidfile" => "/srv",
         "env" => "{A: b}",
+        "resource_limits" => "{memory_max: 64M}",
+        "rlimits" => "{nofile: 1024}",
+        "ambient_capabilities" => "CAP_CHOWN",
+        "runtime_directory" => "web",
+        "runtime_directory_mode" => "0700",
         "umask" => "0077",
         "restart" => "never",
         "on_start_limit" => "fail",
@@ -63,7 +68,9 @@ fn other_value(key: &Key) -> &'static str {
         "stdout" | "stderr" => "null",
         "restart_jitter" => "0.5",
         "auto_start" | "journald" | "file" => "false",
-        "send_sighup" | "inherit_env" | "remain_after_exit" | "critical" | "pty" => "true",
+        "no_new_privileges" | "send_sighup" | "inherit_env" | "remain_after_exit" | "critical" | "pty" => {
+            "true"
+        }
         "max_line" => "1K",
         "compress" => "gzip",
         "format" => "logfmt",
@@ -96,7 +103,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
             continue;
         };
         // `/` and 022 are what the program gets when nothing is set; the specification keeps "nothing".
-        if matches!(key.name, "working_dir" | "umask") {
+        if matches!(key.name, "working_dir" | "umask" | "runtime_directory_mode") {
             continue;
         }
         assert_eq!(

@@ -5,10 +5,10 @@ use std::path::PathBuf;
 use std::time::Duration;
 
 use model::{
-    CommandLine, Compression, Definition, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook,
-    InheritEnv, KillMode, LineParser, LogDefinition, LogFormat, MetricsDetail, Multiline, OnStartLimit,
-    Output, Overflow, PathCondition, Probe, ProcessName, ProcessType, RateLimit, Readiness, RestartPolicy,
-    Signal,
+    Capabilities, Ceiling, CommandLine, Compression, Definition, Dependency, EnvironmentFile, ExitMatcher,
+    HealthSpec, Hook, InheritEnv, KillMode, LimitPair, LineParser, LogDefinition, LogFormat, MetricsDetail,
+    Multiline, OnStartLimit, Output, Overflow, PathCondition, Probe, ProcessName, ProcessType, RateLimit,
+    Readiness, ResourceLimits, RestartPolicy, Rlimit, Rlimits, Signal,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::{of, weighted};
@@ -317,12 +317,51 @@ prop_compose! {
     }
 }
 
+fn ceiling(most: u64) -> impl Strategy<Value = Ceiling> {
+    // Rarely one that is too small or too large.
+    prop_oneof![1 => Just(Ceiling::Max), 19 => (1 << 20..=most).prop_map(Ceiling::At), 1 => any::<u64>().prop_map(Ceiling::At)]
+}
+
+fn rlimits() -> impl Strategy<Value = Rlimits> {
+    let pair = prop_oneof![
+        (0_u64..40, 0_u64..40).prop_map(|(a, b)| LimitPair { soft: a.min(b), hard: a.max(b) }),
+        (0_u64..40).prop_map(|soft| LimitPair { soft: soft << 10, hard: LimitPair::UNLIMITED }),
+    ];
+    btree_map(select(&Rlimit::ALL[..]), pair, 0..4)
+}
+
+prop_compose! {
+    fn isolated()(
+        (memory_max, memory_high) in (of(ceiling(1 << 50)), of(ceiling(1 << 50))),
+        (memory_swap_max, oom_group) in (of(ceiling(1 << 50)), of(any::<bool>())),
+        (cpu_max, pids_max) in (of((10_u64..9_000_000).prop_map(Ceiling::At)), of((0_u64..5_000_000).prop_map(Ceiling::At))),
+        (cpu_weight, io_weight) in (of(1_u16..=10_001), of(1_u16..=10_001)),
+        (limited, rlimits) in (any::<bool>(), of(rlimits())),
+        (nice, oom_score_adj) in (of(-21_i8..=20), of(-1001_i16..=1001)),
+        ambient_capabilities in of(any::<u64>().prop_map(Capabilities::from_bits)),
+        no_new_privileges in of(any::<bool>()),
+        runtime_directory in of(vec("[a-z]{1,3}", 0..3)),
+        runtime_directory_mode in of(0_u32..=0o777),
+    ) -> Definition {
+        let limits = ResourceLimits {
+            memory_max, memory_high, memory_swap_max, oom_group, cpu_max, cpu_weight, pids_max, io_weight,
+        };
+        Definition {
+            resource_limits: limited.then_some(limits),
+            rlimits, nice, oom_score_adj, ambient_capabilities, no_new_privileges, runtime_directory,
+            runtime_directory_mode,
+            ..Definition::default()
+        }
+    }
+}
+
 prop_compose! {
     /// Every key, so that a new one is missed here by the compiler.
     pub(crate) fn definition()(
         what in what().boxed(),
         when in when().boxed(),
         around in around().boxed(),
+        isolated in isolated().boxed(),
         (success_exit_status, restart_prevent_exit_status) in (of(exits()), of(exits())),
         kill_signal in of(signal()),
         kill_mode in of(select(&KillMode::ALL[..])),
@@ -385,6 +424,14 @@ prop_compose! {
             stderr,
             pty: around.pty.filter(|_| captured),
             metrics,
+            resource_limits: isolated.resource_limits,
+            rlimits: isolated.rlimits,
+            nice: isolated.nice,
+            oom_score_adj: isolated.oom_score_adj,
+            ambient_capabilities: isolated.ambient_capabilities,
+            no_new_privileges: isolated.no_new_privileges,
+            runtime_directory: isolated.runtime_directory,
+            runtime_directory_mode: isolated.runtime_directory_mode,
             log,
         }
     }

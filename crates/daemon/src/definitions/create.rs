@@ -69,6 +69,7 @@ fn not_made(spec: Arc<ProcessSpec>) -> ProcessView {
         health: None,
         counters: Counters::default(),
         problem: None,
+        degraded: None,
     }
 }
 

@@ -66,6 +66,7 @@ impl Bed {
             containment: Containment::Subreaper,
             base_env: BTreeMap::new(),
             notify_dir: path("notify"),
+            process_dirs: path("processes"),
             past: BTreeMap::new(),
         };
         let (supervisor, _) =

@@ -16,6 +16,7 @@ mod init;
 mod keys;
 mod killed;
 mod lifecycle;
+mod limits;
 mod listeners;
 mod logs;
 mod looking;

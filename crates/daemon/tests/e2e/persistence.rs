@@ -34,7 +34,7 @@ fn counts_and_run_numbers_go_on_in_the_next_daemon_even_after_it_was_killed() {
     let counts = daemon.dir().join("state/counts");
     eventually("the counts of 3 runs", || {
         let bytes = std::fs::read(&counts).ok()?;
-        (bytes.get(136) == Some(&3)).then_some(())
+        (bytes.get(192 + 8) == Some(&3)).then_some(())
     });
     daemon.kill();
     daemon.restart();

@@ -61,6 +61,20 @@ status @EXIT_STATUS@. What it printed before:
 
 `pm-cli why @PROCESS_NAME@` shows its last exits and what comes next."
 
+    "oom_killed": "The kernel killed processes of @PROCESS_NAME@: out of memory",
+    "Run @PROCESS_RUN@ reached its memory_max, or the unit of the daemon or the whole
+machine was out of memory. When its main process is among them, its end is told
+next; else it goes on without them.
+
+The kernel's own account of it: `journalctl -k -g 'Killed process'`. To let it
+have more: `pm-cli update @PROCESS_NAME@ --memory-max SIZE`."
+
+    "degraded": "A limit of process @PROCESS_NAME@ is not in force",
+    "It runs, but something of its definition can't be done on this machine. The
+message says what and why; docs/LIMITS.md says what each limit needs.
+
+`pm-cli describe @PROCESS_NAME@` shows it for as long as that is so."
+
     "restart_scheduled": "Process @PROCESS_NAME@ will be restarted",
     "Automatic restart number @RESTART_COUNT@, in @RESTART_DELAY_USEC@ microseconds.
 The delay doubles with each failure, from restart_sec up to

@@ -58,6 +58,8 @@ pub(crate) fn kinds() -> Vec<EventKind> {
         EventKind::Reloaded,
         EventKind::MainProcess { pid: 813 },
         EventKind::CriticalEnded { code: 143 },
+        EventKind::OomKilled { kills: 1 },
+        EventKind::Degraded { problem: "resource_limits.cpu_max is not in force: no".into() },
         exited(ExitStatus::Signal { signal: Signal::KILL, core: false }, ExitReason::Signal),
         exited(ExitStatus::Signal { signal: Signal::KILL, core: true }, ExitReason::Signal),
         exited(ExitStatus::Code(0), ExitReason::Stopped),
@@ -133,15 +135,24 @@ fn sentences() {
         texts[24],
         format!("web is critical and ended for good: the daemon ends with exit code 143 {tail}")
     );
-    assert_eq!(texts[27], format!("web ended as asked with exit code 0 after 1.0 s {tail}"));
+    assert_eq!(texts[25], format!("web lost a process: the kernel killed it, as memory ran out {tail}"));
+    assert_eq!(texts[26], format!("web runs, but resource_limits.cpu_max is not in force: no {tail}"));
+    let status = ExitStatus::Signal { signal: Signal::KILL, core: false };
+    let ran = Duration::from_secs(2);
+    let oom = EventKind::Exited { status, reason: ExitReason::Oom, ran, usage: Usage::default() };
+    assert_eq!(
+        describe(&event(oom)),
+        format!("web was killed by the kernel after 2.0 s: out of memory {tail}")
+    );
+    assert_eq!(texts[29], format!("web ended as asked with exit code 0 after 1.0 s {tail}"));
 }
 
 #[test]
 fn what_the_event_has_becomes_fields() {
     let all: Vec<Fields> = kinds().into_iter().map(encoded).collect();
     assert_eq!((get(&all[6], "EXIT_CODE"), get(&all[6], "EXIT_STATUS")), ("exited".into(), "3".into()));
-    assert_eq!((get(&all[25], "EXIT_CODE"), get(&all[25], "EXIT_STATUS")), ("killed".into(), "9".into()));
-    assert_eq!(get(&all[26], "EXIT_CODE"), "dumped");
+    assert_eq!((get(&all[27], "EXIT_CODE"), get(&all[27], "EXIT_STATUS")), ("killed".into(), "9".into()));
+    assert_eq!(get(&all[28], "EXIT_CODE"), "dumped");
     assert_eq!(
         (get(&all[7], "RESTART_COUNT"), get(&all[7], "RESTART_DELAY_USEC")),
         ("7".into(), "1500000".into())
@@ -150,7 +161,7 @@ fn what_the_event_has_becomes_fields() {
     let priorities: Vec<u8> = kinds().iter().map(priority).collect();
     assert_eq!(
         priorities,
-        [6, 6, 6, 3, 6, 3, 4, 6, 3, 6, 4, 4, 3, 6, 6, 6, 4, 4, 3, 3, 4, 6, 6, 6, 3, 4, 3, 6],
+        [6, 6, 6, 3, 6, 3, 4, 6, 3, 6, 4, 4, 3, 6, 6, 6, 4, 4, 3, 3, 4, 6, 6, 6, 3, 4, 4, 4, 3, 6],
         "in the order of kinds()"
     );
     let fatal = EventKind::HookFailed { hook: HookKind::StartPre, why: String::new(), ignored: false };

@@ -6,8 +6,8 @@ use crate::fleet::{Fleet, Row};
 use crate::names::{
     PROCESS_BROKEN, PROCESS_EXITS, PROCESS_HEALTH, PROCESS_HEALTH_CHECKS, PROCESS_HEALTH_DURATION,
     PROCESS_HEALTH_FAILURES, PROCESS_INFO, PROCESS_LAST_EXIT_CODE, PROCESS_LAST_EXIT_TIME,
-    PROCESS_NEXT_START, PROCESS_RESTART_DELAY, PROCESS_RESTARTS, PROCESS_START_TIME, PROCESS_STARTS,
-    PROCESS_STATE, PROCESS_STATE_TIME, PROCESS_UP, PROCESS_UPTIME, PROCESS_WANTED, PROCESSES,
+    PROCESS_NEXT_START, PROCESS_OOM_KILLS, PROCESS_RESTART_DELAY, PROCESS_RESTARTS, PROCESS_START_TIME,
+    PROCESS_STARTS, PROCESS_STATE, PROCESS_STATE_TIME, PROCESS_UP, PROCESS_UPTIME, PROCESS_WANTED, PROCESSES,
 };
 use crate::text::Text;
 
@@ -81,6 +81,7 @@ fn runs(fleet: &Fleet, out: &mut Text) {
             family.add(&[row.name(), reason.as_str()], n);
         }
     }
+    fleet.each(out, &PROCESS_OOM_KILLS, |_, r| Some(r.view.counters.oom_kills));
     fleet.each(out, &PROCESS_START_TIME, |_, r| r.run().map(|(run, _)| run.started));
     fleet.each(out, &PROCESS_UPTIME, |_, r| {
         Some(r.run().map_or_else(Default::default, |(run, _)| fleet.now.since(run.started)))

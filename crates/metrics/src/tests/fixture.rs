@@ -98,6 +98,7 @@ pub(crate) fn process(name: &str) -> ProcessView {
         health: None,
         counters: Counters::default(),
         problem: None,
+        degraded: None,
     }
 }
 
@@ -131,8 +132,9 @@ impl Default for Fixture {
             runs: 3,
             restarts: 3,
             starts: 5,
-            exits: [1, 2, 0, 1, 0, 0, 0, 0, 0],
+            exits: [1, 2, 0, 1, 0, 0, 0, 0, 0, 0],
             cpu: Duration::from_millis(12_500),
+            oom_kills: 0,
         };
         api.health = Some(HealthView {
             state: HealthState::Unhealthy,
@@ -151,8 +153,9 @@ impl Default for Fixture {
             runs: 42,
             restarts: 41,
             starts: 42,
-            exits: [0, 0, 42, 0, 0, 0, 0, 0, 0],
+            exits: [0, 0, 42, 0, 0, 0, 0, 0, 0, 0],
             cpu: Duration::ZERO,
+            oom_kills: 0,
         };
         crasher.exits =
             exit(Some(ExitStatus::Signal { signal: Signal::KILL, core: false }), ExitReason::Signal, 2);
@@ -161,7 +164,7 @@ impl Default for Fixture {
 
         let mut no_program = process("no-program");
         no_program.state = State::Failed;
-        no_program.counters.exits = [0, 0, 0, 0, 1, 0, 0, 0, 0];
+        no_program.counters.exits = [0, 0, 0, 0, 1, 0, 0, 0, 0, 0];
         no_program.exits = exit(None, ExitReason::SpawnFailed, 30);
 
         let mut odd = process("odd");

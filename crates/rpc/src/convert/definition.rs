@@ -3,6 +3,7 @@
 mod check;
 mod health;
 mod hooks;
+mod limits;
 mod log;
 mod needs;
 mod output;
@@ -75,6 +76,14 @@ pub(crate) fn to_wire(d: Definition) -> v1::ProcessDefinition {
         stderr: d.stderr.map(output::target),
         pty: d.pty,
         metrics: d.metrics.map(|detail| restart::metrics(detail).into()),
+        resource_limits: d.resource_limits.map(limits::resources),
+        rlimits: d.rlimits.map(|l| limits::rlimits(&l)),
+        nice: d.nice.map(i32::from),
+        oom_score_adj: d.oom_score_adj.map(i32::from),
+        ambient_capabilities: d.ambient_capabilities.map(|set| strings(set.names().collect())),
+        no_new_privileges: d.no_new_privileges,
+        runtime_directory: d.runtime_directory.map(strings),
+        runtime_directory_mode: d.runtime_directory_mode,
         log: log_to_wire(d.log),
     }
 }
@@ -137,6 +146,14 @@ pub(crate) fn from_wire(w: v1::ProcessDefinition) -> Result<Definition, Vec<Viol
         stderr: check.output("stderr", w.stderr),
         pty: w.pty,
         metrics: w.metrics.and_then(|raw| check.metrics("metrics", raw)),
+        resource_limits: w.resource_limits.map(|l| check.resources("resource_limits", &l)),
+        rlimits: w.rlimits.map(|l| check.rlimits("rlimits", l)),
+        nice: w.nice.and_then(|n| check.small("nice", n)),
+        oom_score_adj: w.oom_score_adj.and_then(|n| check.small("oom_score_adj", n)),
+        ambient_capabilities: w.ambient_capabilities.map(|l| check.capabilities("ambient_capabilities", &l)),
+        no_new_privileges: w.no_new_privileges,
+        runtime_directory: w.runtime_directory.map(|l| l.values),
+        runtime_directory_mode: w.runtime_directory_mode,
         log: check.log(w.log),
     };
     if check.violations.is_empty() { Ok(definition) } else { Err(check.violations) }

@@ -66,6 +66,7 @@ pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
                 .map(|(r, count)| v1::ExitCount { reason: reason(r).into(), count })
                 .collect(),
             cpu: Some(duration(view.counters.cpu)),
+            oom_kills: view.counters.oom_kills,
         }),
         origin: Some(v1::Origin {
             place: Some(match &spec.origin {
@@ -88,6 +89,7 @@ pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
         health: view.health.as_ref().map(health),
         exits: view.exits.iter().map(last_exit).collect(),
         groups: spec.groups.clone(),
+        degraded: view.degraded.clone(),
     }
 }
 
@@ -119,6 +121,7 @@ pub(super) fn reason(reason: ExitReason) -> v1::ExitReason {
         ExitReason::NotReady => v1::ExitReason::NotReady,
         ExitReason::Watchdog => v1::ExitReason::Watchdog,
         ExitReason::Unhealthy => v1::ExitReason::Unhealthy,
+        ExitReason::Oom => v1::ExitReason::Oom,
     }
 }
 

@@ -72,10 +72,12 @@ pub fn view(text: &str, id: &str) -> ProcessView {
             runs: 3,
             restarts: 1,
             starts: 2,
-            exits: [0, 0, 1, 0, 0, 0, 0, 0, 0],
+            exits: [0, 0, 1, 0, 0, 0, 0, 0, 0, 0],
             cpu: Duration::from_millis(3),
+            oom_kills: 0,
         },
         problem: None,
+        degraded: None,
     }
 }
 

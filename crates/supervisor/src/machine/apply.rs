@@ -178,6 +178,7 @@ impl Machine {
         if impact == Impact::Restart {
             self.on_exec_changed(t, key, spec.auto_start);
         }
+        self.apply_limits(t, key);
         if old.health != spec.health {
             self.restart_health(t, key);
         }

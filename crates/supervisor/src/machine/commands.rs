@@ -96,6 +96,7 @@ impl Machine {
                 timer: None,
                 shown: (State::Stopped, t.now.wall),
                 status: String::new(),
+                directories: false,
                 held: None,
                 record: StartRecord::default(),
                 counters,

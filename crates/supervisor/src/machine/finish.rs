@@ -10,7 +10,7 @@ use model::{
 
 use super::process::{Goal, Key, Phase, Rest, Run, Verdict, Want};
 use super::restart::{self, Ended};
-use super::{Machine, Turn};
+use super::{Effect, Machine, Turn};
 
 impl Machine {
     /// The run is over, or never began.
@@ -102,6 +102,10 @@ impl Machine {
     fn conclude(&mut self, t: &mut Turn<'_>, key: Key, run: Run, verdict: Verdict, remain: bool) {
         let Some(process) = self.processes.get_mut(&key) else { return };
         process.renew = None;
+        if process.directories && !(remain && process.goal == Goal::Up) {
+            process.directories = false;
+            t.out.push(Effect::CleanUp { process: process.spec.name.clone(), run: run.number });
+        }
         if verdict == Verdict::Asked {
             // What it said of itself may explain why it failed; of one that was stopped it is just out of date.
             process.status.clear();

@@ -249,6 +249,7 @@ fn with_main_pid(mut command: CommandLine, pid: Option<u32>) -> CommandLine {
 fn service_result(last: &LastExit) -> String {
     match (last.reason, last.status) {
         (ExitReason::Stopped, _) => "success".to_owned(),
+        (ExitReason::Oom, _) => "oom-kill".to_owned(),
         (ExitReason::Signal, Some(ExitStatus::Signal { core: true, .. })) => "core-dump".to_owned(),
         (reason, _) => reason.as_str().replace('_', "-"),
     }

@@ -6,7 +6,7 @@ use std::time::Duration;
 
 use model::{
     Command, CommandLine, Event, ExitStatus, HookKind, InvocationId, Probe, ProcessName, ProcessSpec,
-    Refusal, Reply, RunId, RunNumber, Signal, SpawnFailure, Usage,
+    Refusal, Reply, ResourceLimits, RunId, RunNumber, Signal, SpawnFailure, Usage,
 };
 
 /// Names a caller who waits for an answer. Chosen by the driver; the machine only hands it back.
@@ -88,6 +88,23 @@ pub enum Input {
         usage: Usage,
         /// What it had spawned and is still alive. Empty = nothing.
         leftovers: Vec<u32>,
+    },
+    /// The kernel killed processes of this run for lack of memory, the main process perhaps among them: then `Exited`
+    /// follows.
+    OomKilled {
+        /// The run.
+        run: RunId,
+        /// How many, since it was told last.
+        kills: u64,
+    },
+    /// The answer to [`Effect::Limit`]; also comes after `Spawned` when not all limits are in force.
+    Limited {
+        /// The run.
+        run: RunId,
+        /// The limits that were to be set.
+        limits: ResourceLimits,
+        /// What of them is not in force, in words.
+        degraded: Option<String>,
     },
     /// The leftovers of this run changed after its main process ended. Empty = nothing is alive any more.
     Leftovers {
@@ -209,6 +226,26 @@ pub enum Effect {
     Release {
         /// The run.
         run: RunId,
+    },
+    /// Change the limits of a run that is there; answered by `Limited`.
+    Limit {
+        /// The run.
+        run: RunId,
+        /// Whose it is.
+        process: ProcessName,
+        /// Its 128-bit id.
+        invocation: InvocationId,
+        /// What holds.
+        old: ResourceLimits,
+        /// What shall hold.
+        new: ResourceLimits,
+    },
+    /// Remove the directories that were made for the runs of a process up to this one.
+    CleanUp {
+        /// The process.
+        process: ProcessName,
+        /// The number of the run, which is over.
+        run: RunNumber,
     },
     /// The output settings of a process changed while it may be running.
     Configure {

@@ -17,13 +17,14 @@ use std::collections::VecDeque;
 use std::sync::Arc;
 
 use model::{
-    Counters, ExitStatus, Hook, HookKind, InvocationId, LastExit, Mono, ProcessSpec, Reason, RunId,
-    RunNumber, Stamp, State, Wall,
+    Counters, ExitStatus, Hook, HookKind, InvocationId, LastExit, Mono, ProcessSpec, Reason, ResourceLimits,
+    RunId, RunNumber, Stamp, State, Wall,
 };
 
 use super::health::Health;
 use super::helper::HelperRun;
 use super::io::Ticket;
+use super::limits::Limits;
 use super::notice::{Reload, Watchdog};
 use super::restart::{Ended, StartRecord};
 
@@ -114,6 +115,7 @@ pub(super) struct Live {
     pub(super) health: Option<Health>,
     pub(super) watchdog: Option<Watchdog>,
     pub(super) reload: Reload,
+    pub(super) limits: Limits,
 }
 
 #[derive(Clone, Debug, PartialEq)]
@@ -125,10 +127,11 @@ pub(super) enum Phase {
         since: Stamp,
         next: usize,
     },
-    /// The program is being executed.
+    /// The program is being executed, with these limits.
     Starting {
         run: Run,
         since: Stamp,
+        limits: ResourceLimits,
     },
     Up(Box<Live>),
     Stopping {
@@ -254,6 +257,8 @@ pub(super) struct Process {
     pub(super) shown: (State, Wall),
     /// What it said of itself; at most 512 bytes (the driver cuts).
     pub(super) status: String,
+    /// Whether directories were made for its runs, which are to be removed.
+    pub(super) directories: bool,
     /// Why it could not be started although it is wanted up, as told last.
     pub(super) held: Option<Reason>,
     pub(super) record: StartRecord,

@@ -9,6 +9,7 @@ use model::{
 };
 
 use super::health::Health;
+use super::limits::Limits;
 use super::notice::{Reload, Watchdog};
 use super::process::{Goal, Key, Live, Phase, Rest, Run, Stage, Verdict};
 use super::restart::Ended;
@@ -40,6 +41,7 @@ impl Machine {
         process.record.started(t.now.mono, &process.spec.restart);
         process.status.clear();
         process.held = None;
+        process.directories |= !process.spec.exec.isolation.runtime_directories.is_empty();
         let run = Run { id, number: RunNumber(process.counters.runs), invocation };
         self.prepare(t, key, run, t.now, 0);
     }
@@ -54,7 +56,7 @@ impl Machine {
             self.run_hook(t, key, HookKind::StartPre, hook, first);
             return;
         }
-        self.set_phase(key, Phase::Starting { run, since });
+        self.set_phase(key, Phase::Starting { run, since, limits: spec.limits });
         let Run { id, number, invocation } = run;
         t.out.push(Effect::Spawn { run: id, number, invocation, spec, helper: None, first });
     }
@@ -121,7 +123,7 @@ impl Machine {
     pub(super) fn on_spawned(&mut self, t: &mut Turn<'_>, run: RunId, pid: u32) {
         let Some(key) = self.current(run) else { return };
         let Some(process) = self.processes.get_mut(&key) else { return };
-        let Phase::Starting { run, since } = process.phase else { return };
+        let Phase::Starting { run, since, limits } = process.phase else { return };
         process.counters.starts += 1;
         let wanted = process.goal == Goal::Up && process.renew.is_none();
         let until = process.spec.start.timeout.map(|timeout| t.now.mono.after(timeout));
@@ -136,9 +138,12 @@ impl Machine {
             health: None,
             watchdog: None,
             reload: Reload::No,
+            limits: Limits::new(limits),
         };
         self.set_phase(key, Phase::Up(Box::new(live)));
         self.emit(t, key, EventKind::Started { took: t.now.mono.since(since.mono) });
+        // They may have changed on the way.
+        self.apply_limits(t, key);
         if wanted && kind == ProcessType::Simple {
             self.activated(t, key);
         }

@@ -153,14 +153,13 @@ impl Machine {
                     return;
                 }
                 let ran = t.now.mono.since(live.started.mono);
-                let verdict = match early {
+                let oom = Self::out_of_memory(live, status, t.now.mono).map(|why| (why, ExitReason::Oom));
+                let failed = oom.or(early.map(|why| (why, ExitReason::NotReady)));
+                let verdict = match failed {
                     _ if process.renew.is_some() => Verdict::Asked,
-                    Some(reason) => Verdict::Ended(Ended::Failed {
-                        reason,
-                        counts: ExitReason::NotReady,
-                        status: Some(status),
-                        ran,
-                    }),
+                    Some((reason, counts)) => {
+                        Verdict::Ended(Ended::Failed { reason, counts, status: Some(status), ran })
+                    }
                     None => Verdict::Ended(Ended::Exit { status, ran }),
                 };
                 (live.started, verdict, None)

@@ -97,6 +97,7 @@ impl Machine {
             health: process.live().and_then(|live| live.health.as_ref()).map(Health::view),
             counters: process.counters,
             problem: process.problem.clone(),
+            degraded: process.live().and_then(|live| live.limits.degraded.clone()),
         }
     }
 

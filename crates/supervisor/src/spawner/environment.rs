@@ -22,6 +22,8 @@ pub(super) type Environment = BTreeMap<OsString, OsString>;
 pub(super) const PATH: &str = "PATH";
 /// The socket that the process reports to.
 pub(super) const NOTIFY_SOCKET: &str = "NOTIFY_SOCKET";
+/// The directories that were made for it.
+pub(super) const RUNTIME_DIRECTORY: &str = "RUNTIME_DIRECTORY";
 
 const DEFAULT_PATH: &str = "/usr/local/sbin:/usr/local/bin:/usr/sbin:/usr/bin:/sbin:/bin";
 
@@ -156,6 +158,7 @@ pub(super) mod tests {
             group: None,
             supplementary_groups: None,
             umask: None,
+            isolation: model::IsolationSpec::default(),
         }
     }
 

@@ -2,6 +2,7 @@
 
 mod denied;
 mod hint;
+mod isolated;
 
 use std::io;
 use std::path::Path;
@@ -11,7 +12,9 @@ use nix::errno::Errno;
 use sys::credentials::{CredentialsError, CredentialsErrorKind, Resolved};
 use sys::spawn::{ResolveError, SpawnError, Stage};
 
+use super::directories;
 use super::environment_file::{MAX_BYTES, Trouble};
+use super::limits::Missing;
 use super::task::Task;
 use crate::stdio::StdioError;
 
@@ -32,6 +35,11 @@ pub(super) fn explain(error: &SpawnError, attempt: &Attempt<'_>) -> SpawnFailure
         Stage::Clone => (String::new(), hint::clone(errno)),
         Stage::Session => (String::new(), hint::resources(errno)),
         Stage::Descriptors => (String::new(), hint::descriptors(errno)),
+        Stage::Rlimits => isolated::rlimits(errno, &attempt.exec.isolation),
+        Stage::Nice => isolated::nice(errno, &attempt.exec.isolation),
+        Stage::OomScoreAdj => isolated::oom_score_adj(errno, &attempt.exec.isolation),
+        Stage::Capabilities => isolated::capabilities(errno, &attempt.exec.isolation),
+        Stage::NoNewPrivileges => (String::new(), hint::resources(errno)),
         Stage::Groups | Stage::Gid => (user(), hint::identity(errno)),
         Stage::Uid => (user(), hint::uid(errno)),
         Stage::WorkingDir => {
@@ -144,6 +152,40 @@ pub(super) fn notify(dir: &Path, error: &io::Error) -> SpawnFailure {
     SpawnFailure { stage: SpawnStage::Notify, errno, subject, message, hint }
 }
 
+/// A limit that the process must not run without can't be set.
+pub(super) fn resource_limit(missing: &Missing) -> SpawnFailure {
+    SpawnFailure {
+        stage: SpawnStage::ResourceLimits,
+        errno: missing.errno as i32,
+        subject: missing.key.into(),
+        message: missing.why.clone(),
+        hint: format!(
+            "{}; to run it without that limit, remove resource_limits.{}",
+            missing.hint, missing.key
+        ),
+    }
+}
+
+/// A directory of `runtime_directory` could not be made.
+pub(super) fn runtime_directory(
+    path: &Path,
+    trouble: &directories::Trouble,
+    account: &Resolved,
+) -> SpawnFailure {
+    let (errno, message, hint) = match trouble {
+        directories::Trouble::Taken(other) => {
+            let hint = "give each process a name of its own in runtime_directory:".to_owned();
+            (0, format!("it is the runtime directory of {other}, which is up"), hint)
+        }
+        directories::Trouble::Failed(what, error) => {
+            let (errno, words) = words(error);
+            (errno, format!("{what} it: {words}"), isolated::directory(errno, &account.name))
+        }
+    };
+    let subject = path.display().to_string();
+    SpawnFailure { stage: SpawnStage::RuntimeDirectory, errno, subject, message, hint }
+}
+
 /// The run's cgroup could not be created.
 pub(super) fn cgroup(leaf: &str, error: &io::Error) -> SpawnFailure {
     let (errno, message) = words(error);
@@ -181,10 +223,15 @@ fn stage(stage: Stage) -> SpawnStage {
         Stage::Clone => SpawnStage::Clone,
         Stage::Session => SpawnStage::Session,
         Stage::Descriptors => SpawnStage::Descriptors,
+        Stage::Rlimits => SpawnStage::Rlimits,
+        Stage::Nice => SpawnStage::Nice,
+        Stage::OomScoreAdj => SpawnStage::OomScoreAdj,
         Stage::Groups => SpawnStage::Groups,
         Stage::Gid => SpawnStage::Gid,
         Stage::Uid => SpawnStage::Uid,
         Stage::WorkingDir => SpawnStage::WorkingDir,
+        Stage::Capabilities => SpawnStage::Capabilities,
+        Stage::NoNewPrivileges => SpawnStage::NoNewPrivileges,
         Stage::Exec => SpawnStage::Exec,
     }
 }
@@ -309,6 +356,11 @@ mod tests {
             (Stage::Cgroup, Errno::ENOENT, "removed"),
             (Stage::Session, Errno::ENOMEM, "out of memory"),
             (Stage::Descriptors, Errno::EMFILE, "LimitNOFILE="),
+            (Stage::Rlimits, Errno::EINVAL, "soft limit"),
+            (Stage::Nice, Errno::EACCES, "CAP_SYS_NICE"),
+            (Stage::OomScoreAdj, Errno::EACCES, "CAP_SYS_RESOURCE"),
+            (Stage::OomScoreAdj, Errno::ENOENT, "/proc"),
+            (Stage::Capabilities, Errno::EPERM, "CapabilityBoundingSet="),
             (Stage::Groups, Errno::ENOMEM, "out of memory"),
             (Stage::Gid, Errno::EINVAL, "user namespace"),
             (Stage::Uid, Errno::EAGAIN, "RLIMIT_NPROC"),

@@ -6,14 +6,14 @@ use std::os::unix::ffi::OsStrExt;
 use std::panic::{AssertUnwindSafe, catch_unwind};
 use std::path::{Path, PathBuf};
 
-use model::{ExecSpec, SpawnFailure, SpawnStage};
+use model::{ExecSpec, ResourceLimits, SpawnFailure, SpawnStage};
 use sys::cgroup::Leaf;
 use sys::credentials::{self, Resolved};
 use sys::spawn::{Program, Request, Stdio, resolve_program};
 
 use super::launch::Launch;
 use super::task::Task;
-use super::{Born, Pool, Spawned, conditions, environment, environment_file, failure};
+use super::{Born, Limited, Pool, Spawned, conditions, environment, environment_file, failure, limits};
 use crate::containment;
 use crate::notify::NotifySocket;
 use crate::stdio::{Attach, ChildStdio, RunInfo};
@@ -84,7 +84,13 @@ impl Pool {
             .map_err(|(path, trouble)| failure::environment_file(path, &trouble))?;
         let path_of_file = !exec.env.contains_key(environment::PATH)
             && files.iter().any(|(name, _)| name == environment::PATH);
-        let env = environment::build(info, &account, &self.base_env, files);
+        let mut env = environment::build(info, &account, &self.base_env, files);
+        if let Some(paths) = self.runtime_directories(exec) {
+            let own = OsString::from(environment::RUNTIME_DIRECTORY);
+            if !exec.env.contains_key(environment::RUNTIME_DIRECTORY) {
+                env.insert(own, paths);
+            }
+        }
 
         at.set(SpawnStage::Resolve);
         let working_dir = exec.working_dir.clone().unwrap_or_else(|| PathBuf::from("/"));
@@ -102,6 +108,9 @@ impl Pool {
         let program_path = c_path(&path)?;
         let working_dir = c_path(&working_dir)?;
 
+        at.set(SpawnStage::RuntimeDirectory);
+        self.make_directories(info, &account)?;
+
         // After all of the above, so that whatever is missing is found before a pipe or a log file is opened.
         at.set(SpawnStage::Stdio);
         let (stdio, attach) = self.stdio.open(info).map_err(failure::stdio)?;
@@ -114,6 +123,25 @@ impl Pool {
         }
         let program = Program { path: program_path, argv, env: envp };
         Ok(Prepared { account, switch, program, path, working_dir, stdio, attach, notify })
+    }
+
+    /// `$RUNTIME_DIRECTORY`, as systemd has it.
+    fn runtime_directories(&self, exec: &ExecSpec) -> Option<OsString> {
+        let names = &exec.isolation.runtime_directories;
+        let paths: Vec<OsString> =
+            names.iter().map(|name| self.directories.path(name).into_os_string()).collect();
+        (!paths.is_empty()).then(|| paths.join(OsStr::new(":")))
+    }
+
+    fn make_directories(&self, info: &RunInfo, account: &Resolved) -> Result<(), SpawnFailure> {
+        let isolation = &info.spec.exec.isolation;
+        for name in &isolation.runtime_directories {
+            let (of, mode) = (&info.spec.name, isolation.runtime_directory_mode);
+            self.directories.make(name, of, info.number, &account.credentials, mode).map_err(|trouble| {
+                failure::runtime_directory(&self.directories.path(name), &trouble, account)
+            })?;
+        }
+        Ok(())
     }
 
     /// Who the process runs as.
@@ -149,6 +177,12 @@ impl Pool {
         let leaf_name = leaf_name(info);
         let leaf = self.delegated.as_ref().map(|d| d.leaf(&leaf_name)).transpose();
         let mut nest = Nest(leaf.map_err(|error| failure::cgroup(&leaf_name, &error))?);
+        at.set(SpawnStage::ResourceLimits);
+        // Before anything is born in it.
+        let wanted = info.spec.limits;
+        let degraded =
+            limits::apply(self.delegated.as_deref(), &leaf_name, &ResourceLimits::default(), &wanted)?;
+        let isolation = limits::isolation(&info.spec.exec.isolation);
         let request = Request {
             program: &program,
             stdio: Stdio { stdin: stdio.stdin, stdout: stdio.stdout, stderr: stdio.stderr },
@@ -156,6 +190,7 @@ impl Pool {
             credentials: switch.then_some(&account.credentials),
             umask: info.spec.exec.umask.unwrap_or(UMASK),
             cgroup: nest.0.as_ref().map(Leaf::dir),
+            isolation: &isolation,
         };
         at.set(SpawnStage::Clone);
         let child = launcher.launch(request).map_err(|error| {
@@ -165,7 +200,8 @@ impl Pool {
         let pid = child.pid;
         // The process runs: it must be reported, whatever happens to its log.
         let _panicked = catch_unwind(AssertUnwindSafe(|| attach(pid)));
-        Ok(Born { child, uid: account.credentials.uid, leaf: nest.0.take(), notify })
+        let limited = Limited { limits: wanted, degraded };
+        Ok(Born { child, uid: account.credentials.uid, leaf: nest.0.take(), notify, limited })
     }
 }
 

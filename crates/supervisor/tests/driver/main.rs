@@ -10,5 +10,6 @@ mod execution;
 mod failures;
 mod helpers;
 mod lifecycle;
+mod limits;
 mod notify;
 mod support;

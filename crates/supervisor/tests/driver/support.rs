@@ -4,7 +4,7 @@ use std::collections::HashMap;
 use std::fs::{File, OpenOptions};
 use std::io::{BufRead, BufReader, pipe};
 use std::os::fd::OwnedFd;
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::sync::atomic::{AtomicU32, Ordering};
 use std::sync::mpsc::{Receiver, Sender, channel};
 use std::sync::{Arc, Mutex};
@@ -31,7 +31,7 @@ pub(crate) struct Rig {
     pub(crate) stdio: Arc<Pipes>,
     events: Receiver<Event>,
     thread: Option<JoinHandle<()>>,
-    notify_dir: PathBuf,
+    pub(crate) notify_dir: PathBuf,
 }
 
 /// Standard output of each run is a pipe that the test reads; nothing else is captured.
@@ -103,6 +103,7 @@ impl Rig {
             containment: containment(),
             base_env,
             notify_dir: notify_dir.clone(),
+            process_dirs: process_dirs(&notify_dir),
             past: [].into(),
         };
         let (handle, thread) =
@@ -180,6 +181,7 @@ impl Drop for Rig {
             let ended = thread.join();
             assert!(ended.is_ok() || std::thread::panicking(), "the supervisor panicked");
             let _never_made = std::fs::remove_dir(&self.notify_dir);
+            let _never_made = std::fs::remove_dir(process_dirs(&self.notify_dir));
         }
     }
 }
@@ -189,6 +191,11 @@ fn notify_dir() -> PathBuf {
     static RIGS: AtomicU32 = AtomicU32::new(0);
     let rig = RIGS.fetch_add(1, Ordering::Relaxed);
     std::env::temp_dir().join(format!("supervisor-notify-{}-{rig}", std::process::id()))
+}
+
+/// Where runtime directories of a rig are made.
+pub(crate) fn process_dirs(notify_dir: &Path) -> PathBuf {
+    notify_dir.with_extension("dirs")
 }
 
 /// `SUPERVISOR_TEST_CGROUP=1` runs the same tests with cgroups; that needs a delegated one (systemd: Delegate=yes).

@@ -69,6 +69,8 @@ pub(crate) struct World {
     pub(crate) events: Vec<Event>,
     pub(crate) signals: Vec<(RunId, Signal, Target)>,
     pub(crate) kills: Vec<RunId>,
+    pub(crate) limits: Vec<(RunId, ResourceLimits)>,
+    pub(crate) cleaned: Vec<(ProcessName, RunNumber)>,
     pub(crate) spawns: Vec<(Mono, ProcessName, RunId)>,
     pub(crate) forgotten: Vec<ProcessName>,
     /// The counters last seen, which never go down while a process is in the table.
@@ -92,6 +94,8 @@ impl World {
             events: vec![],
             signals: vec![],
             kills: vec![],
+            limits: vec![],
+            cleaned: vec![],
             spawns: vec![],
             forgotten: vec![],
             counted: BTreeMap::new(),
@@ -159,6 +163,11 @@ impl World {
                 let life = self.runs.remove(&run).expect("release of an unknown run").1;
                 assert_eq!(life, Life::MainGone, "released while its main process lives");
             }
+            Effect::Limit { run, new, .. } => {
+                assert!(self.runs.contains_key(&run), "limits of a run that is gone");
+                self.limits.push((run, new));
+            }
+            Effect::CleanUp { process, run } => self.cleaned.push((process, run)),
             Effect::Configure { .. } => {}
             Effect::Forget { name } => self.forgotten.push(name),
             Effect::Emit(event) => {
@@ -183,7 +192,10 @@ impl World {
                 self.counted.insert(name.clone(), Counters::default());
             }
             let (Some(old), new) = (self.counted.get_mut(name), view.counters) else { continue };
-            let kept = new.restarts >= old.restarts && new.starts >= old.starts && new.cpu >= old.cpu;
+            let kept = new.restarts >= old.restarts
+                && new.starts >= old.starts
+                && new.cpu >= old.cpu
+                && new.oom_kills >= old.oom_kills;
             assert!(
                 kept && new.exits.iter().zip(old.exits).all(|(n, o)| *n >= o),
                 "{name}: {old:?} became {new:?}"

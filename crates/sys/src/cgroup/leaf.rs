@@ -14,18 +14,46 @@ pub struct Leaf {
     pub(super) path: PathBuf,
     dir: File,
     events: File,
+    /// Where the kernel counts what it did for lack of memory, if it accounts for memory in here.
+    memory: Option<File>,
 }
 
 impl Leaf {
-    pub(super) fn create(path: PathBuf) -> io::Result<Self> {
+    pub(super) fn create(path: PathBuf, accounts_memory: bool) -> io::Result<Self> {
         fs::create_dir(&path)?;
-        Self::open(path)
+        Self::open(path, accounts_memory)
     }
 
-    fn open(path: PathBuf) -> io::Result<Self> {
+    fn open(path: PathBuf, accounts_memory: bool) -> io::Result<Self> {
         let dir = File::open(&path)?;
         let events = File::open(path.join("cgroup.events"))?;
-        Ok(Self { path, dir, events })
+        let memory = accounts_memory.then(|| File::open(path.join("memory.events"))).transpose()?;
+        if let Some(memory) = &memory {
+            // A file that was never read polls as changed: without this each start would wake up whoever watches it.
+            memory.read_at(&mut [0; 1], 0)?;
+        }
+        Ok(Self { path, dir, events, memory })
+    }
+
+    /// A descriptor that polls as EPOLLPRI when [`Leaf::oom_kills`] may have changed; `None` = nobody counts.
+    #[must_use]
+    pub fn memory_events(&self) -> Option<BorrowedFd<'_>> {
+        self.memory.as_ref().map(AsFd::as_fd)
+    }
+
+    /// How many of its processes the kernel has killed so far because memory ran out: by its own limit, by one above it, or
+    /// for the whole machine. `None` = nobody counts.
+    ///
+    /// # Errors
+    /// Those of read(2).
+    pub fn oom_kills(&self) -> io::Result<Option<u64>> {
+        let Some(memory) = &self.memory else { return Ok(None) };
+        let mut text = [0; 256];
+        match memory.read_at(&mut text, 0) {
+            Ok(n) => Ok(Some(killed(text.get(..n).unwrap_or_default()))),
+            Err(error) if is_gone(&error) => Ok(None),
+            Err(error) => Err(error),
+        }
     }
 
     /// The directory, for a spawn.
@@ -90,6 +118,11 @@ impl Leaf {
     }
 }
 
+fn killed(events: &[u8]) -> u64 {
+    let line = events.split(|b| *b == b'\n').find_map(|line| line.strip_prefix(b"oom_kill "));
+    line.and_then(|digits| std::str::from_utf8(digits).ok()?.parse().ok()).unwrap_or(0)
+}
+
 fn is_populated(events: &[u8]) -> bool {
     events.split(|b| *b == b'\n').any(|line| line == b"populated 1")
 }
@@ -142,7 +175,7 @@ mod tests {
         fs::create_dir_all(path.join("sub/below")).unwrap();
         fs::write(path.join("sub/cgroup.procs"), "").unwrap();
         fs::write(path.join("sub/below/cgroup.procs"), "6\n").unwrap();
-        (dir, Leaf::open(path).unwrap())
+        (dir, Leaf::open(path, false).unwrap())
     }
 
     #[test]
@@ -158,6 +191,22 @@ mod tests {
         fs::write(dir.path().join("cgroup.events"), "frozen 0\npopulated 0\n").unwrap();
         assert!(!leaf.populated().unwrap());
         assert!(!is_populated(b"populated 10\n"));
+    }
+
+    #[test]
+    fn kills_are_counted_where_memory_is_accounted_for() {
+        let (dir, leaf) = leaf();
+        assert_eq!(leaf.oom_kills().unwrap(), None);
+        assert!(leaf.memory_events().is_none());
+        let path = dir.path().to_owned();
+        assert!(Leaf::open(path.clone(), true).is_err(), "promised and not there");
+        fs::write(path.join("memory.events"), "low 0\nhigh 7\nmax 3\noom 2\noom_kill 2\noom_group_kill 1\n")
+            .unwrap();
+        let leaf = Leaf::open(path.clone(), true).unwrap();
+        assert_eq!(leaf.oom_kills().unwrap(), Some(2));
+        fs::write(path.join("memory.events"), "oom_kill 12\n").unwrap();
+        assert_eq!(leaf.oom_kills().unwrap(), Some(12), "read anew");
+        assert_eq!(killed(b"oom 5\noom_group_kill 1\n"), 0);
     }
 
     #[test]

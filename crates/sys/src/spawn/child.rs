@@ -12,12 +12,14 @@ use core::sync::atomic::{AtomicI32, AtomicU32, Ordering};
 
 use super::Stage;
 use crate::arch::syscall;
-use crate::limits::Limit;
+use crate::limits::{Limit, Resource};
 
 /// The kernel's name for a range of descriptors with no end.
 const NO_END: usize = c_uint::MAX as usize;
 /// linux/close_range.h: unshare the table first, copying only what is below the range.
 const CLOSE_RANGE_UNSHARE: usize = 1 << 1;
+/// sys/resource.h: a process by its id, 0 = this one.
+const PRIO_PROCESS: usize = 0;
 /// Signals of the kernel are 1 to 64.
 const SIGNALS: u32 = 64;
 
@@ -62,6 +64,14 @@ pub(crate) struct Plan {
     pub(crate) umask: u32,
     /// The limit on open files, where the daemon raised its own.
     pub(crate) open_files: Option<Limit>,
+    /// Number and address of the limits to set.
+    pub(crate) rlimits: (usize, *const (Resource, Limit)),
+    pub(crate) nice: Option<i32>,
+    /// Address and length of the text.
+    pub(crate) oom_score_adj: Option<(*const c_char, usize)>,
+    /// Capabilities to keep; bit 0 is CAP_CHOWN.
+    pub(crate) capabilities: u64,
+    pub(crate) no_new_privileges: bool,
     /// Signals to get their default action back; bit 0 is signal 1.
     pub(crate) ignored: u64,
     /// Null = stay.
@@ -128,6 +138,7 @@ fn run(plan: &Plan) -> Result<Infallible, Failure> {
         let (what, new) = (libc::RLIMIT_NOFILE as usize, ptr::from_ref(limit) as usize);
         call(Stage::Descriptors, libc::SYS_prlimit64, [0, what, new, 0, 0])?;
     }
+    limit(plan)?;
     // Groups before gid before uid: each step needs the privilege that the last one gives up.
     if let Some((count, list)) = plan.groups {
         call(Stage::Groups, libc::SYS_setgroups, [count, list as usize, 0, 0, 0])?;
@@ -137,6 +148,10 @@ fn run(plan: &Plan) -> Result<Infallible, Failure> {
         call(Stage::Gid, libc::SYS_setresgid, [gid, gid, gid, 0, 0])?;
     }
     if let Some(uid) = plan.uid {
+        if plan.capabilities != 0 {
+            // Else the switch away from root would take them all. execve clears it.
+            call(Stage::Capabilities, libc::SYS_prctl, [word(libc::PR_SET_KEEPCAPS), 1, 0, 0, 0])?;
+        }
         set_uid(uid)?;
     }
     // An unprivileged daemon that may switch users has that right as an ambient capability, which would survive both
@@ -149,11 +164,64 @@ fn run(plan: &Plan) -> Result<Infallible, Failure> {
         // After the switch: it must be the user who may enter it.
         call(Stage::WorkingDir, libc::SYS_chdir, [plan.working_dir as usize, 0, 0, 0, 0])?;
     }
+    // After the directory: that it may be entered is for the user to allow, not for a capability.
+    if plan.capabilities != 0 {
+        keep_capabilities(plan.capabilities)?;
+    }
+    if plan.no_new_privileges {
+        let option = word(libc::PR_SET_NO_NEW_PRIVS);
+        call(Stage::NoNewPrivileges, libc::SYS_prctl, [option, 1, 0, 0, 0])?;
+    }
     // Last: a signal that came meanwhile kills the child by its default action, not half-way through.
     empty_mask()?;
     call(Stage::Exec, libc::SYS_execve, [plan.path as usize, plan.argv as usize, plan.envp as usize, 0, 0])?;
     // execve comes back only with an error.
     Err(Failure { stage: Stage::Exec, errno: libc::EIO })
+}
+
+/// Limits and priorities, while the daemon's privileges are there to set them.
+fn limit(plan: &Plan) -> Result<(), Failure> {
+    let (count, first) = plan.rlimits;
+    for index in 0..count {
+        // JUSTIFICATION: a slice's index might panic.
+        // SAFETY: the pointer is to so many pairs of the parent's, which live until the child has left.
+        let (resource, limit) = unsafe { &*first.wrapping_add(index) };
+        let (what, new) = (*resource as usize, ptr::from_ref(limit) as usize);
+        call(Stage::Rlimits, libc::SYS_prlimit64, [0, what, new, 0, 0])?;
+    }
+    if let Some(nice) = plan.nice {
+        // A register holds a negative number as its two's complement.
+        call(Stage::Nice, libc::SYS_setpriority, [PRIO_PROCESS, 0, (nice as isize).cast_unsigned(), 0, 0])?;
+    }
+    if let Some((text, length)) = plan.oom_score_adj {
+        let (at, path) =
+            ((libc::AT_FDCWD as isize).cast_unsigned(), c"/proc/self/oom_score_adj".as_ptr() as usize);
+        let flags = word(libc::O_WRONLY | libc::O_CLOEXEC);
+        let fd = value(Stage::OomScoreAdj, libc::SYS_openat, [at, path, flags, 0, 0])?;
+        // While a child of vfork shares its memory with others, the kernel changes this for the child alone.
+        call(Stage::OomScoreAdj, libc::SYS_write, [fd, text as usize, length, 0, 0])?;
+        call(Stage::OomScoreAdj, libc::SYS_close, [fd, 0, 0, 0, 0])?;
+    }
+    Ok(())
+}
+
+/// linux/capability.h: the version with 64 capabilities.
+const CAPABILITY_VERSION_3: u32 = 0x2008_0522;
+
+/// Makes these the only capabilities, and ones that execve hands on.
+fn keep_capabilities(wanted: u64) -> Result<(), Failure> {
+    let header = [CAPABILITY_VERSION_3, 0];
+    #[expect(clippy::cast_possible_truncation, reason = "the kernel takes the two halves apart")]
+    let (low, high) = (wanted as u32, (wanted >> 32) as u32);
+    // Effective, permitted, inheritable, twice.
+    let sets = [low, low, low, high, high, high];
+    let args = [header.as_ptr() as usize, sets.as_ptr() as usize, 0, 0, 0];
+    call(Stage::Capabilities, libc::SYS_capset, args)?;
+    let (option, raise) = (word(libc::PR_CAP_AMBIENT), word(libc::PR_CAP_AMBIENT_RAISE));
+    for number in (0..u64::BITS).filter(|number| wanted & 1_u64.unbounded_shl(*number) != 0) {
+        call(Stage::Capabilities, libc::SYS_prctl, [option, raise, number as usize, 0, 0])?;
+    }
+    Ok(())
 }
 
 fn unshare_descriptors(last: c_int) -> Result<(), Failure> {
@@ -187,11 +255,15 @@ fn set_uid(uid: u32) -> Result<(), Failure> {
 }
 
 fn call(stage: Stage, number: c_long, args: [usize; 5]) -> Result<(), Failure> {
+    value(stage, number, args).map(drop)
+}
+
+fn value(stage: Stage, number: c_long, args: [usize; 5]) -> Result<usize, Failure> {
     // JUSTIFICATION: raw, as errno is the parent's, and glibc's set*id would make all threads of the daemon switch.
     // SAFETY: the callers in this file pass numbers, and pointers of a Plan or to their own locals.
     let answer = unsafe { syscall(number, args) };
-    if answer >= 0 {
-        return Ok(());
+    if let Ok(value) = usize::try_from(answer) {
+        return Ok(value);
     }
     Err(Failure { stage, errno: i32::try_from(answer).map_or(libc::EIO, i32::wrapping_neg) })
 }

@@ -13,6 +13,12 @@ pub enum Stage {
     Session,
     /// Placing 0, 1 and 2 and closing the others.
     Descriptors,
+    /// setrlimit(2).
+    Rlimits,
+    /// setpriority(2).
+    Nice,
+    /// Writing /proc/self/oom_score_adj.
+    OomScoreAdj,
     /// setgroups(2).
     Groups,
     /// setresgid(2).
@@ -21,21 +27,30 @@ pub enum Stage {
     Uid,
     /// chdir(2), as the new user.
     WorkingDir,
+    /// capset(2) and prctl(2), PR_CAP_AMBIENT.
+    Capabilities,
+    /// prctl(2), PR_SET_NO_NEW_PRIVS.
+    NoNewPrivileges,
     /// execve(2), as the new user.
     Exec,
 }
 
 impl Stage {
     /// Every stage, in the order of the steps.
-    pub const ALL: [Self; 9] = [
+    pub const ALL: [Self; 14] = [
         Self::Cgroup,
         Self::Clone,
         Self::Session,
         Self::Descriptors,
+        Self::Rlimits,
+        Self::Nice,
+        Self::OomScoreAdj,
         Self::Groups,
         Self::Gid,
         Self::Uid,
         Self::WorkingDir,
+        Self::Capabilities,
+        Self::NoNewPrivileges,
         Self::Exec,
     ];
 
@@ -47,10 +62,15 @@ impl Stage {
             Self::Clone => "creating the process",
             Self::Session => "creating the session",
             Self::Descriptors => "placing the descriptors",
+            Self::Rlimits => "setting rlimits",
+            Self::Nice => "setting nice",
+            Self::OomScoreAdj => "setting oom_score_adj",
             Self::Groups => "setting supplementary groups",
             Self::Gid => "setting the group id",
             Self::Uid => "setting the user id",
             Self::WorkingDir => "entering the working directory",
+            Self::Capabilities => "raising ambient capabilities",
+            Self::NoNewPrivileges => "setting no_new_privs",
             Self::Exec => "executing the program",
         }
     }

@@ -6,7 +6,7 @@ use std::os::fd::AsFd;
 use std::os::unix::fs::{PermissionsExt, symlink};
 
 use nix::errno::Errno;
-use sys::spawn::{Request, SpawnError, Spawner, Stage, Stdio};
+use sys::spawn::{Isolation, Request, SpawnError, Spawner, Stage, Stdio};
 
 use crate::support::{command, path, readable, sh};
 
@@ -68,6 +68,7 @@ fn a_directory_that_is_no_cgroup() {
         credentials: None,
         umask: 0o022,
         cgroup: Some(dir.as_fd()),
+        isolation: Isolation::NONE,
     };
     let failure = Spawner::new().unwrap().spawn(request).map(|c| c.pid).unwrap_err();
     assert_eq!(failure, SpawnError { stage: Stage::Cgroup, errno: Errno::EBADF });

@@ -5,6 +5,7 @@
 
 mod failures;
 mod inheritance;
+mod limits;
 mod many;
 mod outcome;
 mod support;

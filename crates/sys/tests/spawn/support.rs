@@ -8,7 +8,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use sys::pidfd::{self, Exit};
 use sys::pipe::pipe_for_output;
-use sys::spawn::{Child, Credentials, Program, Request, SpawnError, Spawner, Stdio};
+use sys::spawn::{Child, Credentials, Isolation, Program, Request, SpawnError, Spawner, Stdio};
 
 /// A spawn with defaults; change what the test is about.
 pub(crate) struct Command {
@@ -17,6 +17,7 @@ pub(crate) struct Command {
     pub(crate) credentials: Option<Credentials>,
     pub(crate) umask: u32,
     pub(crate) stdin: Option<OwnedFd>,
+    pub(crate) isolation: Isolation,
 }
 
 /// A child and the reading end of its stdout and stderr.
@@ -36,7 +37,14 @@ pub(crate) fn command(argv: &[&str]) -> Command {
         argv: argv.iter().copied().map(c).collect(),
         env: vec![c("PATH=/usr/local/bin:/usr/bin:/bin")],
     };
-    Command { program, working_dir: None, credentials: None, umask: 0o022, stdin: None }
+    Command {
+        program,
+        working_dir: None,
+        credentials: None,
+        umask: 0o022,
+        stdin: None,
+        isolation: Isolation::default(),
+    }
 }
 
 pub(crate) fn sh(script: &str) -> Command {
@@ -60,6 +68,7 @@ impl Command {
             credentials: self.credentials.as_ref(),
             umask: self.umask,
             cgroup: None,
+            isolation: &self.isolation,
         };
         let child = spawner.spawn(request);
         let running = child.map(|child| Running { child, output: output.try_clone().unwrap() });

@@ -9,7 +9,7 @@ use super::seconds;
 use crate::render::definition::{
     condition_text, environment_file_text, output_text, policy_word, until_word,
 };
-use crate::render::log;
+use crate::render::{limits, log};
 
 /// Every key; null where it has no value.
 pub(super) fn definition(d: &v1::ProcessDefinition) -> Value {
@@ -77,6 +77,14 @@ pub(super) fn definition(d: &v1::ProcessDefinition) -> Value {
         ("critical", json!(d.critical)),
         ("pty", json!(d.pty)),
         ("metrics", json!(d.metrics.map(|_| policy_word(d.metrics().as_str_name(), "METRICS_DETAIL_")))),
+        ("resource_limits", d.resource_limits.as_ref().map_or(Value::Null, limits::resources_json)),
+        ("rlimits", d.rlimits.as_ref().map_or(Value::Null, limits::rlimits_json)),
+        ("nice", json!(d.nice)),
+        ("oom_score_adj", json!(d.oom_score_adj)),
+        ("ambient_capabilities", json!(list(&d.ambient_capabilities))),
+        ("no_new_privileges", json!(d.no_new_privileges)),
+        ("runtime_directory", json!(list(&d.runtime_directory))),
+        ("runtime_directory_mode", json!(d.runtime_directory_mode)),
         ("log", log::json(&d.log.clone().unwrap_or_default())),
     ];
     for (key, item) in more {

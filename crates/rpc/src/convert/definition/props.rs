@@ -1,11 +1,13 @@
 //! Whatever a definition holds, it survives the wire; whatever the wire holds, it is read or refused.
 
+use std::collections::BTreeMap;
 use std::time::Duration;
 
 use model::{
-    CommandLine, Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, KillMode,
-    LineParser, LogDefinition, LogFormat, MetricsDetail, Multiline, OnStartLimit, Output, Overflow,
-    PathCondition, Probe, ProcessType, RateLimit, Readiness, RestartPolicy,
+    Capabilities, Ceiling, CommandLine, Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec,
+    Hook, KillMode, LimitPair, LineParser, LogDefinition, LogFormat, MetricsDetail, Multiline, OnStartLimit,
+    Output, Overflow, PathCondition, Probe, ProcessType, RateLimit, Readiness, ResourceLimits, RestartPolicy,
+    Rlimit,
 };
 use proptest::collection::{btree_map, vec};
 use proptest::option::of;
@@ -199,9 +201,40 @@ prop_compose! {
     }
 }
 
+fn ceiling() -> BoxedStrategy<Ceiling> {
+    prop_oneof![Just(Ceiling::Max), any::<u64>().prop_map(Ceiling::At)].boxed()
+}
+
+prop_compose! {
+    fn limited()(
+        base in restarted().boxed(),
+        (memory_max, memory_high, memory_swap_max) in (of(ceiling()), of(ceiling()), of(ceiling())),
+        (cpu_max, pids_max, oom_group) in (of(ceiling()), of(ceiling()), of(any::<bool>())),
+        (cpu_weight, io_weight, limits) in (of(any::<u16>()), of(any::<u16>()), any::<bool>()),
+        rlimits in of(btree_map(select(&Rlimit::ALL[..]), (any::<u64>(), any::<u64>()), 0..4)),
+        (nice, oom_score_adj) in (of(any::<i8>()), of(any::<i16>())),
+        ambient_capabilities in of(any::<u64>().prop_map(Capabilities::from_bits)),
+        no_new_privileges in of(any::<bool>()),
+        (runtime_directory, runtime_directory_mode) in (of(vec(text(), 0..3)), of(any::<u32>())),
+    ) -> Definition {
+        let pairs = |map: BTreeMap<Rlimit, (u64, u64)>| {
+            map.into_iter().map(|(limit, (soft, hard))| (limit, LimitPair { soft, hard })).collect()
+        };
+        Definition {
+            resource_limits: limits.then_some(ResourceLimits {
+                memory_max, memory_high, memory_swap_max, oom_group, cpu_max, cpu_weight, pids_max, io_weight,
+            }),
+            rlimits: rlimits.map(pairs),
+            nice, oom_score_adj, ambient_capabilities, no_new_privileges, runtime_directory,
+            runtime_directory_mode,
+            ..base
+        }
+    }
+}
+
 prop_compose! {
     fn definition()(
-        base in restarted().boxed(),
+        base in limited().boxed(),
         (send_sighup, critical, pty) in (of(any::<bool>()), of(any::<bool>()), of(any::<bool>())),
         (exec_start_pre, exec_start_post, exec_reload) in (of(hooks()), of(hooks()), of(hooks())),
         (exec_stop, exec_stop_post) in (of(hooks()), of(hooks())),

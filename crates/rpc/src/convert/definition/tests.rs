@@ -3,9 +3,10 @@
 use std::time::Duration;
 
 use model::{
-    CommandLine, Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec, Hook, KillMode,
-    LineParser, LogDefinition, LogFormat, MetricsDetail, Multiline, OnStartLimit, Output, Overflow,
-    PathCondition, Probe, ProcessType, RateLimit, Readiness, RestartPolicy,
+    Capabilities, Ceiling, CommandLine, Compression, Dependency, EnvironmentFile, ExitMatcher, HealthSpec,
+    Hook, KillMode, LimitPair, LineParser, LogDefinition, LogFormat, MetricsDetail, Multiline, OnStartLimit,
+    Output, Overflow, PathCondition, Probe, ProcessType, RateLimit, Readiness, ResourceLimits, RestartPolicy,
+    Rlimit,
 };
 
 use super::*;
@@ -90,6 +91,23 @@ fn full() -> Definition {
         stderr: Some(Output::Null),
         pty: Some(true),
         metrics: Some(MetricsDetail::Basic),
+        resource_limits: Some(ResourceLimits {
+            memory_max: Some(Ceiling::At(64 << 20)),
+            memory_high: Some(Ceiling::Max),
+            memory_swap_max: Some(Ceiling::At(0)),
+            oom_group: Some(false),
+            cpu_max: Some(Ceiling::At(1500)),
+            cpu_weight: Some(50),
+            pids_max: Some(Ceiling::At(7)),
+            io_weight: Some(60),
+        }),
+        rlimits: Some([(Rlimit::Nofile, LimitPair { soft: 1, hard: LimitPair::UNLIMITED })].into()),
+        nice: Some(-5),
+        oom_score_adj: Some(500),
+        ambient_capabilities: Capabilities::default().with("CAP_KILL"),
+        no_new_privileges: Some(true),
+        runtime_directory: Some(vec!["web".into()]),
+        runtime_directory_mode: Some(0o750),
         log: LogDefinition {
             journald: Some(false),
             file: Some(true),
@@ -271,6 +289,33 @@ fn every_fault_is_reported() {
             "definition.log.file_rate_limit.interval",
             "definition.log.rate_limit.interval",
             "definition.log.parse",
+        ]
+    );
+}
+
+#[test]
+fn every_fault_of_limits_is_reported() {
+    let wire = v1::ProcessDefinition {
+        resource_limits: Some(v1::ResourceLimits {
+            cpu_weight: Some(70_000),
+            io_weight: Some(u32::MAX),
+            ..Default::default()
+        }),
+        rlimits: Some(v1::Rlimits { values: [("open\nfiles".into(), v1::Rlimit::default())].into() }),
+        nice: Some(128),
+        oom_score_adj: Some(i32::MIN),
+        ambient_capabilities: Some(strings(vec!["CAP_KILL".into(), "all".into()])),
+        ..Default::default()
+    };
+    assert_eq!(
+        faults(wire),
+        [
+            "definition.resource_limits.cpu_weight",
+            "definition.resource_limits.io_weight",
+            "definition.rlimits",
+            "definition.nice",
+            "definition.oom_score_adj",
+            "definition.ambient_capabilities",
         ]
     );
 }

@@ -43,6 +43,13 @@ fn way_out(reason: &Reason, view: &ProcessView) -> Option<String> {
             }
             None => format!("see what it printed: pm-cli logs {name}"),
         },
+        Reason::OutOfMemory(Some(_)) => format!(
+            "see what it did: pm-cli logs {name}; if it needs that much, raise it: pm-cli update {name} --memory-max SIZE"
+        ),
+        Reason::OutOfMemory(None) => format!(
+            "the machine, or the unit of the daemon, was out of memory: see what it did: pm-cli logs {name}; \
+             resource_limits.memory_max keeps one process from taking all"
+        ),
         _ => return None,
     })
 }

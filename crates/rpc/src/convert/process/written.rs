@@ -13,7 +13,7 @@ pub(super) const HIDDEN: &str = "***";
 /// A resolved definition with every key written. Of a file of variables only the path is there, never what it holds.
 pub(super) fn written(spec: &ProcessSpec, sight: &Sight<'_>) -> Definition {
     let (exec, start, needs, restart) = (&spec.exec, &spec.start, &spec.needs, &spec.restart);
-    let (stop, hooks) = (&spec.stop, &spec.hooks);
+    let (stop, hooks, isolation) = (&spec.stop, &spec.hooks, &exec.isolation);
     let env = exec.env.iter().map(|(key, value)| {
         let shown = if sight.role == Role::Viewer { HIDDEN.to_owned() } else { (sight.mask)(key, value) };
         (key.clone(), shown)
@@ -71,6 +71,14 @@ pub(super) fn written(spec: &ProcessSpec, sight: &Sight<'_>) -> Definition {
         stderr: Some(spec.output.stderr.clone()),
         pty: Some(spec.output.pty),
         metrics: Some(spec.metrics),
+        resource_limits: (!spec.limits.is_empty()).then_some(spec.limits),
+        rlimits: (!isolation.rlimits.is_empty()).then(|| isolation.rlimits.clone()),
+        nice: isolation.nice,
+        oom_score_adj: isolation.oom_score_adj,
+        ambient_capabilities: Some(isolation.ambient_capabilities),
+        no_new_privileges: Some(isolation.no_new_privileges),
+        runtime_directory: Some(isolation.runtime_directories.clone()),
+        runtime_directory_mode: isolation.runtime_directory_mode,
         log: log(&spec.output.log, sight.role),
     }
 }
@@ -142,7 +150,20 @@ mod tests {
         let absent: Vec<_> = text.split(": None").filter_map(|part| part.rsplit(' ').next()).collect();
         assert_eq!(
             absent[..absent.len() - 1],
-            ["working_dir", "user", "group", "supplementary_groups", "umask", "pidfile", "health_check"]
+            [
+                "working_dir",
+                "user",
+                "group",
+                "supplementary_groups",
+                "umask",
+                "pidfile",
+                "health_check",
+                "resource_limits",
+                "rlimits",
+                "nice",
+                "oom_score_adj",
+                "runtime_directory_mode",
+            ]
         );
     }
 

@@ -12,13 +12,13 @@ use nix::poll::{PollFd, PollFlags, PollTimeout, poll};
 use nix::sys::signal::Signal as Nix;
 use sys::cgroup::Delegated;
 use sys::credentials::Credentials;
-use sys::spawn::{Program, Request, Spawner, Stdio};
+use sys::spawn::{Isolation, Program, Request, Spawner, Stdio};
 use sys::{clock, pidfd, tree};
 
 use super::super::{NotAdopted, Runs, Trace};
 use crate::notify::{Closer, NotifySocket};
 use crate::poller::{Poller, Token};
-use crate::spawner::Born;
+use crate::spawner::{Born, Limited};
 
 /// Orphans belong to the whole process, and whoever looks at them reaps all that are dead.
 static ALONE: Mutex<()> = Mutex::new(());
@@ -125,12 +125,14 @@ impl Nursery {
             credentials: credentials.as_ref(),
             umask: 0o022,
             cgroup: leaf.as_ref().map(sys::cgroup::Leaf::dir),
+            isolation: Isolation::NONE,
         };
         let child = self.spawner.spawn(request).unwrap();
         let uid = uid.unwrap_or_else(|| nix::unistd::geteuid().as_raw());
         let output = File::from(OwnedFd::from(reader));
         let kid = Kid { run, pid: child.pid, invocation, input: None, output };
-        (kid, Born { child, uid, leaf, notify })
+        let limited = Limited { limits: model::ResourceLimits::default(), degraded: None };
+        (kid, Born { child, uid, leaf, notify, limited })
     }
 }
 

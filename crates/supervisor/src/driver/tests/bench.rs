@@ -148,7 +148,14 @@ impl Bench {
         std::fs::set_permissions(dir.path(), mode).unwrap();
         let containment = delegated().map_or(Containment::Subreaper, |d| Containment::Cgroup(Arc::new(d)));
         let notify_dir = dir.path().join("notify");
-        let config = Config { spawners: 1, containment, base_env: [].into(), notify_dir, past: [].into() };
+        let config = Config {
+            spawners: 1,
+            containment,
+            base_env: [].into(),
+            process_dirs: notify_dir.join("dirs"),
+            notify_dir,
+            past: [].into(),
+        };
         let (stdio, prober) = (Arc::new(Pipes::default()), Arc::new(Asked::default()));
         let driver =
             build(config, Arc::clone(&stdio) as _, Arc::clone(&prober) as _, Box::new(Nobody)).unwrap();

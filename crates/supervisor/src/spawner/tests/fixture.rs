@@ -138,6 +138,7 @@ impl Rig {
             containment: Containment::Subreaper,
             base_env: std::collections::BTreeMap::new(),
             notify_dir: std::env::temp_dir().join(format!("spawner-notify-{}", std::process::id())),
+            process_dirs: std::env::temp_dir().join(format!("spawner-dirs-{}", std::process::id())),
             past: [].into(),
         };
         let log = Box::new(Log(sender));

@@ -24,7 +24,7 @@ use crate::inbox::Inbox;
 use crate::machine::{Helper, Role};
 use crate::notify::{Counts, NotifySocket};
 use crate::spawner::run::leaf_name;
-use crate::spawner::{Born, Pool, Spawned};
+use crate::spawner::{Born, Directories, Pool, Spawned};
 use crate::{Attach, ChildStdio, RunInfo, StdioError, StdioProvider};
 
 /// Standard output of the last run is a pipe that the test reads.
@@ -65,6 +65,7 @@ impl Bench {
             base_env: BTreeMap::new(),
             own_account: OnceLock::new(),
             notify_dir: dir.path().join("notify"),
+            directories: Directories::new(dir.path().join("processes")),
         };
         Self { pool, output, dir }
     }

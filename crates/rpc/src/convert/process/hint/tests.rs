@@ -31,6 +31,7 @@ fn view(reason: Reason, change: impl FnOnce(&mut ProcessSpec)) -> ProcessView {
         health: None,
         counters: Counters::default(),
         problem: None,
+        degraded: None,
     }
 }
 
