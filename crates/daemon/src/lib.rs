@@ -23,6 +23,7 @@ mod settings;
 mod signals;
 mod summary;
 mod systemd;
+mod watchdog;
 
 use std::process::ExitCode;
 

@@ -27,4 +27,5 @@ mod scene;
 mod stopping;
 mod story;
 mod support;
+mod watchdog;
 mod why;
