@@ -85,7 +85,9 @@ if [ "$uninstall" = yes ]; then
         rm -f "$destdir$path"
     done < "$destdir$manifest"
     rm -f "$destdir$manifest"
-    rmdir "$destdir$prefix/share/dd-procmgrd" 2> /dev/null || true
+    for dir in share/dd-procmgrd share/doc/dd-procmgrd; do
+        find "$destdir$prefix/$dir" -depth -type d -exec rmdir {} \; 2> /dev/null || true
+    done
     if has_systemd; then
         $systemctl daemon-reload || true
     fi

@@ -6,7 +6,7 @@ mod deb;
 mod source;
 mod tarball;
 
-use std::path::PathBuf;
+use std::path::{Path, PathBuf};
 use std::process::ExitCode;
 
 use anyhow::{Result, ensure};
@@ -31,7 +31,7 @@ pub(crate) struct Args {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    make(args)?.iter().for_each(show);
+    make(args)?.iter().for_each(|path| show(path));
     Ok(ExitCode::SUCCESS)
 }
 
@@ -61,6 +61,6 @@ pub(crate) fn make_all() -> Result<Vec<PathBuf>> {
 }
 
 #[expect(clippy::print_stdout, reason = "a command for developers; this is its output")]
-fn show(path: &PathBuf) {
+fn show(path: &Path) {
     println!("{}", path.display());
 }

@@ -311,13 +311,14 @@ fn archive_of_a_user(bed: &Bed) -> Result<()> {
     Ok(())
 }
 
-/// The image's own files and nothing else, in namespaces as a container has them.
+/// The image's own files and nothing else, in namespaces as a container has them, with the /proc and /dev that every
+/// container gets.
 fn image(bed: &Bed) -> Result<()> {
     const ROOT: &str = "/tmp/image";
     const DAEMON: &str = "pgrep --full --exact /usr/bin/dd-procmgrd";
     for (user, options) in [("root", ""), ("nonroot", "--userspec=65532:65532 --groups=")] {
         bed.sh(&format!(
-            "rm -rf {ROOT} && cp -a /src/target/package/container/rootfs {ROOT} && mkdir {ROOT}/proc"
+            "rm -rf {ROOT} && cp -a /src/target/package/container/rootfs {ROOT} && mkdir {ROOT}/proc {ROOT}/dev"
         ))?;
         if user == "nonroot" {
             // What Containerfile.nonroot says with COPY --chown.
@@ -334,7 +335,7 @@ fn image(bed: &Bed) -> Result<()> {
         bed.sh(&format!(
             "systemd-run --quiet --unit=image-{user} --setenv=PM_BIND_ADDRESS=off --setenv=METRICS_PORT=9199 \
              unshare --pid --fork --kill-child --mount-proc={ROOT}/proc \
-             chroot {options} {ROOT} /usr/bin/dd-procmgrd"
+             sh -c 'mount --rbind /dev {ROOT}/dev && exec chroot {options} {ROOT} /usr/bin/dd-procmgrd'"
         ))?;
         let inside = |words: &str| {
             bed.try_sh(&format!("nsenter --target $({DAEMON}) --pid --mount chroot {options} {ROOT} {words}"))
