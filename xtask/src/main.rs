@@ -3,6 +3,7 @@
 mod browser;
 mod churn;
 mod dashboards;
+mod package;
 mod programs;
 mod prometheus;
 mod status_page;
@@ -32,6 +33,8 @@ enum Task {
     Dashboards(dashboards::Args),
     /// Create, crash and delete processes for an hour below a real Prometheus, and check that it saw all of it
     Churn(churn::Args),
+    /// Make a .deb, an archive with static programs and install.sh, and what container images are made from
+    Package(package::Args),
     /// Look at the status page in a real Chromium (needs Debian's chromium)
     StatusPage(status_page::Args),
 }
@@ -42,6 +45,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::VmTest(args) => vm_test::run(&args),
         Task::Dashboards(args) => dashboards::run(&args),
         Task::Churn(args) => churn::run(&args),
+        Task::Package(args) => package::run(&args),
         Task::StatusPage(args) => status_page::run(&args),
     }
 }

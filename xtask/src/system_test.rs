@@ -18,7 +18,7 @@ use anyhow::{Context as _, Result, ensure};
 use cargo_metadata::MetadataCommand;
 
 use bed::Bed;
-use checks::{CHECKS, Check};
+use checks::{CHECKS, Check, packages};
 use container::Container;
 use report::{Report, Verdict};
 
@@ -34,6 +34,9 @@ pub(crate) struct Args {
     /// Take the release build as it is
     #[arg(long)]
     no_build: bool,
+    /// Try what `cargo xtask package --all` made, in place of the programs
+    #[arg(long)]
+    packages: bool,
 }
 
 /// Where sources and build are.
@@ -45,19 +48,24 @@ struct Workspace {
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let wanted = |check: &&Check| args.only.as_ref().is_none_or(|text| check.title().contains(text.as_str()));
     let report = Report::new();
+    let checks: &[Check] = if args.packages { &packages::CHECKS } else { &CHECKS };
     if args.list {
-        CHECKS.iter().filter(wanted).for_each(|check| report.line(&check.title()));
+        checks.iter().filter(wanted).for_each(|check| report.line(&check.title()));
         return Ok(ExitCode::SUCCESS);
     }
     let last =
-        CHECKS.iter().rposition(|check| wanted(&check)).context("no check has that text in its title")?;
+        checks.iter().rposition(|check| wanted(&check)).context("no check has that text in its title")?;
     ensure!(
         nix::unistd::geteuid().is_root(),
         "the system test boots a container and needs root: sudo -E env PATH=\"$PATH\" cargo xtask system-test"
     );
     let workspace = workspace()?;
     if !args.no_build {
-        report.step("release build", || build(&workspace))?;
+        if args.packages {
+            report.step("packages", || crate::package::make_all().map(drop))?;
+        } else {
+            report.step("release build", || build(&workspace))?;
+        }
     }
     let image = report.step("container image", image::prepare)?;
     // The mount point of the second bind, which the first one makes read-only, wherever the build is.
@@ -66,7 +74,7 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     let container = report.step("boot", || Container::boot(&image, &binds))?;
     let bed = Bed::new(container);
     // In order, and up to the last one that is wanted: checks build on what the essential ones before them did.
-    for check in CHECKS[..=last].iter().filter(|check| check.essential || wanted(check)) {
+    for check in checks[..=last].iter().filter(|check| check.essential || wanted(check)) {
         let verdict = report.check(check, &bed);
         if verdict == Verdict::Failed && check.essential {
             report.line("the checks after this one build on it and were not run");

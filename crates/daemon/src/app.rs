@@ -31,7 +31,7 @@ use crate::listeners::Listeners;
 use crate::prober::Network;
 use crate::settings::Settings;
 use crate::signals::{Signals, Wake};
-use crate::{clock, directories, init, summary, systemd};
+use crate::{clock, directories, init, summary, systemd, watchdog};
 
 /// Time for the last lines to get from the pipes into files and journal after everything is down.
 const LOG_DRAIN: Duration = Duration::from_secs(5);
@@ -162,6 +162,10 @@ impl App {
         };
         tracing::info!("ready; {}; {logs}", app.desk.listeners.sentence());
         systemd::tell(&[NotifyState::Ready]);
+        if let Some(limit) = systemd::watchdog() {
+            let of = app.supervisor.clone();
+            app.io.spawn(watchdog::keep(limit, move |answer| of.ask_alive(answer), watchdog::report));
+        }
         Ok(app)
     }
 

@@ -27,6 +27,7 @@ mod signals;
 mod stats;
 mod summary;
 mod systemd;
+mod watchdog;
 
 use std::process::ExitCode;
 

@@ -1,6 +1,8 @@
 //! What systemd is told: ready, reloading, stopping, and a line of status.
 
-use libsystemd::daemon::{NotifyState, notify};
+use std::time::Duration;
+
+use libsystemd::daemon::{NotifyState, notify, watchdog_enabled};
 
 /// Sends states to the service manager. Without one (a terminal) nothing is sent.
 pub(crate) fn tell(states: &[NotifyState]) {
@@ -15,6 +17,12 @@ pub(crate) fn tell(states: &[NotifyState]) {
 /// MONOTONIC_USEC=, which Type=notify-reload wants beside RELOADING=1.
 pub(crate) fn monotonic_now() -> NotifyState {
     NotifyState::Other(format!("MONOTONIC_USEC={}", sys::clock::now().0 / 1_000))
+}
+
+/// How long the service manager lets this process be silent; `None` without a watchdog (`WatchdogSec=`).
+pub(crate) fn watchdog() -> Option<Duration> {
+    // The variables stay: children get them only where a definition asks for them by name.
+    watchdog_enabled(false).filter(|limit| !limit.is_zero())
 }
 
 /// The line that `systemctl status` shows.

@@ -29,7 +29,7 @@ use nix::sys::signalfd::SignalFd;
 
 use crate::board::Board;
 use crate::containment::{Runs, Trace};
-use crate::inbox::{Inbox, ReplyFn};
+use crate::inbox::{AliveFn, Inbox, ReplyFn};
 use crate::machine::{Effect, Input, Machine, Ticket};
 use crate::notify::{self, Closer, Counts};
 use crate::poller::{Poller, Token};
@@ -87,6 +87,8 @@ pub(crate) struct Turn {
     /// Runs whose socket epoll had no memory for: tried again each turn.
     unheard: BTreeSet<RunId>,
     outbox: Vec<News>,
+    /// Who asked whether the loop turns.
+    alive: Option<AliveFn>,
     /// Kept for its allocation.
     effects: Vec<Effect>,
     shut_down: bool,
@@ -128,6 +130,10 @@ impl Driver {
             self.feed(Input::Deadline);
         }
         self.publish();
+        // Last: only a turn that came to its end proves that the loop turns.
+        if let Some(answer) = self.turn.alive.take() {
+            answer();
+        }
         self.shared.turns.record(clock().mono.since(self.turn.now.mono), self.runs.looks());
     }
 
@@ -200,6 +206,7 @@ impl Driver {
         }
         mail.probed.into_iter().for_each(|(run, result)| self.feed(Input::Probed { run, result }));
         mail.commands.into_iter().for_each(|(command, reply)| self.command(command, reply));
+        self.turn.alive = mail.alive;
     }
 
     fn spawn_ended(&mut self, Outcome { run, result }: Outcome) {

@@ -15,7 +15,7 @@ use nix::sys::signalfd::{SfdFlags, SignalFd};
 use crate::board::Board;
 use crate::containment::{Containment, Runs};
 use crate::driver::{Driver, Pidfiles, Shared, Turn, Turns};
-use crate::inbox::{Inbox, ReplyFn};
+use crate::inbox::{AliveFn, Inbox, ReplyFn};
 use crate::machine::Machine;
 use crate::notify::{Closer, Counts, NoticeStats};
 use crate::poller::{Poller, Token};
@@ -103,6 +103,13 @@ impl Handle {
     /// then, not called.
     pub fn submit(&self, command: Command, reply: ReplyFn) -> Result<(), Refusal> {
         self.shared.inbox.submit(command, reply)
+    }
+
+    /// Asks whether the loop turns: `answer` is called at the end of its next turn, on the supervisor's thread, and must
+    /// not block. It is dropped when the loop has ended or somebody else asks meanwhile. For a watchdog: the question
+    /// has a place of its own, so that a queue full of commands does not look like a loop that hangs.
+    pub fn ask_alive(&self, answer: AliveFn) {
+        self.shared.inbox.ask_alive(answer);
     }
 
     /// All processes as of the last turn. Costs one pointer copy per process.

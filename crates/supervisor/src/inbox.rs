@@ -13,6 +13,9 @@ use crate::spawner::Outcome;
 /// Called once with the answer, on the supervisor's thread. Must not block.
 pub type ReplyFn = Box<dyn FnOnce(Result<Reply, Refusal>) + Send>;
 
+/// Called once at the end of a turn, on the supervisor's thread. Must not block.
+pub type AliveFn = Box<dyn FnOnce() + Send>;
+
 /// Commands that wait for the supervisor's next turn. One more is refused with [`Refusal::Busy`]: a turn takes
 /// microseconds, so a full queue means that somebody floods it, and the flooder is the one to wait.
 pub(crate) const COMMANDS: usize = 64;
@@ -37,6 +40,9 @@ pub(crate) struct Mail {
     pub(crate) probed: Vec<(RunId, Result<(), String>)>,
     /// The newest content of each pidfile that is waited for: at most one per run.
     pub(crate) pidfiles: BTreeMap<RunId, Reading>,
+    /// Who asks whether the loop turns: one, as only the watchdog does. Beside the commands, so that a flood of those,
+    /// which the loop works off, is not taken for a loop that hangs.
+    pub(crate) alive: Option<AliveFn>,
     closed: bool,
 }
 
@@ -47,6 +53,7 @@ impl std::fmt::Debug for Mail {
             .field("outcomes", &self.outcomes.len())
             .field("probed", &self.probed.len())
             .field("pidfiles", &self.pidfiles.len())
+            .field("alive", &self.alive.is_some())
             .field("closed", &self.closed)
             .finish()
     }
@@ -54,8 +61,12 @@ impl std::fmt::Debug for Mail {
 
 impl Mail {
     fn is_empty(&self) -> bool {
-        let Self { commands, outcomes, probed, pidfiles, closed: _ } = self;
-        commands.is_empty() && outcomes.is_empty() && probed.is_empty() && pidfiles.is_empty()
+        let Self { commands, outcomes, probed, pidfiles, alive, closed: _ } = self;
+        commands.is_empty()
+            && outcomes.is_empty()
+            && probed.is_empty()
+            && pidfiles.is_empty()
+            && alive.is_none()
     }
 }
 
@@ -91,6 +102,11 @@ impl Inbox {
     /// Queues what stands in the pidfile of a run, in place of what stood there before.
     pub(crate) fn pidfile(&self, run: RunId, reading: Reading) {
         self.put(self.lock(), |mail| drop(mail.pidfiles.insert(run, reading)));
+    }
+
+    /// Asks whether the loop turns, in place of whoever asked before and has no answer yet.
+    pub(crate) fn ask_alive(&self, answer: AliveFn) {
+        self.put(self.lock(), |mail| mail.alive = Some(answer));
     }
 
     /// Takes everything. The eventfd is reset first: what arrives in between wakes the next turn once too often, while
@@ -164,6 +180,23 @@ mod tests {
             inbox.submit(Command::Shutdown, Box::new(|_| ())).unwrap();
         }
         assert_eq!(inbox.wake.read(), Ok(1));
+    }
+
+    #[test]
+    fn whether_the_loop_turns_can_be_asked_when_its_queue_is_full_and_the_last_one_counts() {
+        let inbox = Inbox::new().unwrap();
+        let (answers, heard) = std::sync::mpsc::channel();
+        let ask = |who: u8| {
+            let answers = answers.clone();
+            inbox.ask_alive(Box::new(move || answers.send(who).unwrap()));
+        };
+        ask(1);
+        assert_eq!(inbox.wake.read(), Ok(1), "asking wakes up the loop");
+        while inbox.submit(Command::Shutdown, Box::new(|_| ())).is_ok() {}
+        ask(2);
+        inbox.take().alive.expect("somebody asked")();
+        assert_eq!(heard.try_iter().collect::<Vec<_>>(), [2]);
+        assert!(inbox.take().alive.is_none(), "answered once");
     }
 
     #[test]

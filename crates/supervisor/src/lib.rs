@@ -73,7 +73,7 @@ mod stdio;
 
 pub use containment::Containment;
 pub use handle::{Config, Handle, StartError, TurnStats, start};
-pub use inbox::ReplyFn;
+pub use inbox::{AliveFn, ReplyFn};
 pub use machine::{Helper, Notice, Role};
 pub use notify::NoticeStats;
 pub use prober::{ProbeDone, Prober};

@@ -6,6 +6,7 @@ mod install;
 mod journald;
 mod logs;
 mod metrics;
+pub(super) mod packages;
 mod printers;
 mod readiness;
 mod reload;
@@ -47,12 +48,13 @@ const fn essential(topic: &'static str, name: &'static str, run: fn(&Bed) -> Res
 }
 
 /// The table.
-pub(crate) static CHECKS: [Check; 39] = [
+pub(crate) static CHECKS: [Check; 40] = [
     check("testbed", "no unit failed at boot", testbed::no_unit_failed),
     check("testbed", "journald keeps a structured entry", testbed::journald_works),
     check("testbed", "cgroup.kill ends a leaf of a delegated unit", testbed::cgroup_kill_works),
     check("testbed", "Prometheus scrapes", testbed::prometheus_works),
     check("units", "systemd-analyze verify has nothing to say", testbed::units_verify),
+    check("units", "systemd-analyze security: hardened at most 3.5, capabilities 4.0", packages::exposure),
     essential("install", "the guide's commands", install::install),
     check("install", "the examples have no problem", install::examples),
     essential("install", "systemctl start waits for READY=1", install::start),

@@ -32,5 +32,6 @@ mod scene;
 mod stopping;
 mod story;
 mod support;
+mod watchdog;
 mod watching;
 mod why;

@@ -1,0 +1,92 @@
+//! The service manager's watchdog: fed while the supervisor's loop turns, and by nothing else.
+
+use std::fs;
+use std::os::unix::net::UnixDatagram;
+use std::time::Duration;
+
+use nix::sys::ptrace;
+use nix::sys::wait::{WaitPidFlag, waitpid};
+use nix::unistd::Pid;
+use testkit::{TempDaemon, eventually, patience};
+
+/// What a service manager hears.
+struct Manager {
+    socket: UnixDatagram,
+    dir: tempfile::TempDir,
+}
+
+impl Manager {
+    fn new() -> Self {
+        let dir = tempfile::tempdir().expect("a directory");
+        let socket = UnixDatagram::bind(dir.path().join("notify")).expect("a socket");
+        socket.set_read_timeout(Some(patience())).expect("a timeout");
+        Self { socket, dir }
+    }
+
+    /// A daemon that is told of this manager and of a watchdog of 200 ms.
+    fn daemon(&self) -> TempDaemon {
+        let socket = self.dir.path().join("notify");
+        TempDaemon::builder()
+            .config("processes:\n  one: {command: sleep 1000}\n")
+            .env("NOTIFY_SOCKET", socket.display().to_string())
+            .env("WATCHDOG_USEC", "200000")
+            .start()
+    }
+
+    fn hear(&self) -> std::io::Result<String> {
+        let mut buffer = [0; 4096];
+        let length = self.socket.recv(&mut buffer)?;
+        Ok(String::from_utf8_lossy(&buffer[..length]).into_owned())
+    }
+
+    /// What comes until a datagram is this.
+    fn until(&self, wanted: &str) -> Vec<String> {
+        let mut heard = Vec::new();
+        while heard.last().is_none_or(|last| last != wanted) {
+            heard.push(self.hear().unwrap_or_else(|e| panic!("no {wanted:?} ({e}) after {heard:?}")));
+        }
+        heard
+    }
+
+    /// What has come and was not heard yet.
+    fn rest(&self) -> Vec<String> {
+        self.socket.set_nonblocking(true).expect("a mode");
+        let rest = std::iter::from_fn(|| self.hear().ok()).collect();
+        self.socket.set_nonblocking(false).expect("a mode");
+        rest
+    }
+}
+
+/// The thread of a process that has this name.
+fn thread(pid: u32, name: &str) -> Pid {
+    let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
+    let found = tasks
+        .filter_map(Result::ok)
+        .find(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name));
+    let number = found.expect("the thread is there").file_name().to_string_lossy().parse();
+    Pid::from_raw(number.expect("a number"))
+}
+
+#[test]
+fn a_loop_that_hangs_does_not_feed_the_watchdog() {
+    let manager = Manager::new();
+    let daemon = manager.daemon();
+    let begin = manager.until("WATCHDOG=1\n");
+    assert!(begin.iter().any(|heard| heard == "READY=1\n"), "not fed before it was ready: {begin:?}");
+    manager.until("WATCHDOG=1\n");
+
+    // Only the supervisor's thread is stopped: everything else of the daemon goes on.
+    let supervisor = thread(daemon.pid(), "supervisor");
+    ptrace::seize(supervisor, ptrace::Options::empty()).expect("a child may be traced");
+    ptrace::interrupt(supervisor).expect("it is traced");
+    waitpid(supervisor, Some(WaitPidFlag::__WALL)).expect("it stops");
+    eventually("the daemon to notice", || daemon.log().contains("has not turned for").then_some(()));
+    manager.rest();
+    std::thread::sleep(Duration::from_millis(500)); // The measurement: more than twice the watchdog's time.
+    let fed = manager.rest().into_iter().filter(|heard| heard.contains("WATCHDOG")).count();
+    assert_eq!(fed, 0, "fed although the supervisor hangs");
+
+    ptrace::detach(supervisor, None).expect("it is traced");
+    manager.until("WATCHDOG=1\n");
+    eventually("the daemon to say so", || daemon.log().contains("turns again").then_some(()));
+}
