@@ -6,13 +6,13 @@
 use serde_yaml::{Mapping, Value};
 
 use crate::keys::{Effect, KEYS, Key, LOG_KEYS};
-use crate::kinds::{Field, HEALTH_FIELDS, HOOK_FIELDS};
+use crate::kinds::{Field, HEALTH_FIELDS, HOOK_FIELDS, LIMIT_FIELDS};
 
 /// Where the dialect is described.
 const DIALECT: &str = "https://json-schema.org/draft/2020-12/schema";
 
 /// Kinds of values by their words in the table. A fixed set of words (`` `a`, `b` or `c` ``) needs no row.
-const KINDS: [(&str, &str); 36] = [
+const KINDS: [(&str, &str); 46] = [
     ("`true` or `false`", "{type: boolean}"),
     ("one line of text", "{$ref: '#/$defs/text'}"),
     ("a text", "{$ref: '#/$defs/text'}"),
@@ -82,6 +82,31 @@ const KINDS: [(&str, &str); 36] = [
     ("`http://host:port/path`", "{type: string, pattern: '^http://[^/]+'}"),
     ("`host:port`", "{type: string, pattern: ':[0-9]+$'}"),
     ("a path from `/`, perhaps with a query", "{type: string, pattern: '^/'}"),
+    ("a mapping of [limits](#resource-limits)", "{$ref: '#/$defs/resource_limits'}"),
+    (
+        "bytes, a size (`512M`, `1GiB`), or `max` for no limit",
+        "{anyOf: [{$ref: '#/$defs/size'}, {$ref: '#/$defs/unlimited'}]}",
+    ),
+    (
+        "processors (`1.5`) or percent of one (`150%`), or `max`",
+        "{anyOf: [{type: number, minimum: 0.01}, {type: string, pattern: '^[0-9]+(\\.[0-9]+)?\\s*%?$'}, {$ref: '#/$defs/unlimited'}]}",
+    ),
+    ("a whole number from 1 to 10000; 100 is usual", "{type: integer, minimum: 1, maximum: 10000}"),
+    (
+        "a whole number, or `max`",
+        "{anyOf: [{type: integer, minimum: 1}, {type: string, pattern: '^[0-9]+$'}, {$ref: '#/$defs/unlimited'}]}",
+    ),
+    (
+        "a mapping of [limits](#limits-of-each-process)",
+        "{type: object, propertyNames: {$ref: '#/$defs/rlimit'}, additionalProperties: {type: [integer, string], minimum: 0, pattern: '.'}}",
+    ),
+    ("a whole number from -20 (first) to 19 (last)", "{type: integer, minimum: -20, maximum: 19}"),
+    (
+        "a whole number from -1000 (never killed) to 1000 (killed first)",
+        "{type: integer, minimum: -1000, maximum: 1000}",
+    ),
+    ("a capability, or a list of them: `CAP_NET_BIND_SERVICE`", "{$ref: '#/$defs/one_or_texts'}"),
+    ("a name, or a list of them", "{$ref: '#/$defs/one_or_texts'}"),
 ];
 
 /// What several kinds refer to.
@@ -105,6 +130,8 @@ size:
   anyOf:
     - {type: integer, minimum: 0}
     - {type: string, pattern: '^\s*[0-9]+(\.[0-9]+)?\s*([KMGTkmgt]([Ii]?[Bb])?|[KMGTkmgt][Ii]|[Bb])?\s*$'}
+unlimited: {enum: [max, infinity, unlimited, none]}
+rlimit: {enum: [RLIMITS]}
 one_or_texts:
   anyOf:
     - {type: [string, number], pattern: '.'}
@@ -122,7 +149,7 @@ pub fn json_schema() -> String {
 }
 
 fn schema() -> Value {
-    let mut defs = match yaml(&SHARED.replace("READINESS", &readiness())) {
+    let mut defs = match yaml(&SHARED.replace("READINESS", &readiness()).replace("RLIMITS", &rlimits())) {
         Value::Mapping(map) => map,
         _ => Mapping::new(),
     };
@@ -135,6 +162,8 @@ fn schema() -> Value {
     defs.insert("hooks".into(), yaml(&format!("{{anyOf: [{hook}, {{type: array, items: {hook}}}]}}")));
     let health = object("How it is asked whether it works.", fields(&HEALTH_FIELDS));
     defs.insert("health_check".into(), required(health, "type"));
+    let limits = object("How much all of its processes may take together.", fields(&LIMIT_FIELDS));
+    defs.insert("resource_limits".into(), limits);
     let processes = "{type: [object, 'null'], description: The processes by their names., \
                      propertyNames: {$ref: '#/$defs/name'}, additionalProperties: {$ref: '#/$defs/process'}}";
     let defaults = "{description: 'Keys for every process, whichever file defines it. In the main file only.', \
@@ -154,6 +183,10 @@ fn schema() -> Value {
 
 fn readiness() -> String {
     model::Readiness::ALL.map(model::Readiness::as_str).join(", ")
+}
+
+fn rlimits() -> String {
+    model::Rlimit::ALL.map(model::Rlimit::as_str).join(", ")
 }
 
 fn yaml(text: &str) -> Value {
@@ -252,7 +285,7 @@ mod tests {
     #[test]
     fn every_kind_has_a_schema() {
         let kinds = KEYS.iter().chain(&LOG_KEYS).map(|key| key.kind);
-        let fields = HOOK_FIELDS.iter().chain(&HEALTH_FIELDS).map(|field| field.kind);
+        let fields = HOOK_FIELDS.iter().chain(&HEALTH_FIELDS).chain(&LIMIT_FIELDS).map(|field| field.kind);
         let without: Vec<&str> = kinds.chain(fields).filter(|words| of(words).is_none()).collect();
         assert!(without.is_empty(), "add rows to KINDS for {without:#?}");
         // And each row is YAML that means something.

@@ -349,8 +349,8 @@ fn absent(key: &str, item: &Item<'_>) -> Option<(&'static str, &'static str)> {
             "in development start the command with `node --watch`, or another watcher",
         ),
         "max_memory_restart" => (
-            "this version has no limit of memory",
-            "`resource_limits` will have it; with systemd: MemoryMax= of the daemon's unit, or node's --max-old-space-size",
+            "nothing is restarted for its memory",
+            "`resource_limits: {memory_max: SIZE}`: the kernel kills it, and `restart` brings it back; or node's --max-old-space-size",
         ),
         "wait_ready" => (
             "process.send('ready') is PM2's own",

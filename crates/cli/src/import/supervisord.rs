@@ -177,8 +177,8 @@ fn read_common(files: &dyn Files, here: &Path, section: &Section, common: &mut C
             "minfds" | "minprocs" => into.lost(
                 &entry.at,
                 &entry.written(),
-                "the daemon takes its limits from systemd",
-                "set LimitNOFILE= and LimitNPROC= with: systemctl edit dd-procmgrd",
+                "limits are those of each process",
+                "`rlimits: {nofile: NUMBER, nproc: NUMBER}` in `defaults:`",
             ),
             "childlogdir" => into.lost(
                 &entry.at,

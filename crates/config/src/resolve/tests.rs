@@ -114,7 +114,7 @@ fn the_defaults_in_the_table_are_those_of_the_code() {
         );
         values += 1;
     }
-    assert_eq!(values, 38);
+    assert_eq!(values, 39);
 }
 
 #[test]

@@ -1,6 +1,7 @@
 //! The keys of a service.
 
 mod absent;
+mod limits;
 mod output;
 
 use std::collections::BTreeSet;
@@ -267,6 +268,7 @@ impl<'a> Reader<'a> {
             }
             "StandardInput" if from.value == "null" => {}
             "NotifyAccess" if self.draft.definition.kind == Some(ProcessType::Notify) => {}
+            _ if limits::read(from, &mut self.draft.definition, self.into) => {}
             _ => absent::say(from, self.into),
         }
     }

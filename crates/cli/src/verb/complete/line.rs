@@ -239,6 +239,7 @@ mod tests {
             ("pm-cli start web @w", NamesAndGroups, "@w", ""),
             ("pm-cli start --no-wait 'we", NamesAndGroups, "we", ""),
             ("pm-cli start -- -x", NamesAndGroups, "-x", ""),
+            ("pm-cli status w", NamesAndGroups, "w", ""),
             ("pm-cli edit w", Names, "w", ""),
             ("pm-cli list --group a,b", Groups, "b", "a,"),
             ("pm-cli --context p", Contexts, "p", ""),
@@ -258,14 +259,14 @@ mod tests {
             "",
             " ",
             "pm-cli nope x",
-            "pm-cli status x",
+            "pm-cli plan x",
             "pm-cli list --nope=",
             "pm-cli list --timeout ",
             "pm-cli '",
         ] {
             let _any = want(line);
         }
-        assert_eq!(want("pm-cli status x").0, Want::Nothing);
+        assert_eq!(want("pm-cli plan x").0, Want::Nothing);
         assert_eq!(want("pm-cli list --timeout ").0, Want::Nothing);
     }
 

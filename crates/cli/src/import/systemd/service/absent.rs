@@ -9,7 +9,6 @@ pub(super) fn say(from: &Assignment, into: &mut Import) {
     into.lost(&from.at, &from.written(), why, instead);
 }
 
-const LATER: &str = "this version has no key for it";
 const SANDBOX: &str = "processes are not put into a sandbox";
 const UNIT: &str =
     "what holds for all processes can stand in the daemon's own unit: systemctl edit dd-procmgrd";
@@ -17,14 +16,9 @@ const UNIT: &str =
 fn reason(key: &str) -> (&'static str, &'static str) {
     let of = |starts: &[&str]| starts.iter().any(|start| key.starts_with(start));
     match key {
-        "Nice" => (LATER, "`nice` will have it"),
-        "OOMScoreAdjust" => (LATER, "`oom_score_adj` will have it"),
-        "AmbientCapabilities" => (LATER, "`ambient_capabilities` will have it"),
-        "NoNewPrivileges" => (LATER, "`no_new_privileges` will have it"),
-        "RuntimeDirectory" | "RuntimeDirectoryMode" | "RuntimeDirectoryPreserve" => (
-            LATER,
-            "`runtime_directory` will have it; until then: exec_start_pre, `install -d -o USER /run/NAME`",
-        ),
+        "RuntimeDirectoryPreserve" => {
+            ("a runtime directory ends with its run", "use a directory of the process's own")
+        }
         "StateDirectory" | "CacheDirectory" | "LogsDirectory" | "ConfigurationDirectory" => {
             ("no such directory is made", "make it with `exec_start_pre`: install -d -o USER PATH")
         }
@@ -52,10 +46,8 @@ fn reason(key: &str) -> (&'static str, &'static str) {
         | "TimeoutStartFailureMode"
         | "TimeoutStopFailureMode"
         | "TimeoutCleanSec" => ("a run is ended by `kill_signal` and, after `stop_timeout`, SIGKILL", ""),
-        "OOMPolicy" => ("what the kernel's OOM killer ends is a failure", "`restart` decides"),
         "StandardInput" | "StandardInputText" | "StandardInputData" => ("standard input is /dev/null", ""),
         "NotifyAccess" => ("it is for `type: notify`", "whatever runs in the process may notify"),
-        "LimitNOFILE" | "LimitNPROC" | "LimitCORE" | "LimitMEMLOCK" => (LATER, "`rlimits` will have it"),
         "StartLimitAction" | "FailureAction" | "SuccessAction" | "RebootArgument" | "JobTimeoutSec" => {
             ("a process reboots nothing", "")
         }
@@ -65,7 +57,7 @@ fn reason(key: &str) -> (&'static str, &'static str) {
         ),
         "MemoryDenyWriteExecute" => (SANDBOX, UNIT),
         "RootDirectory" | "RootImage" => (SANDBOX, "start the command with chroot(8) or in a container"),
-        _ if of(&["Limit"]) => (LATER, "`rlimits` will have it"),
+        _ if of(&["Limit"]) => ("it is no limit of the kernel", ""),
         _ if of(&[
             "Memory",
             "CPU",
@@ -78,7 +70,7 @@ fn reason(key: &str) -> (&'static str, &'static str) {
             "StartupCPU",
         ]) =>
         {
-            (LATER, "`resource_limits` will have it")
+            ("nothing of `resource_limits` does this", "see docs/LIMITS.md")
         }
         _ if of(&[
             "Protect",
