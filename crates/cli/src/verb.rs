@@ -24,6 +24,7 @@ mod known;
 mod list;
 mod logs;
 mod plan;
+mod reader;
 mod reload;
 mod reload_config;
 mod reopen_logs;

@@ -114,7 +114,7 @@ impl Members {
                 Some(dir) => {
                     let pids = pids(dir);
                     members[row] =
-                        pids.into_iter().filter_map(|pid| Some((pid, reader.stat(&pid).ok()?))).collect();
+                        pids.into_iter().filter_map(|pid| Some((pid, reader.stat(pid).ok()?))).collect();
                 }
                 None => wanted.push(row),
             }
@@ -164,7 +164,7 @@ impl Members {
             if all.len() == MAX_READ {
                 return Err(format!("there are more than {MAX_READ} processes on this machine"));
             }
-            match reader.stat(&pid) {
+            match reader.stat(pid) {
                 Ok(stat) => drop(all.insert(pid, stat)),
                 Err(error) if error.is_gone() => {}
                 Err(error) => return Err(error.to_string()),

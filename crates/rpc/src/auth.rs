@@ -268,7 +268,8 @@ impl Policy {
             }
             (Peer::Tcp(_) | Peer::Tls { .. }, needs) => match &self.token {
                 Some(token) if self.token_role >= needs && caller.role < self.token_role => format!(
-                    "present the token in {} (header authorization: Bearer TOKEN), or use the Unix socket",
+                    "present the token in {0} (pm-cli: PM_TOKEN_FILE={0}; others: header authorization: Bearer TOKEN), or use the \
+                     Unix socket",
                     token.path().display()
                 ),
                 _ => "use the Unix socket as root or as the daemon's own user".to_owned(),

@@ -7,7 +7,6 @@ use std::time::Duration;
 
 use rpc::v1::{self, ProcessView};
 use rpc::{Client, ClientError};
-use rustix::event::{PollFd, PollFlags, Timespec, poll};
 use serde_json::json;
 
 use crate::args::look::EventsArgs;
@@ -15,14 +14,12 @@ use crate::find;
 use crate::render::event::{self, Lines};
 use crate::report::{Session, Stop};
 use crate::select::{Pick, pick};
+use crate::verb::reader;
 
 /// Events that come first when nobody says how many.
 const DEFAULT: u32 = 20;
 /// Before each look whether there is a daemon again: from the first to the second, doubling.
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
-
-/// Between two looks whether somebody still reads.
-const LOOK: Duration = Duration::from_secs(1);
 
 pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(), Stop> {
     let mut found = session.connect().await?;
@@ -50,7 +47,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(
         // Nothing may happen for hours, and a write that tells of a closed pipe comes only then.
         tokio::select! {
             done = watch.all(session, found.client) => done?,
-            () = reader_gone() => return Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
+            () = reader::gone() => return Err(io::Error::from(io::ErrorKind::BrokenPipe).into()),
         }
     } else {
         watch.all(session, found.client).await?;
@@ -62,19 +59,6 @@ pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(
         )?;
     }
     Ok(())
-}
-
-/// Ends once nobody reads standard output any more.
-async fn reader_gone() {
-    loop {
-        tokio::time::sleep(LOOK).await;
-        let out = io::stdout();
-        let mut gone = [PollFd::new(&out, PollFlags::empty())];
-        let now = Timespec { tv_sec: 0, tv_nsec: 0 };
-        if poll(&mut gone, Some(&now)).is_ok() && gone[0].revents().contains(PollFlags::ERR) {
-            return;
-        }
-    }
 }
 
 /// The names of processes that the words mean. `None` = none of them means any, which was said.

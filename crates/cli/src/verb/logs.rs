@@ -3,6 +3,7 @@
 mod feed;
 mod merge;
 
+use std::io;
 use std::sync::Arc;
 
 use model::Wall;
@@ -15,6 +16,7 @@ use crate::render::json::stream_name;
 use crate::render::lines::Lines;
 use crate::report::{Failure, Session, Stop};
 use crate::verb::known::named;
+use crate::verb::reader;
 use crate::when;
 use feed::Link;
 use merge::{Item, Part, Source};
@@ -67,7 +69,12 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogsArgs) -> Result<(),
         } else {
             // A follower must see a line when it comes, not when a buffer is full.
             session.flush()?;
-            merge::next_of_any(&mut sources).await;
+            tokio::select! {
+                () = merge::next_of_any(&mut sources) => {}
+                () = reader::gone(), if args.follow => {
+                    return Err(io::Error::from(io::ErrorKind::BrokenPipe).into());
+                }
+            }
         }
     }
 }

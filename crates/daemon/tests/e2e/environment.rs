@@ -41,7 +41,7 @@ fn the_environment_is_clean() {
 ",
     );
     scene.wait_for_state("clean", "exited");
-    let printed = scene.until_printed("clean", |printed| printed.lines().count() == 19);
+    let printed = scene.until_printed("clean", |printed| printed.lines().count() == 21);
     let (own, hook): (Vec<&str>, Vec<&str>) = {
         let names: Vec<&str> = printed.lines().filter_map(|line| Some(line.split_once('=')?.0)).collect();
         let second = names.iter().rposition(|name| *name == "PATH").expect("everything has a PATH");
@@ -56,6 +56,7 @@ fn the_environment_is_clean() {
         "PATH",
         "PROCESS_ID",
         "PROCESS_INVOCATION_ID",
+        "PROCESS_MANAGER_ID",
         "PROCESS_NAME",
         "PROCESS_RUN",
         "SHELL",

@@ -3,6 +3,7 @@
 mod bad_input;
 mod boot_set;
 mod control;
+mod documents;
 mod editing;
 mod environment;
 mod every_line;
