@@ -24,6 +24,7 @@ impl Source for Fixed {
                 lines: 5,
                 bytes: 100,
                 sinks: [Some(sink), Some(sink), None],
+                lag: Default::default(),
             })
         };
         self.0.processes.iter().flat_map(of).collect()

@@ -131,6 +131,7 @@ pub(crate) fn accounting(pipe: &LogPipe) -> Vec<metrics::LogStream> {
             lines: stats.lines_read,
             bytes: stats.bytes_read,
             sinks,
+            lag: stats.lag,
         }
     };
     pipe.stats().iter().map(of).collect()

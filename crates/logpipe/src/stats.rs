@@ -6,6 +6,7 @@
 
 use std::collections::BTreeMap;
 use std::sync::{Arc, Mutex, MutexGuard, PoisonError};
+use std::time::{Duration, Instant};
 
 use model::{ProcessName, ProcessRef, Sink, Stream};
 
@@ -46,6 +47,8 @@ pub struct StreamStats {
     pub bytes_read: u64,
     /// Each sink that was ever on for it, in the order of [`Sink::ALL`].
     pub sinks: [Option<SinkStats>; 3],
+    /// How long the oldest line of the process, of either stream, has been waiting for each sink; zero when none waits.
+    pub lag: [Duration; 3],
 }
 
 impl StreamStats {
@@ -87,11 +90,13 @@ impl StreamCounts {
 pub(crate) struct ProcessCounts {
     process: ProcessRef,
     streams: [Mutex<StreamCounts>; 2],
+    /// Since when the oldest line that waits for each sink has been waiting.
+    waiting: [Mutex<Option<Instant>>; 3],
 }
 
 impl ProcessCounts {
     pub(crate) fn new(process: ProcessRef) -> Self {
-        Self { process, streams: Default::default() }
+        Self { process, streams: Default::default(), waiting: Default::default() }
     }
 
     pub(crate) fn process(&self) -> &ProcessRef {
@@ -106,7 +111,18 @@ impl ProcessCounts {
         stream.lock().unwrap_or_else(PoisonError::into_inner)
     }
 
+    /// What waits longest for this sink has been waiting since then; `None` = nothing waits.
+    pub(crate) fn waits(&self, sink: Sink, since: Option<Instant>) {
+        *self.waiting[index(sink)].lock().unwrap_or_else(PoisonError::into_inner) = since;
+    }
+
+    pub(crate) fn lag(&self) -> [Duration; 3] {
+        let since = |place: &Mutex<Option<Instant>>| *place.lock().unwrap_or_else(PoisonError::into_inner);
+        self.waiting.each_ref().map(|place| since(place).map_or(Duration::ZERO, |since| since.elapsed()))
+    }
+
     fn snapshot(&self, stream: Stream) -> StreamStats {
+        let lag = self.lag();
         let counts = self.of(stream);
         StreamStats {
             process: self.process.clone(),
@@ -114,6 +130,7 @@ impl ProcessCounts {
             lines_read: counts.lines,
             bytes_read: counts.bytes,
             sinks: counts.sinks,
+            lag,
         }
     }
 }

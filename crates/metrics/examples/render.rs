@@ -165,6 +165,7 @@ fn streams(process: &ProcessName, stream: Stream) -> LogStream {
         lines: 1_234_567,
         bytes: 123_456_789,
         sinks: [Some(sink), Some(sink), None],
+        lag: Default::default(),
     }
 }
 

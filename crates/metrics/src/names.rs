@@ -275,6 +275,8 @@ table! {
             "Lines written to the sink but cut at the longest length allowed.";
         LOG_QUEUED = Gauge "ddprocmgr_process_log_queued_lines" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
             "Lines that wait for the sink: read = written + dropped + truncated + queued.";
+        LOG_LAG = Gauge "ddprocmgr_process_log_lag_seconds" ["process", "sink"] Seconds, "1 per process and sink",
+            "How long the oldest line that waits for the sink has been waiting; 0 when none waits.";
         LOG_ERRORS = Counter "ddprocmgr_process_log_write_errors_total" ["process", "stream", "sink"] Count, "1 per captured stream and sink",
             "Failed writes to the sink.";
     }

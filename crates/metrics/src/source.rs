@@ -38,6 +38,8 @@ pub struct LogStream {
     pub bytes: u64,
     /// The sinks that were ever on for this stream, in the order of [`Sink::ALL`].
     pub sinks: [Option<SinkStats>; Sink::ALL.len()],
+    /// How long the oldest line of the process, of either stream, has been waiting for each sink, in the same order.
+    pub lag: [Duration; Sink::ALL.len()],
 }
 
 /// What one sink did with the lines of one stream: `read = written + dropped + truncated + queued`.

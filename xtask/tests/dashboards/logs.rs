@@ -167,6 +167,7 @@ fn losers() -> Panel {
             "sum by (job, instance, process, sink) (ddprocmgr_process_log_queued_lines{@process})",
             "sum by (job, instance, process, sink) \
              (increase(ddprocmgr_process_log_write_errors_total{@process}[$__range]))",
+            "max by (job, instance, process, sink) (ddprocmgr_process_log_lag_seconds{@process})",
         ],
         &[
             ("instance", "instance"),
@@ -177,8 +178,10 @@ fn losers() -> Panel {
             ("Value #C", "Cut"),
             ("Value #D", "Waiting"),
             ("Value #E", "Errors"),
+            ("Value #F", "Behind"),
             ("job", "job"),
         ],
     )
+    .column("Behind", &[("unit", json!("s"))])
     .column("job", &[("custom.hidden", json!(true))])
 }

@@ -2,6 +2,7 @@
 
 use std::collections::VecDeque;
 use std::sync::Arc;
+use std::time::Instant;
 
 use model::{RateLimit, Sink, Stream};
 
@@ -50,6 +51,8 @@ pub(crate) enum Kind {
 struct Entry {
     len: usize,
     kind: Kind,
+    /// When it came.
+    since: Instant,
 }
 
 /// A lane.
@@ -132,7 +135,8 @@ impl Lane {
     pub(super) fn push(&mut self, len: usize, kind: Kind, encode: impl FnOnce(&mut Vec<u8>)) -> usize {
         let marker = self.mark();
         encode(&mut self.buffer);
-        self.entries.push_back(Entry { len, kind });
+        self.entries.push_back(Entry { len, kind, since: Instant::now() });
+        self.tell_oldest();
         marker + len
     }
 
@@ -165,7 +169,15 @@ impl Lane {
         (bytes, own_lines)
     }
 
+    /// For whoever asks how far the journal is behind.
+    fn tell_oldest(&self) {
+        if let Some(counts) = &self.counts {
+            counts.waits(Sink::Journald, self.entries.front().map(|entry| entry.since));
+        }
+    }
+
     fn advance(&mut self, bytes: usize) {
+        self.tell_oldest();
         self.head += bytes;
         if self.entries.is_empty() {
             // Nothing is kept for a quiet process.
@@ -241,7 +253,7 @@ impl Lane {
             self.marker(&mut buffer, part);
             self.buffer = buffer;
             let len = self.buffer.len() - before;
-            self.entries.push_back(Entry { len, kind: Kind::Marker(part) });
+            self.entries.push_back(Entry { len, kind: Kind::Marker(part), since: Instant::now() });
             all += len;
         }
         all

@@ -11,6 +11,7 @@ use std::cell::Cell;
 use std::collections::VecDeque;
 use std::io;
 use std::rc::Rc;
+use std::time::Instant;
 
 use model::{LogFormat, Overflow, RunNumber, Sink, Wall};
 
@@ -44,6 +45,8 @@ struct Item {
     account: Account,
     run: RunNumber,
     at: Wall,
+    /// When it began to wait.
+    since: Instant,
 }
 
 impl Item {
@@ -115,8 +118,16 @@ impl Waiting {
     /// lines were dropped.
     pub(super) fn offer(&mut self, text: &[u8], done: usize, from: Stretch<'_>, policy: Overflow) -> u64 {
         let Stretch { account, run, at, lines } = from;
-        let mut item =
-            Item { text: text.into(), done, lines, is_gap: false, account: account.clone(), run, at };
+        let mut item = Item {
+            text: text.into(),
+            done,
+            lines,
+            is_gap: false,
+            account: account.clone(),
+            run,
+            at,
+            since: Instant::now(),
+        };
         account.book(|counts| {
             let sink = counts.sink(Sink::File);
             sink.read += lines.all() - lines.held;
@@ -135,7 +146,13 @@ impl Waiting {
         self.take(self.taken + item.cost());
         self.items.push_back(item);
         self.join_gaps(self.items.len() - 1);
+        self.tell_oldest(account);
         dropped
+    }
+
+    /// For whoever asks how far the file is behind. A file is one process's.
+    fn tell_oldest(&self, account: &Account) {
+        account.counts.waits(Sink::File, self.items.front().map(|item| item.since));
     }
 
     fn drop_at(&mut self, i: usize) -> u64 {
@@ -175,6 +192,7 @@ impl Waiting {
         let marker = if item.is_gap { marker(&item, format) } else { Vec::new() };
         let text = if item.is_gap { &marker } else { &*item.text };
         let (n, result) = put(&text[item.done..], &item.stretch());
+        let account = item.account.clone();
         match &result {
             Ok(()) => item.account.book(|counts| {
                 let sink = counts.sink(Sink::File);
@@ -197,6 +215,7 @@ impl Waiting {
                 self.items.push_front(item);
             }
         }
+        self.tell_oldest(&account);
         if self.items.is_empty() {
             // What a bad hour needed isn't kept for ever.
             self.items.shrink_to_fit();
@@ -206,6 +225,9 @@ impl Waiting {
 
     /// Drops everything.
     pub(super) fn give_up(&mut self) {
+        if let Some(item) = self.items.front() {
+            item.account.counts.waits(Sink::File, None);
+        }
         self.items.drain(..).filter(|item| !item.is_gap).for_each(|item| book_dropped(&item));
         self.take(0);
     }

@@ -6,7 +6,7 @@ use model::Sink;
 
 use crate::fleet::Fleet;
 use crate::names::{
-    Detail, LOG_BYTES, LOG_DROPPED, LOG_ERRORS, LOG_LINES, LOG_QUEUED, LOG_TRUNCATED, LOG_WRITTEN,
+    Detail, LOG_BYTES, LOG_DROPPED, LOG_ERRORS, LOG_LAG, LOG_LINES, LOG_QUEUED, LOG_TRUNCATED, LOG_WRITTEN,
     LOG_WRITTEN_BYTES, Metric,
 };
 use crate::source::{LogStream, SinkStats};
@@ -42,6 +42,16 @@ pub(crate) fn write(fleet: &Fleet, streams: &[LogStream], out: &mut Text) {
             for (sink, stats) in Sink::ALL.iter().zip(&s.sinks) {
                 let Some(stats) = stats else { continue };
                 family.add(&[s.process.as_str(), s.stream.as_str(), sink.as_str()], value(stats));
+            }
+        }
+    }
+    let mut family = out.family(&LOG_LAG);
+    // Both streams of a process say the same, and stand side by side.
+    let mut told = [None; Sink::ALL.len()];
+    for (_, s) in streams.iter().filter(|(detail, _)| LOG_LAG.is_in(*detail)) {
+        for (place, sink) in Sink::ALL.iter().enumerate().filter(|(place, _)| s.sinks[*place].is_some()) {
+            if told[place].replace(s.process.as_str()) != Some(s.process.as_str()) {
+                family.add(&[s.process.as_str(), sink.as_str()], s.lag[place]);
             }
         }
     }

@@ -256,5 +256,6 @@ fn stream(process: &str, stream: Stream, lines: u64) -> LogStream {
         lines,
         bytes: lines.saturating_mul(100),
         sinks: [Some(sink(0)), Some(sink(2)), None],
+        lag: [Duration::ZERO, Duration::from_millis(1_500), Duration::ZERO],
     }
 }

@@ -2,6 +2,7 @@
 
 use std::rc::Rc;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{Overflow, RateLimit, Sink, Stream};
 use proptest::prelude::*;
@@ -204,4 +205,18 @@ fn all_lanes_together_are_bounded_and_those_that_wait_are_not_crowded_out() {
     rig.journal.event(&stopped);
     assert_eq!(get(&rig.send()[0], "EVENT"), "stopped", "before all lines");
     assert!(rig.ledger.totals().events_dropped == 0 && Rc::strong_count(&rig.lane) == 2);
+}
+
+#[test]
+fn what_waits_longest_is_told_until_it_is_sent() {
+    let rig = Rig::new();
+    let lag = || rig.ledger.snapshot()[0].lag[Sink::Journald as usize];
+    assert_eq!(lag(), Duration::ZERO);
+    assert!(rig.push(Stream::Stdout, 1, Overflow::Block, b"first"));
+    let first = lag();
+    assert!(first > Duration::ZERO);
+    assert!(rig.push(Stream::Stderr, 1, Overflow::Block, b"second"));
+    assert!(lag() > first, "the first one waits on");
+    rig.drain();
+    assert_eq!(lag(), Duration::ZERO);
 }

@@ -293,3 +293,18 @@ fn while_the_disk_takes_neither_the_index_waits_with_the_text() {
         assert_eq!(std::fs::metadata(case.index()).unwrap().len(), 32 + 2 * 24);
     }
 }
+
+#[test]
+fn what_waits_longest_for_the_disk_is_told_until_it_is_written() {
+    let case = Case::new(0, 5);
+    let lag = || case.account.counts.lag()[Sink::File as usize];
+    case.append("a\n");
+    assert_eq!(lag(), Duration::ZERO);
+    case.disk.text([Fault::Fail(Errno::ENOSPC); 2]);
+    assert!(!case.append("b\n"));
+    let first = lag();
+    assert!(first > Duration::ZERO);
+    assert!(!case.store.retry() && lag() > first);
+    assert!(case.store.retry());
+    assert_eq!(lag(), Duration::ZERO);
+}
