@@ -41,6 +41,9 @@ const AFTER_HELP: &str = "\
 Wherever a process is named, its name, its id, or a unique prefix of its id (4 or more digits) will do. Where several \
 may be named, @GROUP names all members of a group, @all every process, and a pattern such as 'web-*' what it fits.
 
+Everybody on the daemon's machine may look: list, status, describe, why, wait, events, stats, top, graph. Members of the \
+group dd-procmgrd also read logs and definitions, start, stop and reload; root and the daemon's own user do everything.
+
 Exit codes: 0 done, 1 refused or failed, 2 usage, 3 not active, 4 no such process, 5 daemon unreachable.";
 
 /// Options of every verb.

@@ -93,6 +93,7 @@ pub(crate) fn places(context: &Context, global: &Global) -> Result<Vec<Place>, F
         return Ok(vec![unix(path, "")]);
     }
     if !global.host.is_empty() {
+        named_token(context)?;
         return Ok(once(&global.host).map(|address| tcp(address, "")).collect());
     }
     if !global.context.is_empty() {
@@ -106,6 +107,7 @@ pub(crate) fn places(context: &Context, global: &Global) -> Result<Vec<Place>, F
         return Ok(vec![unix(path, " (from PM_SOCKET)")]);
     }
     if let Some(address) = context.var("PM_HOST") {
+        named_token(context)?;
         return Ok(vec![tcp(address, " (from PM_HOST)")]);
     }
     let saved = Saved::read(context)?;
@@ -194,6 +196,15 @@ pub(crate) fn token_files(context: &Context) -> Vec<PathBuf> {
     }
     let dirs = user_dir(context).into_iter().chain([context.system_dir.clone()]);
     dirs.map(|dir| dir.join(TOKEN)).collect()
+}
+
+/// A file that was named has to be there: without its token the caller would be a mere viewer and not know why.
+fn named_token(context: &Context) -> Result<(), Failure> {
+    let Some(path) = context.var("PM_TOKEN_FILE") else { return Ok(()) };
+    Token::read(Path::new(path)).map(drop).map_err(|e| {
+        Failure::new(FAILED, format!("can't read the token in PM_TOKEN_FILE, {path}: {e}"))
+            .with_hint("name the token of the daemon's runtime directory, or unset it to be a viewer")
+    })
 }
 
 /// The token to present over TCP: of the file that was named, else the first one that can be read.

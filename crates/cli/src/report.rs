@@ -269,7 +269,9 @@ impl<'a> Session<'a> {
         if let Some(hint) = &failure.hint {
             let _infallible = writeln!(text, "\nhint: {}", visible(hint)).is_ok();
         }
-        let _told = self.out.flush().and_then(|()| self.err.write_all(text.as_bytes())).is_ok();
+        // In the order in which it was said; and said also where the data can't be written.
+        let _written = self.out.flush().is_ok();
+        let _told = self.err.write_all(text.as_bytes()).is_ok();
         self.reported = true;
     }
 
@@ -287,6 +289,7 @@ impl<'a> Session<'a> {
 
     /// Says something that an answer follows on the same line.
     pub(crate) fn ask(&mut self, text: &str) -> Result<(), Stop> {
+        self.out.flush()?;
         self.err.write_all(visible(text).as_bytes())?;
         self.err.flush()?;
         Ok(())

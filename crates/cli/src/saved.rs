@@ -74,7 +74,13 @@ impl Saved {
         };
         let mut text = String::new();
         match fs::File::open(&path).and_then(|file| file.take(MAX_FILE).read_to_string(&mut text)) {
-            Err(e) if matches!(e.kind(), io::ErrorKind::NotFound | io::ErrorKind::NotADirectory) => {
+            // Whoever has another user's HOME, as with `su` and `sudo -E`, has no contexts of his own there.
+            Err(e)
+                if matches!(
+                    e.kind(),
+                    io::ErrorKind::NotFound | io::ErrorKind::NotADirectory | io::ErrorKind::PermissionDenied
+                ) =>
+            {
                 return Ok(Self::default());
             }
             Err(e) => return Err(failed(e.to_string())),

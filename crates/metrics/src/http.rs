@@ -104,6 +104,8 @@ struct Limits {
     /// From the first moment of waiting for a request to the end of its header. An idle connection is closed
     /// after the same time: a Prometheus that comes back later simply connects again.
     header: Duration,
+    /// Whether a connection may have more than one request.
+    keep: bool,
     /// From the first byte of a response that has to wait for the client to the last.
     response: Duration,
     /// Given to open connections at shutdown.
@@ -112,6 +114,7 @@ struct Limits {
 
 const LIMITS: Limits = Limits {
     connections: 64,
+    keep: true,
     header: Duration::from_secs(10),
     response: Duration::from_secs(30),
     grace: Duration::from_secs(2),
@@ -185,6 +188,9 @@ async fn accept(
             Some(_) = connections.join_next() => {}
             accepted = listener.accept(), if connections.len() < limits.connections => match accepted {
                 Ok((stream, _)) => {
+                    // While others may soon have to wait, nobody keeps a connection for a second request.
+                    let keep = connections.len() < limits.connections / 2;
+                    let limits = Limits { keep, ..limits };
                     connections.spawn(connection::accepted(stream, site.clone(), limits, stopped.clone()));
                 }
                 Err(error) => {

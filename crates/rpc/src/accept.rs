@@ -268,12 +268,26 @@ impl Port {
                 Err(failed) => {
                     state.send_if_modified(|now| {
                         let changed = *now != failed;
+                        if changed {
+                            warn(&failed);
+                        }
                         *now = failed;
                         changed
                     });
                 }
             }
         }
+    }
+}
+
+/// Says why the port is not open; once for each reason.
+pub(crate) fn warn(state: &ListenState) {
+    if let ListenState::Failed { address, error } = state {
+        tracing::warn!(
+            %address, %error,
+            "can't open the control port; supervision and the socket go on, and it is tried again. Free the address, or \
+             set PM_BIND_ADDRESS"
+        );
     }
 }
 

@@ -13,6 +13,7 @@ mod convert;
 mod deadline;
 mod denied;
 mod fault;
+mod guard;
 mod handshake;
 mod lookup;
 mod mask;

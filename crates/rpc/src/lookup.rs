@@ -20,14 +20,22 @@ pub(crate) fn find(snapshot: &Snapshot, text: &str) -> Result<Arc<ProcessView>, 
     if text.is_empty() {
         return Err(ControlError::invalid("name", "no process is named: the name is empty"));
     }
-    let by_id: Vec<_> = if is_prefix(text) {
-        processes.iter().filter(|p| p.spec.id.to_string().starts_with(text)).collect()
-    } else {
-        Vec::new()
-    };
-    match by_id.as_slice() {
-        [one] => Ok(Arc::clone(one)),
-        [] => Err(not_found(snapshot, text)),
+    match by_id(snapshot, text)? {
+        Some(one) => Ok(one),
+        None => Err(not_found(snapshot, text)),
+    }
+}
+
+/// The process of this id, or with the only id that begins like this.
+pub(crate) fn by_id(snapshot: &Snapshot, text: &str) -> Result<Option<Arc<ProcessView>>, ControlError> {
+    if !is_prefix(text) {
+        return Ok(None);
+    }
+    let found: Vec<_> =
+        snapshot.processes.iter().filter(|p| p.spec.id.to_string().starts_with(text)).collect();
+    match found.as_slice() {
+        [] => Ok(None),
+        [one] => Ok(Some(Arc::clone(one))),
         many => {
             let listed: Vec<String> =
                 many.iter().take(MAX_LISTED).map(|p| format!("{} ({})", p.spec.name, p.spec.id)).collect();
@@ -38,8 +46,15 @@ pub(crate) fn find(snapshot: &Snapshot, text: &str) -> Result<Arc<ProcessView>, 
     }
 }
 
-fn is_prefix(text: &str) -> bool {
+/// Whether it may be the beginning of an id.
+pub(crate) fn is_prefix(text: &str) -> bool {
     (MIN_PREFIX..=12).contains(&text.len()) && text.bytes().all(|b| matches!(b, b'0'..=b'9' | b'a'..=b'f'))
+}
+
+/// The process of this name, if there is one. Names are sorted.
+pub(crate) fn named(snapshot: &Snapshot, name: &str) -> Option<Arc<ProcessView>> {
+    let place = snapshot.processes.binary_search_by(|view| view.spec.name.as_str().cmp(name)).ok()?;
+    Some(Arc::clone(&snapshot.processes[place]))
 }
 
 fn not_found(snapshot: &Snapshot, text: &str) -> ControlError {

@@ -133,7 +133,10 @@ impl Server {
             None => (None, ListenState::Disabled),
             Some(port) => match port.open().await {
                 Ok((listener, real)) => (Some(listener), ListenState::Listening(real)),
-                Err(failed) => (None, failed),
+                Err(failed) => {
+                    accept::warn(&failed);
+                    (None, failed)
+                }
             },
         };
         Ok(Self { config, unix, tcp, tcp_state: watch::Sender::new(state), meter: Arc::default() })

@@ -22,7 +22,7 @@ use crate::auth::{Caller, Method, Peer, Policy};
 use crate::control::ViewResult;
 use crate::convert::{self, Sight};
 use crate::mask::Mask;
-use crate::{BoxFuture, Control, ControlError, ErrorKind, LogSource, Update, Updated, lookup, v1};
+use crate::{BoxFuture, Control, ControlError, ErrorKind, LogSource, Update, Updated, Violation, lookup, v1};
 use audit::Act;
 pub(crate) use once::Calls;
 
@@ -34,6 +34,9 @@ pub(crate) const MAX_WATCHERS: usize = 256;
 
 /// Calls of WaitProcess that wait in all; the same.
 pub(crate) const MAX_WAITERS: usize = 1024;
+
+/// What stands for a secret in answers.
+const MASK: &str = "***";
 
 /// How long a call waits for the daemon to know its processes; later it is refused.
 const UNTIL_READY: Duration = Duration::from_secs(10);
@@ -226,8 +229,21 @@ fn keys_to_change(asked: v1::UpdateProcessRequest) -> Result<(Definition, Vec<St
 
 /// The definition of a request, or all that is wrong with it.
 fn definition(wire: Option<v1::ProcessDefinition>) -> Result<Definition, ControlError> {
-    convert::from_wire(wire.unwrap_or_default()).map_err(|violations| {
+    let invalid = |violations: Vec<Violation>| {
         let texts: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.text)).collect();
         ControlError::new(ErrorKind::Invalid { violations }, texts.join("; "))
-    })
+    };
+    let definition = convert::from_wire(wire.unwrap_or_default()).map_err(invalid)?;
+    // Somebody who gives back what was shown, changed at another place, would replace the secret by its mask.
+    let masked = definition.env.iter().flatten().filter(|(_, value)| *value == MASK);
+    let masked: Vec<Violation> = masked
+        .map(|(key, _)| Violation {
+            field: format!("definition.env[{key:?}]"),
+            text: "this is the mask that is shown in the place of a secret".to_owned(),
+        })
+        .collect();
+    if masked.is_empty() {
+        return Ok(definition);
+    }
+    Err(invalid(masked).with_hint("give its value; what a file or GetOverride says is shown there unmasked"))
 }

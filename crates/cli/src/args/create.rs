@@ -26,6 +26,9 @@ pub(crate) struct CreateArgs {
     /// The command and its arguments; no shell runs. A command without arguments is split as a shell splits words
     #[arg(required = true, trailing_var_arg = true, allow_hyphen_values = true, value_name = "COMMAND")]
     pub(crate) line: Vec<String>,
+    /// Only check it, as the daemon would; create nothing
+    #[arg(long)]
+    pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) options: DefinitionArgs,
 }
@@ -106,6 +109,7 @@ fn own_options() -> BTreeMap<String, bool> {
     DefinitionArgs::augment_args(Command::new("create"))
         .get_arguments()
         .filter_map(|arg| Some((arg.get_long()?.to_owned(), takes_next(arg))))
+        .chain([("dry-run".to_owned(), false)])
         .collect()
 }
 

@@ -11,10 +11,11 @@ use crate::report::{Session, Stop};
 pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(), Stop> {
     let mut found = session.connect().await?;
     let (name, start) = (args.name.clone(), args.options.auto_start == Some(true));
+    let dry_run = args.dry_run;
     let definition = args.definition(&session.context.cwd);
     let names = [name.to_string()];
     let what = What { names: &names, outcome: "to start", client: Some(found.client.clone()) };
-    let create = found.client.create(Create { name: name.clone(), definition, start, dry_run: false });
+    let create = found.client.create(Create { name: name.clone(), definition, start, dry_run });
     let process = match progress::during(session, &what, create).await? {
         Ok(process) => process,
         Err(error) => {
@@ -33,6 +34,12 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
         return session.write_json(&json::processes(&[process], session.context.now));
     }
     let command = one_line(&process.command_line);
+    if dry_run {
+        return session.show(&format!(
+            "preview, nothing is created yet: {} ({}): {command}\n",
+            process.name, process.process_id
+        ));
+    }
     session.show(&format!("created {} ({}): {command}\n", process.name, process.process_id))?;
     if start {
         return render::outcome(session, &[process]);

@@ -45,6 +45,7 @@ fn create() {
         .run("pm-cli create later2 ls -o json")
         .run("pm-cli -o json create later3 ls")
         .run("pm-cli create test sleep 10")
+        .run("pm-cli create seen sleep 10 --dry-run --auto-start")
         .run("pm-cli create db2 /usr/bin/db --auto-start")
         .run("pm-cli create a/b sleep 10")
         .run("pm-cli create x sleep 10 --restart sometimes")
@@ -55,7 +56,9 @@ fn create() {
     assert_eq!(created[1].definition.user.as_deref(), Some("nobody"));
     assert_eq!(created[1].definition.args, Some(vec!["-c".to_owned(), "whoami".to_owned()]));
     let starts: Vec<bool> = created.iter().map(|c| c.start).collect();
-    assert_eq!(starts, [true, true, true, false, false, false, false, true]);
+    assert_eq!(starts, [true, true, true, false, false, false, false, true, true]);
+    let dry: Vec<&str> = created.iter().filter(|c| c.dry_run).map(|c| c.name.as_str()).collect();
+    assert_eq!(dry, ["seen"]);
 }
 
 #[test]

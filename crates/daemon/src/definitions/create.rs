@@ -18,6 +18,7 @@ impl Definitions {
     /// crash in between would forget a process that its creator was told about.
     pub(crate) async fn create(&self, create: Create) -> Result<Arc<ProcessView>, ControlError> {
         let Create { name, mut definition, start, dry_run } = create;
+        let made = name.clone();
         definition.auto_start.get_or_insert(false);
         let outcome = {
             let mut known = self.known.lock().await;
@@ -47,9 +48,19 @@ impl Definitions {
             }
         };
         // Outside the lock: a start that takes its time must not hold up other changes.
-        match answer(outcome).await? {
-            Reply::Done(view) => Ok(view),
-            other => Err(unexpected(&other)),
+        match answer(outcome).await {
+            Ok(Reply::Done(view)) => Ok(view),
+            Ok(other) => Err(unexpected(&other)),
+            Err(error) => {
+                // A daemon that is shutting down takes no command any more: what was refused must not be there after
+                // the next start. A start that failed is another matter, the process is there.
+                if self.view(&made).is_err() {
+                    let mut known = self.known.lock().await;
+                    known.desired = known.without(&made);
+                    self.with_files(move |layers| layers.keep(&made, None)).await??;
+                }
+                Err(error)
+            }
         }
     }
 }

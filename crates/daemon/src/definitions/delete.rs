@@ -22,9 +22,10 @@ impl Definitions {
     /// Removes a process that was created over the API. What a file defines is the file's. Where a file defines it, too,
     /// that definition comes into force: the process is still there, and the answer says so.
     pub(crate) async fn delete(&self, name: ProcessName) -> Result<Option<String>, ControlError> {
-        let outcome = {
+        let (outcome, earlier, spec) = {
             let mut known = self.known.lock().await;
-            let origin = self.view(&name)?.spec.origin.clone();
+            let spec = Arc::clone(&self.view(&name)?.spec);
+            let origin = spec.origin.clone();
             // One that is being removed already is only waited for.
             let standing = if known.has(&name) {
                 let (of, main) = (name.clone(), main_file(&known));
@@ -47,7 +48,7 @@ impl Definitions {
             match done {
                 Ok(outcome) => {
                     known.desired = known.without(&name);
-                    outcome
+                    (outcome, earlier, spec)
                 }
                 Err(error) => {
                     self.with_files(move |layers| layers.keep(&name, earlier.as_ref())).await??;
@@ -55,9 +56,18 @@ impl Definitions {
                 }
             }
         };
-        match answer(outcome).await? {
-            Reply::Deleted => Ok(None),
-            other => Err(unexpected(&other)),
+        match answer(outcome).await {
+            Ok(Reply::Deleted) => Ok(None),
+            Ok(other) => Err(unexpected(&other)),
+            Err(error) => {
+                // Refused by a daemon that is shutting down: it has to be there after the next start.
+                if error.kind == ErrorKind::Unavailable && self.view(&name).is_ok() {
+                    let mut known = self.known.lock().await;
+                    known.desired = known.with(spec);
+                    self.with_files(move |layers| layers.keep(&name, earlier.as_ref())).await??;
+                }
+                Err(error)
+            }
         }
     }
 }

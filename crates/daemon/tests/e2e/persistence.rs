@@ -61,3 +61,22 @@ fn log_files_are_appended_to_and_never_truncated() {
     daemon.restart();
     crate::support::until_logged(&daemon, "web.log", "line\nline\n");
 }
+
+#[test]
+fn what_a_daemon_that_ends_refuses_is_not_done_behind_the_callers_back() {
+    let slow = format!("{} ignore=TERM sleep", crate::support::probe());
+    let mut daemon =
+        TempDaemon::start(&format!("processes:\n  slow: {{command: {slow}, stop_timeout: 2s}}\n"));
+    until_state(&daemon, "slow", "running");
+    daemon.pm(&["create", "kept", "sleep", "1000"]).success();
+    daemon.signal(nix::sys::signal::Signal::SIGTERM);
+    until_state(&daemon, "slow", "stopping");
+    for refused in [&["create", "new", "sleep", "1000"][..], &["delete", "kept"]] {
+        let done = daemon.pm(refused);
+        assert!(done.code != 0 && done.stderr.contains("shutting down"), "{done}");
+    }
+    daemon.restart();
+    until_state(&daemon, "slow", "running");
+    assert_eq!(process(&daemon, "new"), None);
+    assert_eq!(process(&daemon, "kept").expect("it was not deleted")["state"], "stopped");
+}

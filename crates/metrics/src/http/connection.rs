@@ -45,6 +45,7 @@ pub(super) async fn serve(
     let service = service_fn(|request| routes::respond(request, &site));
     let mut connection = pin!(
         http1::Builder::new()
+            .keep_alive(limits.keep)
             .timer(TokioTimer::new())
             .header_read_timeout(limits.header)
             .max_buf_size(MAX_HEADER)

@@ -447,14 +447,28 @@ async fn clients_beyond_the_limit_wait_for_their_turn() {
         (server.connect().await, server.connect().await, server.connect().await);
     let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
     let mut byte = [0];
-    for served in [&mut first, &mut second] {
-        served.write_all(request).await.unwrap();
-        timeout(PATIENCE, served.read_exact(&mut byte)).await.unwrap().unwrap();
+    for slow in [&mut first, &mut second] {
+        slow.write_all(&request[..10]).await.unwrap();
     }
     third.write_all(request).await.unwrap();
     assert!(timeout(Duration::from_millis(50), third.read_exact(&mut byte)).await.is_err(), "served at once");
     drop(first);
     timeout(PATIENCE, third.read_exact(&mut byte)).await.unwrap().unwrap();
+    server.shut_down().await;
+}
+
+#[tokio::test]
+async fn nobody_keeps_a_connection_while_others_may_have_to_wait() {
+    let limits = Limits { connections: 2, ..LIMITS };
+    let server = Server::start(limits, Fixture::default()).await;
+    let (mut first, mut second) = (server.connect().await, server.connect().await);
+    let request = b"GET /healthz HTTP/1.1\r\nhost: x\r\n\r\n";
+    first.write_all(request).await.unwrap();
+    timeout(PATIENCE, first.read_exact(&mut [0])).await.unwrap().unwrap();
+    second.write_all(request).await.unwrap();
+    let mut answer = Vec::new();
+    timeout(PATIENCE, second.read_to_end(&mut answer)).await.unwrap().unwrap();
+    assert!(answer.starts_with(b"HTTP/1.1 200"), "and then it is closed");
     server.shut_down().await;
 }
 

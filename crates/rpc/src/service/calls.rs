@@ -8,7 +8,7 @@ use tonic::{Request, Response, Status};
 use super::audit::Act;
 use super::events::EventStream;
 use super::lines::LogStream;
-use super::list::{self, Filter};
+use super::list::{self, Filter, bounded};
 use super::{MAX_FOLLOWERS, MAX_WATCHERS, One, Service};
 use crate::auth::Method;
 use crate::mask::Mask;
@@ -29,7 +29,7 @@ impl ProcessManagerService for Service {
     ) -> Result<Response<v1::ListProcessesResponse>, Status> {
         let caller = self.admit(&request, Method::ListProcesses).await?;
         let asked = request.get_ref();
-        let (size, filter) = (list::page_size(asked)?, Filter::new(asked));
+        let (size, filter) = (list::page_size(asked)?, Filter::new(asked)?);
         let mask = Mask::new("read_mask", "Process", asked.read_mask.clone())?;
         let full = match &mask {
             Some(mask) => mask.names("definition"),
@@ -333,6 +333,7 @@ impl ProcessManagerService for Service {
     ) -> Result<Response<v1::ListStatsResponse>, Status> {
         let caller = self.admit(&request, Method::ListStats).await?;
         let asked = request.get_ref();
+        bounded("names", asked.names.len())?;
         let snapshot = self.control.snapshot();
         let mut processes = if asked.names.is_empty() {
             snapshot.processes

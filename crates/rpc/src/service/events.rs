@@ -9,6 +9,7 @@ use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::Service;
+use super::list::bounded;
 use crate::lookup::distance;
 use crate::{ControlError, ErrorKind, EventRing, convert, v1};
 
@@ -78,13 +79,16 @@ impl Service {
 
     /// The processes that are meant. Who follows may name one that is not there yet.
     fn watched(&self, asked: &v1::WatchEventsRequest) -> Result<BTreeSet<ProcessName>, ControlError> {
+        bounded("names", asked.names.len())?;
+        bounded("kinds", asked.kinds.len())?;
         let snapshot = self.control.snapshot();
-        let one = |text: &String| match crate::lookup::find(&snapshot, text) {
-            Ok(view) => Ok(view.spec.name.clone()),
-            Err(error) => match ProcessName::new(text) {
-                Ok(name) if asked.follow && error.kind == ErrorKind::NotFound => Ok(name),
-                _ => Err(error),
-            },
+        // Who follows may name what is not there yet, and gets no hint of what was meant, which takes a look at every name.
+        let one = |text: &String| match ProcessName::new(text) {
+            Ok(name) if crate::lookup::named(&snapshot, text).is_some() => Ok(name),
+            Ok(name) if asked.follow => {
+                Ok(crate::lookup::by_id(&snapshot, text)?.map_or(name, |view| view.spec.name.clone()))
+            }
+            _ => crate::lookup::find(&snapshot, text).map(|view| view.spec.name.clone()),
         };
         asked.names.iter().map(one).collect()
     }

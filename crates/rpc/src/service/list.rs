@@ -1,31 +1,76 @@
 //! Which processes a list shows.
 
+use std::collections::BTreeSet;
+
 use model::{HealthState, ProcessView};
 
-use crate::{ControlError, convert, v1};
+use crate::{ControlError, convert, lookup, v1};
 
 /// Largest page of a list, and the page when none is asked for.
 const MAX_PAGE: usize = 1_000;
-/// Shortest accepted prefix of an id.
-const MIN_PREFIX: usize = 4;
+
+/// Texts in one part of a filter.
+pub(super) const MAX_TEXTS: usize = 1_000;
+/// Of them patterns, each of which is tried on each process.
+const MAX_PATTERNS: usize = 32;
+/// Longest pattern: as long as a name.
+const MAX_PATTERN: usize = 128;
 
 /// What a list is narrowed to. Everything that is set has to hold.
-pub(super) struct Filter<'a>(&'a v1::ListProcessesRequest);
+pub(super) struct Filter<'a> {
+    asked: &'a v1::ListProcessesRequest,
+    names: BTreeSet<&'a str>,
+    patterns: Vec<&'a str>,
+    /// Of ids, and whole ids.
+    prefixes: Vec<&'a str>,
+}
 
 impl<'a> Filter<'a> {
-    pub(super) fn new(asked: &'a v1::ListProcessesRequest) -> Self {
-        Self(asked)
+    /// Bounded, as anybody may ask, and each text costs something for each process.
+    pub(super) fn new(asked: &'a v1::ListProcessesRequest) -> Result<Self, ControlError> {
+        bounded("names", asked.names.len())?;
+        bounded("states", asked.states.len())?;
+        bounded("groups", asked.groups.len())?;
+        let texts = || asked.names.iter().map(String::as_str);
+        let patterns: Vec<&str> = texts().filter(|text| text.contains(['*', '?'])).collect();
+        if patterns.len() > MAX_PATTERNS || patterns.iter().any(|text| text.len() > MAX_PATTERN) {
+            let text = format!("at most {MAX_PATTERNS} patterns of {MAX_PATTERN} characters are taken");
+            return Err(ControlError::invalid("names", text).with_hint("list all, and choose afterwards"));
+        }
+        let prefixes = texts().filter(|text| lookup::is_prefix(text)).collect();
+        Ok(Self { asked, names: texts().collect(), patterns, prefixes })
     }
 
     pub(super) fn fits(&self, view: &ProcessView) -> bool {
-        let Self(asked) = self;
+        let asked = self.asked;
         let state: i32 = convert::state(view.state).into();
-        (asked.names.is_empty() || asked.names.iter().any(|text| names(text, view)))
+        (asked.names.is_empty() || self.is_named(view))
             && (asked.states.is_empty() || asked.states.contains(&state))
             && (asked.groups.is_empty() || asked.groups.iter().any(|group| view.spec.groups.contains(group)))
             && (!asked.unhealthy
                 || view.health.as_ref().is_some_and(|health| health.state == HealthState::Unhealthy))
     }
+
+    /// By its name, a pattern of names, its id, or a prefix of that.
+    fn is_named(&self, view: &ProcessView) -> bool {
+        let name = view.spec.name.as_str();
+        let by_id = || {
+            let id = view.spec.id.to_string();
+            self.prefixes.iter().any(|prefix| id.starts_with(prefix))
+        };
+        self.names.contains(name)
+            || self.patterns.iter().any(|pattern| matches(pattern.as_bytes(), name.as_bytes()))
+            || !self.prefixes.is_empty() && by_id()
+    }
+}
+
+/// A list of texts that anybody may send.
+pub(super) fn bounded(field: &'static str, count: usize) -> Result<(), ControlError> {
+    if count <= MAX_TEXTS {
+        return Ok(());
+    }
+    let text = format!("{count} of them are too many; at most {MAX_TEXTS} are taken");
+    Err(ControlError::invalid(field, text).with_hint("ask several times"))
 }
 
 /// How many processes are on a page.
@@ -38,15 +83,6 @@ pub(super) fn page_size(asked: &v1::ListProcessesRequest) -> Result<usize, Contr
             Err(ControlError::invalid("page_size", text))
         }
     }
-}
-
-/// Whether the text means this process: by its name, a pattern of names, its id, or a prefix of that.
-fn names(text: &str, view: &ProcessView) -> bool {
-    let name = view.spec.name.as_str();
-    if text.contains(['*', '?']) {
-        return matches(text.as_bytes(), name.as_bytes());
-    }
-    text == name || text.len() >= MIN_PREFIX && view.spec.id.to_string().starts_with(text)
 }
 
 /// `*` is any text, `?` any one character. Names are ASCII, so that a byte is a character.
@@ -77,6 +113,22 @@ fn matches(pattern: &[u8], name: &[u8]) -> bool {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn what_anybody_may_send_is_bounded() {
+        let asked = |names: Vec<String>| v1::ListProcessesRequest { names, ..Default::default() };
+        for (names, good) in [
+            (vec!["beef".to_owned(); MAX_TEXTS], true),
+            (vec!["beef".to_owned(); MAX_TEXTS + 1], false),
+            (vec!["*a".to_owned(); MAX_PATTERNS], true),
+            (vec!["*a".to_owned(); MAX_PATTERNS + 1], false),
+            (vec!["*a".repeat(MAX_PATTERN)], false),
+        ] {
+            assert_eq!(Filter::new(&asked(names)).is_ok(), good);
+        }
+        let groups = v1::ListProcessesRequest { groups: vec![String::new(); 1_001], ..Default::default() };
+        assert!(Filter::new(&groups).is_err());
+    }
 
     #[test]
     fn patterns() {

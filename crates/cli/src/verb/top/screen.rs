@@ -93,7 +93,8 @@ fn restore() -> io::Result<()> {
     let before = BEFORE.lock().unwrap_or_else(PoisonError::into_inner).take();
     let Some(before) = before else { return Ok(()) };
     let shown = write(LEAVE);
-    tcsetattr(io::stdin().as_fd(), OptionalActions::Flush, &before)?;
+    // What was typed meanwhile is kept: after Ctrl-Z and `fg` it is for whoever goes on.
+    tcsetattr(io::stdin().as_fd(), OptionalActions::Drain, &before)?;
     shown
 }
 
