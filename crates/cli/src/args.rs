@@ -121,7 +121,8 @@ pub(crate) enum Verb {
     Stop(ActArgs),
     /// Replace the runs of processes by new ones; returns when those are up
     Restart(ActArgs),
-    /// Make processes read their own configuration again; their runs stay
+    /// Make processes read their own configuration again: exec_reload, else SIGHUP, by which a program ends that doesn't
+    /// know it
     Reload(ActArgs),
     /// Send a signal to processes
     Kill(KillArgs),

@@ -21,7 +21,7 @@ pub(crate) struct ListArgs {
     /// Only those whose health check fails
     #[arg(long)]
     pub(crate) unhealthy: bool,
-    /// Only those in crash_loop, failed or invalid
+    /// Only those that something is wrong with: backoff, crash_loop, failed, invalid
     #[arg(long)]
     pub(crate) failed: bool,
     /// In which order

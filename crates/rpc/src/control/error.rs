@@ -88,7 +88,9 @@ impl From<Refusal> for ControlError {
         match refusal {
             Refusal::NotFound(_) => Self::new(ErrorKind::NotFound, message),
             Refusal::AlreadyExists(name) => Self::new(ErrorKind::AlreadyExists, message)
-                .with_hint(format!("pick another name, or remove it first: pm-cli delete {name}")),
+                .with_hint(format!(
+                    "pick another name; or change it (pm-cli update {name}), or remove it first (pm-cli delete {name})"
+                )),
             Refusal::Invalid(..) => Self::new(ErrorKind::FailedPrecondition, message)
                 .with_hint("correct the definition, then: pm-cli reload-config"),
             Refusal::StartFailed(_, failure) if !failure.hint.is_empty() => {

@@ -13,7 +13,8 @@ use crate::render::uptime;
 pub(super) fn states(args: &ListArgs) -> Vec<State> {
     let mut wanted: Vec<State> = args.state.iter().map(|state| state_of(*state)).collect();
     if args.failed {
-        let failed = [State::CrashLoop, State::Failed, State::Invalid];
+        // A process that crashes slowly never leaves backoff: the start limit counts starts in ten seconds.
+        let failed = [State::Backoff, State::CrashLoop, State::Failed, State::Invalid];
         if wanted.is_empty() {
             return failed.into();
         }
