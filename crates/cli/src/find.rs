@@ -2,7 +2,7 @@
 
 use std::fs;
 use std::os::unix::fs::MetadataExt as _;
-use std::path::{Path, PathBuf};
+use std::path::PathBuf;
 use std::time::Duration;
 
 use rpc::{Client, ClientError, Target, Token, Unreachable};
@@ -198,10 +198,11 @@ pub(crate) fn token_files(context: &Context) -> Vec<PathBuf> {
     dirs.map(|dir| dir.join(TOKEN)).collect()
 }
 
-/// A file that was named has to be there: without its token the caller would be a mere viewer and not know why.
+/// A file that was named has to be there: without its token the caller would be a mere viewer and not know why. An empty
+/// one, as /dev/null, is no token.
 fn named_token(context: &Context) -> Result<(), Failure> {
     let Some(path) = context.var("PM_TOKEN_FILE") else { return Ok(()) };
-    Token::read(Path::new(path)).map(drop).map_err(|e| {
+    std::fs::File::open(path).map(drop).map_err(|e| {
         Failure::new(FAILED, format!("can't read the token in PM_TOKEN_FILE, {path}: {e}"))
             .with_hint("name the token of the daemon's runtime directory, or unset it to be a viewer")
     })
