@@ -145,7 +145,8 @@ mod tests {
             Process { state: v1::State::Stopping.into(), next_action: Some(next), ..Process::default() };
         let zone = TimeZone::UTC;
         assert_eq!(standing(&process, &zone), " (SIGKILL at 12:00:05)");
-        process.definition = Some(v1::ProcessDefinition { stop_timeout, ..v1::ProcessDefinition::default() });
+        process.definition =
+            Some(Box::new(v1::ProcessDefinition { stop_timeout, ..v1::ProcessDefinition::default() }));
         assert_eq!(standing(&process, &zone), " (stop_timeout 10s, then SIGKILL at 12:00:05)");
         process.next_action = None;
         assert_eq!(standing(&process, &zone), " (stopping)");

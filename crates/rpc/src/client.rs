@@ -126,7 +126,12 @@ impl Client {
         let mut all = Vec::new();
         loop {
             let page = limited(self.timeout, self.inner.list_processes(request.clone())).await?;
-            all.extend(page.processes);
+            // One page holds most fleets: it is taken as it is.
+            if all.is_empty() {
+                all = page.processes;
+            } else {
+                all.extend(page.processes);
+            }
             request.page_token = page.next_page_token;
             if request.page_token.is_empty() {
                 return Ok(all);

@@ -99,9 +99,15 @@ pub(crate) fn acts(c: char) -> bool {
     (c.is_control() && c != '\n' && c != '\t') || reorders || breaks
 }
 
+/// Whether it is printable ASCII, new lines and tabs: most text is, and bytes are looked at ten times as fast as characters.
+fn is_plain(text: &str) -> bool {
+    // Without a branch for each byte, so that the processor takes many of them at a time.
+    text.bytes().fold(true, |plain, byte| plain & matches!(byte, b' '..=b'~' | b'\n' | b'\t'))
+}
+
 /// The text with each control character written out: `\r`, `\u{1b}`.
 pub(crate) fn visible(text: &str) -> Cow<'_, str> {
-    if !text.contains(acts) {
+    if is_plain(text) || !text.contains(acts) {
         return text.into();
     }
     let mut shown = String::with_capacity(text.len() + 16);

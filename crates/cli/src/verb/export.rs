@@ -70,7 +70,7 @@ fn entry(process: Process, secrets: &mut Vec<String>) -> Result<FileEntry, Failu
     let own = ProcessName::new(&name).map_err(|error| failed(error.to_string()))?;
     let shown =
         process.definition.ok_or_else(|| failed("the daemon doesn't show its definition".to_owned()))?;
-    let mut definition = rpc::read_definition(shown).map_err(|violations| {
+    let mut definition = rpc::read_definition(*shown).map_err(|violations| {
         let fields: Vec<String> = violations.iter().map(|v| format!("{}: {}", v.field, v.text)).collect();
         failed(fields.join("; ")).with_hint("pm-cli is older than the daemon: update it")
     })?;

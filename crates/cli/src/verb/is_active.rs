@@ -15,7 +15,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: AskArgs) -> Result<(), 
 
 /// A oneshot that ended well does what it is there for, when it says so.
 pub(super) fn active(process: &v1::Process) -> bool {
-    let remains = || process.definition.as_ref().is_some_and(v1::ProcessDefinition::remain_after_exit);
+    let remains = || process.definition.as_ref().is_some_and(|definition| definition.remain_after_exit());
     match process.state() {
         State::Running | State::Reloading => true,
         State::Exited => remains(),

@@ -1,6 +1,6 @@
 //! `is-enabled`: whether processes are started with the daemon, for scripts.
 
-use rpc::v1::{self, ProcessDefinition};
+use rpc::v1;
 
 use crate::FAILED;
 use crate::args::AskArgs;
@@ -13,5 +13,5 @@ pub(super) async fn run(session: &mut Session<'_>, args: AskArgs) -> Result<(), 
 }
 
 fn enabled(process: &v1::Process) -> bool {
-    process.definition.as_ref().is_some_and(ProcessDefinition::auto_start)
+    process.definition.as_ref().is_some_and(|definition| definition.auto_start())
 }

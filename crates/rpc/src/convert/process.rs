@@ -82,7 +82,7 @@ pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
         problem: view.problem.clone(),
         stdout_path: log_path(spec, Stream::Stdout, sight.log_dir),
         stderr_path: log_path(spec, Stream::Stderr, sight.log_dir),
-        definition: sight.full.then(|| to_wire(written::written(spec, sight))),
+        definition: sight.full.then(|| Box::new(to_wire(written::written(spec, sight)))),
         hint: hint::hint(view),
         status_text: view.status.clone(),
         held_up_by: view.reason.held_up_by().iter().map(ToString::to_string).collect(),

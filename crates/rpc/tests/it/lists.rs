@@ -76,7 +76,7 @@ async fn a_mask_shows_some_fields_and_may_name_the_definition() {
     assert_eq!(listed[3], v1::Process { name: "web".into(), run, ..Default::default() });
     let listed = client.list_where(request(&["definition.command"])).await.unwrap();
     let command = Some("/usr/bin/web".to_owned());
-    let definition = Some(v1::ProcessDefinition { command, ..Default::default() });
+    let definition = Some(Box::new(v1::ProcessDefinition { command, ..Default::default() }));
     assert_eq!(listed[3], v1::Process { definition, ..Default::default() });
     let Err(ClientError::Rejected(error)) = client.list_where(request(&["sate"])).await else {
         panic!("listed")

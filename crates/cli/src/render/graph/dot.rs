@@ -74,7 +74,11 @@ mod tests {
         let after = |name: &str| Some(v1::StringList { values: vec![name.to_owned()] });
         let evil = "a\"];x->y[\"\\";
         let definition = v1::ProcessDefinition { after: after(evil), ..Default::default() };
-        let web = v1::Process { name: "we\nb".into(), definition: Some(definition), ..Default::default() };
+        let web = v1::Process {
+            name: "we\nb".into(),
+            definition: Some(Box::new(definition)),
+            ..Default::default()
+        };
         let processes = [web];
         let text = dot(&Graph::new(&processes), &[0, 1]);
         let expected = r#"digraph processes {

@@ -176,7 +176,7 @@ mod tests {
         v1::Process {
             name: name.into(),
             state: v1::State::Running.into(),
-            definition: Some(d),
+            definition: Some(Box::new(d)),
             ..Default::default()
         }
     }

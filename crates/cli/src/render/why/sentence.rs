@@ -57,7 +57,7 @@ pub(super) fn next(process: &v1::Process, now: Wall) -> String {
 
 /// Whether its success stands for it.
 fn remains(process: &v1::Process) -> bool {
-    process.definition.as_ref().is_some_and(v1::ProcessDefinition::remain_after_exit)
+    process.definition.as_ref().is_some_and(|definition| definition.remain_after_exit())
 }
 
 /// What an operator can do: as the daemon says, else what the state suggests.
