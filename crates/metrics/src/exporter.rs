@@ -34,6 +34,7 @@ pub struct Exporter {
     build: BuildInfo,
     system: System,
     memory: Memory,
+    leaves: cgroups::Leaves,
     history: History,
     health: Health,
     /// Length of the last exposition, plain and compressed, so that the next one is written without growing its buffer
@@ -80,8 +81,17 @@ impl Exporter {
         build: BuildInfo,
         system: System,
     ) -> Self {
-        let (memory, history, health) = (Memory::default(), History::default(), Health::default());
-        Self { source, durations, build, system, memory, history, health, last_length: Default::default() }
+        Self {
+            source,
+            durations,
+            build,
+            system,
+            memory: Memory::default(),
+            leaves: cgroups::Leaves::default(),
+            history: History::default(),
+            health: Health::default(),
+            last_length: Default::default(),
+        }
     }
 
     /// The exposition in the text format 0.0.4. Blocks for as long as /proc takes (some 10 µs per live process): not for
@@ -151,7 +161,7 @@ impl Exporter {
         watch(Group::Proc, sample.usage.took, &mut |out| proc::write(fleet, &sample.usage, proc, out));
         watch(Group::Cgroups, none, &mut |out| {
             let own = self.system.cgroup.as_deref();
-            cgroups::write(fleet, &*self.source, own, &mut Reader::new(proc), out)
+            cgroups::write(fleet, &*self.source, own, &self.leaves, &mut Reader::new(proc), out)
         });
         watch(Group::Logs, none, &mut |out| {
             logs::write(fleet, &self.source.log_streams(), out);

@@ -5,6 +5,7 @@
 //! and `statm` are not read.
 
 mod kept;
+mod leaf;
 pub(crate) mod parse;
 mod tree;
 
@@ -19,6 +20,7 @@ use model::Wall;
 use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, statat};
 
 pub(crate) use kept::{Keeper, Kept};
+pub(crate) use leaf::{Leaf, LeafFile};
 pub(crate) use parse::Stat;
 pub(crate) use tree::{MAX_READ, Strangers, Tree, trees};
 

@@ -1,6 +1,6 @@
 //! Tests of the exposition as a whole, on a fixed snapshot and a fixture of /proc.
 
-mod fixture;
+pub(crate) mod fixture;
 mod golden;
 mod table;
 

@@ -99,7 +99,7 @@ impl Memory {
         let mut lives = Vec::with_capacity(fleet.rows.len());
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = fleet.rows.iter().filter(|row| asked_for(row).is_some()).count();
-        let mut keeper = Keeper::new(&mut reader, count, kept.files.len());
+        let mut keeper = Keeper::new(&mut reader, count, kept.files.len(), Files::DESCRIPTORS);
         // What is not taken over is closed: of processes that are gone, or too many.
         let mut files = std::mem::take(&mut kept.files);
         for row in &fleet.rows {

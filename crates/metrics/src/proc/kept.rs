@@ -15,8 +15,6 @@ use rustix::fs::{Mode, OFlags, fstat, openat};
 
 use super::{ProcError, Reader, Stat, parse, size};
 
-/// Descriptors of one process.
-const EACH: u64 = 3;
 /// Descriptors of all: ten thousand processes and some.
 const MOST: u64 = 32_768;
 /// Live processes from which on it pays: below, a scrape takes 2 ms without.
@@ -40,15 +38,15 @@ pub(crate) struct Keeper {
 }
 
 impl Keeper {
-    /// For so many live processes, when `kept` have their files open now.
-    pub(crate) fn new(reader: &mut Reader<'_>, live: usize, kept: usize) -> Self {
+    /// For so many live processes, when `kept` of them have their files open now, `each` descriptors.
+    pub(crate) fn new(reader: &mut Reader<'_>, live: usize, kept: usize, each: usize) -> Self {
         if live < WORTH_IT {
             return Self { left: 0 };
         }
         // Without these numbers nothing is kept.
         let max = reader.max_fds("self").map_or(0, |max| max.unwrap_or(u64::MAX));
         let open = reader.open_fds("self").unwrap_or(u64::MAX);
-        Self { left: most(max, open, kept as u64 * EACH) / EACH }
+        Self { left: most(max, open, (kept * each) as u64) / each as u64 }
     }
 
     /// Whether one more may be kept; then it is counted.
@@ -66,6 +64,9 @@ fn most(max: u64, open: u64, kept: u64) -> u64 {
 }
 
 impl Kept {
+    /// Descriptors that it holds at most.
+    pub(crate) const DESCRIPTORS: usize = 3;
+
     /// Whether these are the files of a process with this pid.
     pub(crate) fn is_of(&self, pid: u32) -> bool {
         self.pid == pid
