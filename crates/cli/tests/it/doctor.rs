@@ -1,0 +1,81 @@
+//! `doctor`: what it prints, its exit code, and what it looks at on a machine that the test makes up.
+
+use std::fs;
+use std::path::Path;
+
+use crate::fake::Daemon;
+use crate::tables;
+use crate::transcript::{Transcript, context};
+
+/// Runs it with a /proc of the test.
+fn doctor(line: &str, socket: &str, proc: &Path) -> (u8, String, String) {
+    let mut context = context(line, &[("PM_SOCKET", socket)], None, false);
+    context.proc = proc.to_owned();
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    let code = cli::run(&context, &mut out, &mut err);
+    (code, String::from_utf8(out).unwrap(), String::from_utf8(err).unwrap())
+}
+
+#[test]
+fn doctor_of_a_daemon_elsewhere() {
+    let daemon = Daemon::start(tables::table(), &["error: a\n --> p.yaml:3:5", "error: b"]);
+    let socket = daemon.socket();
+    // Its pid is another program's here: nothing of this machine is said to be the daemon's.
+    let proc = daemon.dir.path().join("proc");
+    fs::create_dir_all(proc.join("77")).unwrap();
+    fs::write(proc.join("77/comm"), "bash\n").unwrap();
+    let mut transcript = Transcript::new(&daemon);
+    for line in ["pm-cli doctor", "pm-cli doctor -o json", "pm-cli doctor -o name", "pm-cli doctor web"] {
+        let (code, out, err) = doctor(line, &socket, &proc);
+        transcript.add(line, code, &out, &err);
+    }
+    transcript.check("doctor");
+}
+
+#[test]
+fn another_machine_that_does_not_answer_is_exit_code_5() {
+    // No packet leaves the machine: the kernel refuses to connect to this address.
+    let (code, out, err) =
+        doctor("pm-cli --host 255.255.255.255:1 doctor -o json", "", Path::new("/nonexistent"));
+    assert_eq!((code, err.as_str()), (5, ""));
+    let document: serde_json::Value = serde_json::from_str(&out).unwrap();
+    assert_eq!((&document["counts"]["problem"], &document["counts"]["ok"]), (&1.into(), &0.into()), "{out}");
+}
+
+#[test]
+fn a_daemon_that_is_not_there_leaves_the_rest_to_be_looked_at() {
+    let dir = tempfile::tempdir().unwrap();
+    let main = dir.path().join("p.yaml");
+    fs::write(&main, "processes: {web: {comand: x}}\n").unwrap();
+    let mut context = context("pm-cli doctor -o json", &[("PM_SOCKET", "/nonexistent/s")], None, false);
+    context.env.insert("PM_CONFIG_PATH".into(), main.to_str().unwrap().into());
+    context.env.insert("STATE_DIRECTORY".into(), dir.path().join("none").to_str().unwrap().into());
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    assert_eq!(cli::run(&context, &mut out, &mut err), 1);
+    let document: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let found = |check: &str| {
+        let checks = document["checks"].as_array().unwrap().iter();
+        checks.filter(|found| found["check"] == check).cloned().collect::<Vec<_>>()
+    };
+    assert_eq!(found("daemon")[0]["verdict"], "problem");
+    assert_eq!(found("processes")[0]["verdict"], "not_checked");
+    let definitions = &found("definitions")[0];
+    assert_eq!(definitions["verdict"], "problem");
+    assert!(
+        definitions["found"].as_str().unwrap().contains("did you mean")
+            || definitions["found"].as_str().unwrap().contains("p.yaml:1:"),
+        "{definitions}"
+    );
+    assert_eq!(definitions["next"], format!("pm-cli validate {}", main.display()));
+}
+
+#[test]
+fn no_secret_and_no_control_character_gets_out() {
+    let daemon = Daemon::start(tables::hostile(), &[tables::EVIL]);
+    let proc = daemon.dir.path().join("proc");
+    let (code, out, err) = doctor("pm-cli doctor", &daemon.socket(), &proc);
+    assert_eq!(code, 1);
+    let acts = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
+    assert!(out.contains("EVIL") && !(out.clone() + &err).contains(acts), "{out:?}{err:?}");
+    assert!(!out.lines().any(|line| line.starts_with("EVIL")), "{out}");
+}
