@@ -1,6 +1,7 @@
 //! `doctor`: what it prints, its exit code, and what it looks at on a machine that the test makes up.
 
 use std::fs;
+use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::fake::Daemon;
@@ -78,4 +79,45 @@ fn no_secret_and_no_control_character_gets_out() {
     let acts = |c: char| (c.is_control() && c != '\n') || ('\u{202a}'..='\u{202e}').contains(&c);
     assert!(out.contains("EVIL") && !(out.clone() + &err).contains(acts), "{out:?}{err:?}");
     assert!(!out.lines().any(|line| line.starts_with("EVIL")), "{out}");
+}
+
+#[test]
+fn a_daemon_below_systemd_is_looked_at_with_its_unit() {
+    let daemon = Daemon::start(tables::table(), &[]);
+    let dir = daemon.dir.path();
+    let (proc, bin) = (dir.join("proc"), dir.join("bin"));
+    let own = proc.join("77");
+    fs::create_dir_all(&own).unwrap();
+    fs::create_dir(&bin).unwrap();
+    let write = |name: &str, text: &str| fs::write(own.join(name), text).unwrap();
+    write("comm", "dd-procmgrd\n");
+    write("status", "Uid:\t0\t0\t0\t0\nCapEff:\t0000000000000000\nCapBnd:\t0000000000000000\n");
+    write("limits", "Max open files            1024                 524288               files\n");
+    write("cgroup", "0::/system.slice/dd-procmgrd.service/supervisor\n");
+    std::os::unix::fs::symlink("/usr/bin/dd-procmgrd (deleted)", own.join("exe")).unwrap();
+    let systemctl = bin.join("systemctl");
+    let script = "#!/bin/sh\n[ \"$*\" = 'show --no-pager -p LogRateLimitIntervalUSec,LogRateLimitBurst,Delegate -- \
+                  dd-procmgrd.service' ] && printf 'LogRateLimitIntervalUSec=30s\\nLogRateLimitBurst=10000\\n'\n";
+    fs::write(&systemctl, script).unwrap();
+    fs::set_permissions(&systemctl, PermissionsExt::from_mode(0o755)).unwrap();
+
+    let socket = daemon.socket();
+    let env = [("PM_SOCKET", socket.as_str()), ("PATH", bin.to_str().unwrap())];
+    let mut context = context("pm-cli doctor -o json", &env, None, false);
+    context.proc = proc;
+    let (mut out, mut err) = (Vec::new(), Vec::new());
+    assert_eq!(cli::run(&context, &mut out, &mut err), 1);
+    let document: serde_json::Value = serde_json::from_slice(&out).unwrap();
+    let found = |check: &str| {
+        let mut checks = document["checks"].as_array().unwrap().iter();
+        let found = checks.find(|found| found["check"] == check).unwrap();
+        ["verdict", "found", "next"].map(|key| found[key].as_str().unwrap_or_default().to_owned())
+    };
+    let wanted = "dd-procmgrd.service: 10000 lines in 30s";
+    assert_eq!(found("rate-limit"), ["warning", wanted, "sudo systemctl edit dd-procmgrd.service"]);
+    let gone = "/usr/bin/dd-procmgrd was replaced or removed while the daemon runs";
+    assert_eq!(found("running-program"), ["warning", gone, "sudo systemctl restart dd-procmgrd.service"]);
+    let missing = "CAP_SETGID, CAP_SETUID missing, which `user` needs of: web";
+    assert_eq!(found("capabilities"), ["problem", missing, "pm-cli why web"]);
+    assert!(found("cgroup")[0] == "warning" && found("descriptors")[0] == "ok", "{document:#}");
 }
