@@ -32,7 +32,7 @@ pub(crate) fn text(found: &[Found], paint: Paint) -> String {
                 found.iter().filter(|other| other.finding == *finding && other.check.name != check.name);
             also = same.map(|other| other.check.name).collect::<Vec<_>>().join(", ");
         }
-        for (label, what) in [("means", &finding.meaning), ("next", &finding.command), ("nor", &also)] {
+        for (label, what) in [("means", &finding.meaning), ("next", &finding.command), ("also", &also)] {
             for (i, line) in what.lines().enumerate() {
                 let label = if i == 0 { format!("{label}:") } else { String::new() };
                 let _infallible = writeln!(text, "{:13}{label:<6} {}", "", one_line(line)).is_ok();

@@ -1,7 +1,6 @@
 //! `doctor`: what it prints, its exit code, and what it looks at on a machine that the test makes up.
 
 use std::fs;
-use std::os::unix::fs::PermissionsExt;
 use std::path::Path;
 
 use crate::fake::Daemon;
@@ -98,8 +97,10 @@ fn a_daemon_below_systemd_is_looked_at_with_its_unit() {
     let systemctl = bin.join("systemctl");
     let script = "#!/bin/sh\n[ \"$*\" = 'show --no-pager -p LogRateLimitIntervalUSec,LogRateLimitBurst,Delegate -- \
                   dd-procmgrd.service' ] && printf 'LogRateLimitIntervalUSec=30s\\nLogRateLimitBurst=10000\\n'\n";
-    fs::write(&systemctl, script).unwrap();
-    fs::set_permissions(&systemctl, PermissionsExt::from_mode(0o755)).unwrap();
+    // Written by another process: one that another test forks meanwhile must not have it open for writing.
+    let write = "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\"";
+    let mut sh = std::process::Command::new("sh");
+    assert!(sh.args(["-c", write]).arg(&systemctl).arg(script).status().unwrap().success());
 
     let socket = daemon.socket();
     let env = [("PM_SOCKET", socket.as_str()), ("PATH", bin.to_str().unwrap())];
