@@ -180,6 +180,8 @@ pub(crate) enum Verb {
     Validate(ValidateArgs),
     /// Print the JSON schema of processes.yaml, for editors
     Schema,
+    /// Look at this machine and this daemon: what is wrong, what it means, what mends it; exit code 1 when something is
+    Doctor,
 }
 
 /// One or more processes.
@@ -334,6 +336,7 @@ fn misfit(output: Output, verb: &Verb) -> Option<&'static str> {
             | Verb::ReopenLogs
             | Verb::Daemon(_)
             | Verb::Token(_)
+            | Verb::Doctor
             | Verb::Version
             | Verb::Completion { .. },
         ) => Some(NO_NAMES),
@@ -474,6 +477,7 @@ mod tests {
             "pm-cli validate",
             "pm-cli validate a.yaml - -o json",
             "pm-cli schema",
+            "pm-cli doctor -o json",
         ] {
             assert!(parsed(line).is_ok(), "{line}");
         }
@@ -528,6 +532,8 @@ mod tests {
             "pm-cli import",
             "pm-cli import x --format upstart",
             "pm-cli schema x",
+            "pm-cli doctor web",
+            "pm-cli doctor -o name",
         ] {
             assert_eq!(parsed(line).unwrap_err().exit_code(), 2, "{line}");
         }

@@ -166,7 +166,7 @@ fn with_port(address: &str) -> String {
 }
 
 /// Whether a daemon behind it would be one of this machine.
-fn is_local(target: &Target) -> bool {
+pub(crate) fn is_local(target: &Target) -> bool {
     match target {
         Target::Unix(_) => true,
         other => {

@@ -41,7 +41,7 @@ fn breadth(verb: &Verb) -> Breadth {
         Verb::Describe(_) | Verb::Why(_) | Verb::IsActive(_) | Verb::IsEnabled(_) | Verb::Cat(_) => {
             Breadth::InTurn
         }
-        Verb::Status(_) | Verb::Daemon(_) | Verb::Plan | Verb::Version => Breadth::InTurn,
+        Verb::Status(_) | Verb::Daemon(_) | Verb::Plan | Verb::Version | Verb::Doctor => Breadth::InTurn,
         Verb::Stats(_) | Verb::Wait(_) | Verb::Graph(_) => Breadth::InTurn,
         Verb::Logs(_) | Verb::Events(_) => Breadth::AsTheyCome,
         Verb::Start(args) | Verb::Stop(args) | Verb::Restart(args) | Verb::Reload(args) => {

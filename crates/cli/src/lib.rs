@@ -6,6 +6,7 @@
 mod args;
 mod context;
 mod diagnosis;
+mod doctor;
 mod find;
 mod fleet;
 mod import;
@@ -108,6 +109,12 @@ fn execute(session: &mut Session<'_>, verb: Verb) -> u8 {
         Err(Stop::Io(e)) => session.fail(&Failure::new(FAILED, format!("can't write the output: {e}"))),
         Err(Stop::Failure(failure)) => session.fail(&failure),
     }
+}
+
+/// What `doctor` looks at, as tables of Markdown.
+#[must_use]
+pub fn checklist() -> String {
+    doctor::markdown()
 }
 
 /// The whole command line, for the manual and the completions.

@@ -10,6 +10,7 @@ mod daemon;
 mod delete;
 mod describe;
 mod disable;
+mod doctor;
 mod each;
 mod edit;
 mod enable;
@@ -88,6 +89,7 @@ pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Sto
         Verb::Export(args) => export::run(session, args).await,
         Verb::Validate(args) => validate::run(session, args),
         Verb::Schema => schema::run(session),
+        Verb::Doctor => doctor::run(session).await,
         Verb::Status(args) => status::run(session, args).await,
     }
 }

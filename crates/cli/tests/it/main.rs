@@ -5,6 +5,7 @@
 
 mod binary;
 mod completion;
+mod doctor;
 mod edit;
 mod explain;
 mod fake;

@@ -3,6 +3,7 @@
 mod bad_input;
 mod boot_set;
 mod control;
+mod doctor;
 mod documents;
 mod editing;
 mod environment;
