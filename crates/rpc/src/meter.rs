@@ -170,7 +170,9 @@ impl Watch for Running {
         let polled = inner.poll_frame(cx);
         match &polled {
             Poll::Ready(Some(Ok(frame))) => {
-                frame.trailers_ref().into_iter().for_each(|last| self.learn(last))
+                if let Some(last) = frame.trailers_ref() {
+                    self.learn(last);
+                }
             }
             Poll::Ready(Some(Err(status))) => self.code = status.code(),
             Poll::Ready(None) | Poll::Pending => {}

@@ -147,11 +147,11 @@ impl Service {
             }
             Ok(Start::Known(outcome)) => {
                 call.act.repeated(caller);
-                Ok(Response::new(decode(answer(outcome).await?)?))
+                Ok(Response::new(decode(&answer(outcome).await?)?))
             }
             Ok(Start::Fresh(kept)) => {
                 let carried = self.carry_out(call.clone(), work(self.clone(), call, asked), kept);
-                Ok(Response::new(answer(carried).await.and_then(decode)?))
+                Ok(Response::new(decode(&answer(carried).await?)?))
             }
         }
     }
@@ -227,9 +227,9 @@ async fn answer(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
         .unwrap_or_else(|| Err(ControlError::new(ErrorKind::Internal, "the operation broke off")))
 }
 
-fn decode<A: Message + Default>(raw: Vec<u8>) -> Result<A, ControlError> {
+fn decode<A: Message + Default>(raw: &[u8]) -> Result<A, ControlError> {
     let broken = |e| ControlError::new(ErrorKind::Internal, format!("an answer that was kept: {e}"));
-    A::decode(&*raw).map_err(broken)
+    A::decode(raw).map_err(broken)
 }
 
 fn check(id: &str) -> Result<(), ControlError> {
