@@ -164,7 +164,7 @@ impl App {
         systemd::tell(&[NotifyState::Ready]);
         if let Some(limit) = systemd::watchdog() {
             let of = app.supervisor.clone();
-            app.io.spawn(watchdog::keep(limit, move |answer| of.ask_alive(answer), watchdog::report));
+            watchdog::start(limit, move |answer| of.ask_alive(answer));
         }
         Ok(app)
     }

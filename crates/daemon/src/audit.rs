@@ -185,6 +185,11 @@ mod tests {
     }
 
     #[test]
+    fn the_message_catalog_explains_it() {
+        assert!(logpipe::catalog().contains(&format!("\n-- {MESSAGE_ID}\nSubject: @AUDIT_METHOD@ ")));
+    }
+
+    #[test]
     fn without_a_journal_it_is_a_line() {
         let text = record("/nowhere/socket".into());
         assert_eq!(

@@ -6,12 +6,11 @@
 //!
 //! This is the one clock that ticks while nothing happens, and it is there only where the service manager asks for it.
 
+use std::sync::mpsc::{RecvTimeoutError, sync_channel};
 use std::time::{Duration, Instant};
 
 use libsystemd::daemon::NotifyState;
 use supervisor::AliveFn;
-use tokio::sync::oneshot;
-use tokio::time::MissedTickBehavior;
 
 use crate::systemd;
 
@@ -28,29 +27,32 @@ pub(crate) enum News {
     Ended,
 }
 
+/// Keeps asking in a thread of its own: whatever keeps the threads that serve clients busy must not end the daemon.
+pub(crate) fn start(limit: Duration, ask: impl Fn(AliveFn) + Send + 'static) {
+    let thread = std::thread::Builder::new().name("watchdog".into());
+    if let Err(error) = thread.spawn(move || keep(limit, ask, report)) {
+        tracing::error!(
+            "can't start the thread that feeds the watchdog, which will end this daemon: {error}"
+        );
+    }
+}
+
 /// Asks each half of `limit` until the supervisor has ended.
-pub(crate) async fn keep(limit: Duration, ask: impl Fn(AliveFn), tell: impl Fn(News)) {
-    let mut ticks = tokio::time::interval(limit / 2);
-    // A machine that was busy or asleep is asked once, not once for each tick that it missed.
-    ticks.set_missed_tick_behavior(MissedTickBehavior::Delay);
+fn keep(limit: Duration, ask: impl Fn(AliveFn), tell: impl Fn(News)) {
+    let half = limit / 2;
     loop {
-        ticks.tick().await;
         let asked = Instant::now();
-        let (answer, mut answered) = oneshot::channel();
+        let (answer, answered) = sync_channel(1);
         ask(Box::new(move || {
             // Nobody waits for it any more when the daemon ends.
             let _ended = answer.send(());
         }));
-        let first = tokio::time::timeout(limit / 2, &mut answered).await;
-        let late = first.is_err();
-        let answer = match first {
-            Ok(answer) => answer,
-            Err(_) => {
-                tell(News::Silent(asked.elapsed()));
-                answered.await
-            }
-        };
-        if answer.is_err() {
+        let first = answered.recv_timeout(half);
+        let late = first == Err(RecvTimeoutError::Timeout);
+        if late {
+            tell(News::Silent(asked.elapsed()));
+        }
+        if first == Err(RecvTimeoutError::Disconnected) || late && answered.recv().is_err() {
             tell(News::Ended);
             return;
         }
@@ -58,6 +60,8 @@ pub(crate) async fn keep(limit: Duration, ask: impl Fn(AliveFn), tell: impl Fn(N
         if late {
             tell(News::Back(asked.elapsed()));
         }
+        // A machine that was busy or asleep is asked once, not once for each time that it missed.
+        std::thread::sleep(half.saturating_sub(asked.elapsed()));
     }
 }
 
@@ -82,8 +86,7 @@ mod tests {
     const LIMIT: Duration = Duration::from_millis(20);
 
     /// A watchdog over a loop that is played by the test: what it is asked, and what is told.
-    fn watched() -> (tokio::runtime::Runtime, Receiver<AliveFn>, Receiver<News>) {
-        let io = tokio::runtime::Builder::new_multi_thread().worker_threads(1).enable_all().build().unwrap();
+    fn watched() -> (Receiver<AliveFn>, Receiver<News>) {
         let (questions, asked) = channel();
         let (news, told) = channel();
         let ask = move |question| {
@@ -92,13 +95,13 @@ mod tests {
         let tell = move |what| {
             let _until_the_test_is_over = news.send(what);
         };
-        io.spawn(keep(LIMIT, ask, tell));
-        (io, asked, told)
+        std::thread::spawn(move || keep(LIMIT, ask, tell));
+        (asked, told)
     }
 
     #[test]
     fn it_is_fed_by_answers_alone() {
-        let (_io, asked, told) = watched();
+        let (asked, told) = watched();
         for _ in 0..3 {
             let answer = asked.recv().unwrap();
             assert!(!matches!(told.try_recv(), Ok(News::Alive)), "fed before the loop answered");
@@ -110,7 +113,7 @@ mod tests {
 
     #[test]
     fn a_loop_that_hangs_is_not_asked_twice_and_is_told_once() {
-        let (_io, asked, told) = watched();
+        let (asked, told) = watched();
         let answer = asked.recv().unwrap();
         assert!(matches!(told.recv().unwrap(), News::Silent(time) if time >= LIMIT / 2));
         assert!(asked.try_recv().is_err(), "asked again while it hangs");
@@ -123,7 +126,7 @@ mod tests {
 
     #[test]
     fn it_ends_with_the_supervisor() {
-        let (_io, asked, told) = watched();
+        let (asked, told) = watched();
         drop(asked.recv().unwrap());
         let last = told.into_iter().last().expect("something was told");
         assert_eq!(last, News::Ended);

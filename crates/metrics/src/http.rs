@@ -104,6 +104,8 @@ struct Limits {
     /// From the first moment of waiting for a request to the end of its header. An idle connection is closed
     /// after the same time: a Prometheus that comes back later simply connects again.
     header: Duration,
+    /// The same while half of the connections are taken: those that stall must not keep others waiting for long.
+    crowded: Duration,
     /// Whether a connection may have more than one request.
     keep: bool,
     /// From the first byte of a response that has to wait for the client to the last.
@@ -116,6 +118,7 @@ const LIMITS: Limits = Limits {
     connections: 64,
     keep: true,
     header: Duration::from_secs(10),
+    crowded: Duration::from_secs(2),
     response: Duration::from_secs(30),
     grace: Duration::from_secs(2),
 };
@@ -190,7 +193,8 @@ async fn accept(
                 Ok((stream, _)) => {
                     // While others may soon have to wait, nobody keeps a connection for a second request.
                     let keep = connections.len() < limits.connections / 2;
-                    let limits = Limits { keep, ..limits };
+                    let header = if keep { limits.header } else { limits.crowded.min(limits.header) };
+                    let limits = Limits { keep, header, ..limits };
                     connections.spawn(connection::accepted(stream, site.clone(), limits, stopped.clone()));
                 }
                 Err(error) => {

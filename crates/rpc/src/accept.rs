@@ -4,24 +4,22 @@ use std::io;
 use std::net::SocketAddr;
 use std::pin::Pin;
 use std::sync::Arc;
-use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll, ready};
 use std::time::Duration;
 
 use tls::{Live, ServerStream};
 use tokio::io::{AsyncRead, AsyncWrite, ReadBuf};
 use tokio::net::{TcpListener, TcpStream, UnixListener, UnixStream};
-use tokio::sync::{OwnedSemaphorePermit, Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::time::{Sleep, sleep};
 use tonic::transport::server::Connected;
 
 use crate::auth::{Peer, Policy};
 use crate::authority::Authority;
 use crate::handshake::Handshakes;
+use crate::shares::{Full, Share};
+use crate::slots::Slots;
 
-/// Open connections of each of four kinds: admins over the Unix socket, others over it, TCP with a client's certificate,
-/// and TCP without. Further ones of that kind are closed at once, so that the other kinds always get through.
-const MAX_CONNECTIONS: usize = 256;
 /// A connection that has not sent the HTTP/2 preface (24 bytes) within this time is closed.
 const PREFACE: (usize, Duration) = (24, Duration::from_secs(10));
 /// Pause after accept(2) failed, which mostly means that descriptors ran out.
@@ -43,41 +41,6 @@ pub enum ListenState {
     },
 }
 
-/// How many connections of each kind may still be opened.
-#[derive(Debug)]
-pub(crate) struct Slots {
-    admins: Arc<Semaphore>,
-    others: Arc<Semaphore>,
-    certified: Arc<Semaphore>,
-    tcp: Arc<Semaphore>,
-    refused: AtomicU64,
-}
-
-impl Slots {
-    pub(crate) fn new() -> Self {
-        let full = || Arc::new(Semaphore::new(MAX_CONNECTIONS));
-        Self { admins: full(), others: full(), certified: full(), tcp: full(), refused: AtomicU64::new(0) }
-    }
-
-    fn take(&self, peer: Peer, policy: &Policy) -> Option<OwnedSemaphorePermit> {
-        let kind = match peer {
-            Peer::Unix { uid, .. } if policy.is_admin(uid) => &self.admins,
-            Peer::Unix { .. } => &self.others,
-            Peer::Tls { client: Some(_), .. } => &self.certified,
-            Peer::Tls { client: None, .. } | Peer::Tcp(_) => &self.tcp,
-        };
-        let slot = Arc::clone(kind).try_acquire_owned().ok();
-        if slot.is_none() {
-            let refused = self.refused.fetch_add(1, Ordering::Relaxed) + 1;
-            // Powers of two only: a flood of connections must not become a flood of lines.
-            if refused.is_power_of_two() {
-                tracing::warn!(%peer, refused, limit = MAX_CONNECTIONS, "too many connections; closed a new one");
-            }
-        }
-        slot
-    }
-}
-
 pub(crate) enum Io {
     Unix(UnixStream),
     Tcp(TcpStream),
@@ -93,11 +56,11 @@ pub(crate) struct Connection {
     preface: Option<(usize, Pin<Box<Sleep>>)>,
     /// Over the Unix socket only: what some clients call the server there.
     authority: Option<Authority>,
-    _slot: OwnedSemaphorePermit,
+    _slot: Share,
 }
 
 impl Connection {
-    fn new(io: Io, peer: Peer, slot: OwnedSemaphorePermit) -> Self {
+    fn new(io: Io, peer: Peer, slot: Share) -> Self {
         let authority = matches!(peer, Peer::Unix { .. }).then(Authority::default);
         Self { io, peer, preface: Some((0, Box::pin(sleep(PREFACE.1)))), authority, _slot: slot }
     }
@@ -206,7 +169,27 @@ pub(crate) struct Gate {
 impl Gate {
     /// Lets it in if its kind has room. `false` = the server is gone.
     pub(crate) async fn admit(&self, io: Io, peer: Peer) -> bool {
-        let Some(slot) = self.slots.take(peer, &self.policy) else { return true };
+        match self.slots.take(peer, &self.policy) {
+            Ok(slot) => self.let_in(io, peer, slot).await,
+            Err(full @ Full::All(_)) => {
+                self.slots.refuse(peer, full);
+                true
+            }
+            Err(full) => {
+                // Beside the loop that accepts: the look-up may take its time.
+                let gate = self.clone();
+                tokio::spawn(async move {
+                    match gate.slots.take_as_operator(peer, &gate.policy).await {
+                        Some(slot) => drop(gate.let_in(io, peer, slot).await),
+                        None => gate.slots.refuse(peer, full),
+                    }
+                });
+                true
+            }
+        }
+    }
+
+    async fn let_in(&self, io: Io, peer: Peer, slot: Share) -> bool {
         self.sink.send(Ok(Connection::new(io, peer, slot))).await.is_ok()
     }
 }
@@ -333,10 +316,13 @@ mod tests {
     use tokio::io::{AsyncReadExt as _, AsyncWriteExt as _};
 
     use super::*;
+    use crate::Role;
+    use crate::shares::Shares;
+    use crate::who::Who;
 
     fn connection() -> (Connection, UnixStream) {
         let (ours, theirs) = UnixStream::pair().unwrap();
-        let slot = Arc::new(Semaphore::new(1)).try_acquire_owned().unwrap();
+        let slot = Shares::new(1).take(Who::Uid(1), Role::Admin).unwrap();
         (Connection::new(Io::Unix(ours), Peer::Unix { uid: 1, gid: 1, pid: None }, slot), theirs)
     }
 

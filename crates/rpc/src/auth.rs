@@ -11,20 +11,22 @@
 //! The pid of a peer is only for the audit record: it may be reused after the connection was made. Roles follow from
 //! uid and gid, which the kernel recorded at connect(2).
 
-use std::ffi::CString;
 use std::fmt;
 use std::net::SocketAddr;
 use std::sync::Arc;
-
-use nix::unistd::{Gid, Uid, User, getgrouplist};
+use std::time::Duration;
 
 use crate::certificate::Certified;
 use crate::denied::Denied;
+use crate::members::Members;
 use crate::token::Keeper;
 use crate::{ControlError, ErrorKind};
 
+/// How long a member of the operators' group is one without another look: a caller that makes many calls is looked up once.
+const KNOWN_FOR: Duration = Duration::from_secs(1);
+
 /// What a caller may do. Each role includes the ones before it.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, PartialOrd, Ord, Hash)]
 pub enum Role {
     /// Look: list, get (without the values of variables), status, events, stats, and wait for what happens.
     Viewer,
@@ -192,11 +194,12 @@ pub(crate) struct Policy {
     pub(crate) token_role: Role,
     /// Which refusals are told.
     pub(crate) denied: Arc<Denied>,
+    /// Who is in that group.
+    pub(crate) members: Arc<Members>,
 }
 
 impl Policy {
-    /// Finds out the role of a peer. Group membership is looked up in the system's user database, which may ask the
-    /// network, so that part runs on a blocking thread.
+    /// Finds out the role of a peer.
     pub(crate) async fn identify(
         &self,
         peer: Peer,
@@ -211,9 +214,8 @@ impl Policy {
             (Peer::Unix { uid, .. }, _) if self.is_admin(uid) => Role::Admin,
             (Peer::Unix { gid, .. }, Some(group)) if gid == group => Role::Operator,
             (Peer::Unix { uid, gid, .. }, Some(group)) => {
-                // A look-up that fails makes nobody an operator.
-                let member = tokio::task::spawn_blocking(move || is_member(uid, gid, group)).await;
-                if member.unwrap_or(false) { Role::Operator } else { Role::Viewer }
+                let is_member = self.members.has((uid, gid), group, KNOWN_FOR).await;
+                if is_member { Role::Operator } else { Role::Viewer }
             }
             (Peer::Unix { .. }, None) => Role::Viewer,
         };
@@ -279,20 +281,6 @@ impl Policy {
     }
 }
 
-/// Whether the user belongs to the group, by the system's user database.
-fn is_member(uid: u32, gid: u32, group: u32) -> bool {
-    let groups = || -> Option<Vec<Gid>> {
-        let user = User::from_uid(Uid::from_raw(uid)).ok()??;
-        if user.gid.as_raw() == group {
-            // Its own group by the database, whatever group it runs this program with.
-            return Some(vec![user.gid]);
-        }
-        let name = CString::new(user.name).ok()?;
-        getgrouplist(&name, Gid::from_raw(gid)).ok()
-    };
-    groups().is_some_and(|groups| groups.contains(&Gid::from_raw(group)))
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -303,7 +291,8 @@ mod tests {
         let dir = tempfile::tempdir().unwrap();
         let token = crate::Token::create(&dir.path().join("token"), None).unwrap();
         let token = Some(Arc::new(Keeper::new(token)));
-        (dir, Policy { daemon_uid: 990, operators: Some(991), token, token_role, denied: Arc::default() })
+        let (denied, members) = (Arc::default(), Arc::default());
+        (dir, Policy { daemon_uid: 990, operators: Some(991), token, token_role, denied, members })
     }
 
     fn certified(units: &[&str]) -> Peer {
@@ -345,14 +334,6 @@ mod tests {
             let bad = policy.identify(peer, Some(b"Bearer no".to_vec())).await.unwrap_err();
             assert_eq!(bad.kind, ErrorKind::Unauthenticated, "{peer}");
         }
-    }
-
-    #[test]
-    fn membership_comes_from_the_user_database() {
-        // Every system has root, whose primary group is in its list; nobody is in a group that doesn't exist.
-        assert!(is_member(0, 0, 0));
-        assert!(!is_member(0, 0, 4_000_000_000));
-        assert!(!is_member(4_000_000_001, 0, 0), "an unknown user is a member of nothing");
     }
 
     #[test]

@@ -11,7 +11,7 @@ const MAX_NAME: usize = 64;
 
 /// A caller with a certificate that one of the daemon's authorities signed. Small and without a heap, as it stands in
 /// every call of its connection.
-#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
 pub(crate) struct Certified {
     pub(crate) role: Role,
     name: [u8; MAX_NAME],

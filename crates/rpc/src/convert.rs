@@ -13,7 +13,7 @@ use std::time::Duration;
 
 use model::{Definition, Stream, Wall};
 
-use crate::{Violation, v1};
+use crate::{ControlError, Violation, v1};
 
 pub(crate) use daemon::{change, status};
 pub(crate) use definition::{from_wire, log_to_wire, to_wire};
@@ -29,6 +29,15 @@ pub(crate) use stats::stats;
 /// Each field that this version can't read: the daemon is a newer one.
 pub fn read_definition(definition: v1::ProcessDefinition) -> Result<Definition, Vec<Violation>> {
     from_wire(definition)
+}
+
+/// The value of an enum field. One of a later version is refused: what the caller wants can't be known.
+pub(crate) fn choice<E: TryFrom<i32>>(field: &str, raw: i32) -> Result<E, ControlError> {
+    E::try_from(raw).map_err(|_| {
+        let text = format!("{raw} is not a value of {field} in this version of the API");
+        ControlError::invalid(field, text)
+            .with_hint("the values are those of the daemon's own proto file, by reflection")
+    })
 }
 
 pub(crate) fn timestamp(at: Wall) -> prost_types::Timestamp {

@@ -8,62 +8,39 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body::{Frame, SizeHint};
+use http_body::{Body as _, Frame};
 use tokio::time::{Instant, Sleep, sleep_until};
 use tonic::Status;
 use tonic::body::Body;
-use tonic::codegen::http::{HeaderMap, Request, Response};
-use tonic::codegen::{BoxFuture, Bytes};
-use tonic::server::NamedService;
-use tower::Service;
+use tonic::codegen::http::{HeaderMap, Response};
+
+use crate::body::{Polled, Watch, Watched};
+use crate::{ControlError, ErrorKind};
 
 /// The answer is on its way so much before the deadline; then it gets there, and before tonic's own.
 const AHEAD: Duration = Duration::from_millis(2);
 
-/// A service that keeps deadlines.
-#[derive(Clone, Debug)]
-pub(crate) struct Deadlined<S>(pub(crate) S);
-
-impl<S: NamedService> NamedService for Deadlined<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S> Service<Request<Body>> for Deadlined<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-    S::Error: 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = BoxFuture<Response<Body>, S::Error>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.0.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let deadline = deadline(request.headers());
-        let answer = self.0.call(request);
-        Box::pin(async move {
-            let Some(deadline) = deadline else { return answer.await };
-            match tokio::time::timeout_at(deadline, answer).await {
-                Ok(answer) => Ok(answer?.map(|inner| {
-                    let over = Box::pin(sleep_until(deadline));
-                    Body::new(DeadlinedBody { inner, over: Some(over) })
-                })),
-                Err(_) => Ok(exceeded().into_http()),
-            }
-        })
+/// The answer, or DEADLINE_EXCEEDED; `None` = there is no deadline.
+pub(crate) async fn keep<E>(
+    deadline: Option<Instant>,
+    answer: impl Future<Output = Result<Response<Body>, E>>,
+) -> Result<Response<Body>, E> {
+    let Some(deadline) = deadline else { return answer.await };
+    match tokio::time::timeout_at(deadline, answer).await {
+        Ok(answer) => Ok(answer?.map(|inner| Watched::around(inner, Over(Box::pin(sleep_until(deadline)))))),
+        Err(_) => Ok(exceeded().into_http()),
     }
 }
 
 fn exceeded() -> Status {
-    Status::deadline_exceeded("the caller's deadline is over; what was accepted goes on")
+    let text = "the caller's deadline is over; what was accepted goes on";
+    ControlError::new(ErrorKind::DeadlineExceeded, text)
+        .with_hint("give it more time; a call with a request_id can be made again to hear how it went")
+        .into()
 }
 
 /// When the call has to be answered; `None` = whenever, also where nobody can understand the header.
-fn deadline(headers: &HeaderMap) -> Option<Instant> {
+pub(crate) fn of(headers: &HeaderMap) -> Option<Instant> {
     let timeout = parse(headers.get("grpc-timeout")?.to_str().ok()?)?;
     // One that lies beyond the clock's end is none.
     Instant::now().checked_add(timeout.saturating_sub(AHEAD))
@@ -87,36 +64,16 @@ fn parse(text: &str) -> Option<Duration> {
     })
 }
 
-/// An answer's body that ends at the deadline.
-struct DeadlinedBody {
-    inner: Body,
-    /// `None` = it was over.
-    over: Option<Pin<Box<Sleep>>>,
-}
+/// Ends an answer's body at the deadline.
+struct Over(Pin<Box<Sleep>>);
 
-impl http_body::Body for DeadlinedBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let Some(over) = &mut self.over else { return Poll::Ready(None) };
-        if over.as_mut().poll(cx).is_pending() {
-            return Pin::new(&mut self.inner).poll_frame(cx);
+impl Watch for Over {
+    fn next(&mut self, inner: Pin<&mut Body>, cx: &mut Context<'_>) -> Polled {
+        if self.0.as_mut().poll(cx).is_pending() {
+            return inner.poll_frame(cx);
         }
-        self.over = None;
         let mut trailers = HeaderMap::new();
         Poll::Ready(Some(exceeded().add_header(&mut trailers).map(|()| Frame::trailers(trailers))))
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.over.is_none() || self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        SizeHint::default()
     }
 }
 
@@ -144,22 +101,22 @@ mod tests {
         }
     }
 
-    fn request(timeout: &str) -> Request<Body> {
-        Request::builder().header("grpc-timeout", timeout).body(Body::empty()).unwrap()
+    fn deadline(timeout: &str) -> Option<Instant> {
+        of(&[("grpc-timeout".parse().unwrap(), timeout.parse().unwrap())].into_iter().collect())
     }
 
     #[tokio::test(start_paused = true)]
     async fn who_is_not_answered_in_time_hears_so() {
-        let silent = |_: Request<Body>| std::future::pending::<Result<Response<Body>, Status>>();
+        let silent = || std::future::pending::<Result<Response<Body>, Status>>();
         let begun = Instant::now();
-        let answer = Deadlined(tower::service_fn(silent)).call(request("3S")).await.unwrap();
+        let answer = keep(deadline("3S"), silent()).await.unwrap();
         // A moment before the deadline, as precisely as timers go.
         assert!((2_990..3_000).contains(&begun.elapsed().as_millis()), "{:?}", begun.elapsed());
         let status = Status::from_header_map(answer.headers()).unwrap();
         assert_eq!(status.code(), tonic::Code::DeadlineExceeded);
         // A deadline that nobody can understand, or that never comes, is none.
         for timeout in ["soon", "99999999H"] {
-            let call = Deadlined(tower::service_fn(silent)).call(request(timeout));
+            let call = keep(deadline(timeout), silent());
             assert!(tokio::time::timeout(Duration::from_secs(3600), call).await.is_err(), "{timeout}");
         }
     }
@@ -168,21 +125,15 @@ mod tests {
     async fn a_stream_ends_at_the_deadline() {
         struct Silent;
         impl http_body::Body for Silent {
-            type Data = Bytes;
+            type Data = tonic::codegen::Bytes;
             type Error = Status;
-            fn poll_frame(
-                self: Pin<&mut Self>,
-                _: &mut Context<'_>,
-            ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+            fn poll_frame(self: Pin<&mut Self>, _: &mut Context<'_>) -> Polled {
                 Poll::Pending
             }
         }
-        let streams =
-            |_: Request<Body>| std::future::ready(Ok::<_, Status>(Response::new(Body::new(Silent))));
-        let answer = Deadlined(tower::service_fn(streams)).call(request("3S")).await.unwrap();
-        let mut body = answer.into_body();
-        let mut next =
-            async || std::future::poll_fn(|cx| http_body::Body::poll_frame(Pin::new(&mut body), cx)).await;
+        let stream = std::future::ready(Ok::<_, Status>(Response::new(Body::new(Silent))));
+        let mut body = keep(deadline("3S"), stream).await.unwrap().into_body();
+        let mut next = async || std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await;
         let trailers = next().await.unwrap().unwrap().into_trailers().unwrap();
         let status = Status::from_header_map(&trailers).unwrap();
         assert_eq!(status.code(), tonic::Code::DeadlineExceeded);

@@ -5,11 +5,11 @@
 
 use std::collections::HashMap;
 use std::fmt;
-use std::net::IpAddr;
 use std::sync::{Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
 use crate::auth::Peer;
+use crate::who::Who;
 
 /// Records at once.
 const BURST: u32 = 10;
@@ -17,24 +17,6 @@ const BURST: u32 = 10;
 const REFILL: Duration = Duration::from_secs(10);
 /// Peers that are told apart.
 const MAX_PEERS: usize = 256;
-
-/// Who is bounded.
-#[derive(Clone, Copy, Debug, PartialEq, Eq, Hash)]
-pub(crate) enum Who {
-    Uid(u32),
-    Address(IpAddr),
-    /// All who came when there was no room.
-    Others,
-}
-
-impl From<&Peer> for Who {
-    fn from(peer: &Peer) -> Self {
-        match peer {
-            Peer::Unix { uid, .. } => Self::Uid(*uid),
-            Peer::Tcp(address) | Peer::Tls { address, .. } => Self::Address(address.ip()),
-        }
-    }
-}
 
 #[derive(Debug)]
 struct Bucket {

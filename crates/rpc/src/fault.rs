@@ -35,6 +35,8 @@ impl ErrorKind {
             Self::PermissionDenied => (Code::PermissionDenied, "ROLE_TOO_LOW"),
             Self::Unavailable => (Code::Unavailable, "SHUTTING_DOWN"),
             Self::Busy => (Code::ResourceExhausted, "BUSY"),
+            Self::DeadlineExceeded => (Code::DeadlineExceeded, "DEADLINE_EXCEEDED"),
+            Self::TooLarge => (Code::OutOfRange, "TOO_LARGE"),
             Self::Internal => (Code::Internal, "INTERNAL"),
         }
     }
@@ -123,6 +125,8 @@ mod tests {
             ErrorKind::PermissionDenied,
             ErrorKind::Unavailable,
             ErrorKind::Busy,
+            ErrorKind::DeadlineExceeded,
+            ErrorKind::TooLarge,
             ErrorKind::Internal,
         ];
         for kind in kinds {

@@ -8,12 +8,14 @@ use std::pin::Pin;
 use std::task::{Context, Poll};
 use std::time::Duration;
 
-use http_body::{Frame, SizeHint};
+use http_body::Body as _;
 use tokio::sync::OwnedSemaphorePermit;
 use tokio::time::{Sleep, sleep};
-use tonic::Status;
 use tonic::body::Body;
 use tonic::codegen::Bytes;
+
+use crate::body::{Polled, Watch, Watched};
+use crate::{ControlError, ErrorKind};
 
 /// Longest request of a caller without rights: a thousand names of 64 characters.
 const LONGEST: usize = 64 << 10;
@@ -24,89 +26,56 @@ const TAKEN: Duration = Duration::from_secs(30);
 
 /// A request's body on its way in.
 pub(crate) struct Guarded {
-    inner: Body,
     left: usize,
     over: Pin<Box<Sleep>>,
 }
 
 impl Guarded {
-    pub(crate) fn new(inner: Body) -> Self {
-        Self { inner, left: LONGEST, over: Box::pin(sleep(HERE)) }
+    pub(crate) fn around(inner: Body) -> Body {
+        Watched::around(inner, Self { left: LONGEST, over: Box::pin(sleep(HERE)) })
     }
 }
 
-impl http_body::Body for Guarded {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        match Pin::new(&mut self.inner).poll_frame(cx) {
+impl Watch for Guarded {
+    fn next(&mut self, inner: Pin<&mut Body>, cx: &mut Context<'_>) -> Polled {
+        match inner.poll_frame(cx) {
             Poll::Ready(Some(Ok(frame))) => {
                 let size = frame.data_ref().map_or(0, Bytes::len);
-                match self.left.checked_sub(size) {
-                    Some(left) => self.left = left,
-                    None => {
-                        let text =
-                            format!("a request of a caller without rights has at most {LONGEST} bytes");
-                        return Poll::Ready(Some(Err(Status::out_of_range(text))));
-                    }
-                }
+                let Some(left) = self.left.checked_sub(size) else {
+                    let text = format!("a request of a caller without rights has at most {LONGEST} bytes");
+                    return Poll::Ready(Some(Err(ControlError::new(ErrorKind::TooLarge, text).into())));
+                };
+                self.left = left;
                 Poll::Ready(Some(Ok(frame)))
             }
             Poll::Pending if self.over.as_mut().poll(cx).is_ready() => {
                 let text = format!("the request was not here within {} s", HERE.as_secs());
-                Poll::Ready(Some(Err(Status::deadline_exceeded(text))))
+                Poll::Ready(Some(Err(ControlError::new(ErrorKind::DeadlineExceeded, text).into())))
             }
             other => other,
         }
     }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
-    }
 }
 
-/// An answer's body that holds its caller's turn until it is taken.
+/// Holds a caller's turn until its answer is taken. One that is not is cut: there is no room to say so.
 pub(crate) struct Held {
-    inner: Body,
     over: Pin<Box<Sleep>>,
     _turn: OwnedSemaphorePermit,
 }
 
 impl Held {
-    pub(crate) fn new(inner: Body, turn: OwnedSemaphorePermit) -> Self {
-        Self { inner, over: Box::pin(sleep(TAKEN)), _turn: turn }
+    pub(crate) fn around(inner: Body, turn: OwnedSemaphorePermit) -> Body {
+        Watched::around(inner, Self { over: Box::pin(sleep(TAKEN)), _turn: turn })
     }
 }
 
-impl http_body::Body for Held {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+impl Watch for Held {
+    fn next(&mut self, inner: Pin<&mut Body>, cx: &mut Context<'_>) -> Polled {
         if self.over.as_mut().poll(cx).is_ready() {
             let text = format!("the answer was not taken within {} s", TAKEN.as_secs());
-            return Poll::Ready(Some(Err(Status::deadline_exceeded(text))));
+            return Poll::Ready(Some(Err(ControlError::new(ErrorKind::DeadlineExceeded, text).into())));
         }
-        Pin::new(&mut self.inner).poll_frame(cx)
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
+        inner.poll_frame(cx)
     }
 }
 
@@ -114,7 +83,8 @@ impl http_body::Body for Held {
 mod tests {
     use std::collections::VecDeque;
 
-    use http_body::Body as _;
+    use http_body::Frame;
+    use tonic::Status;
 
     use super::*;
 
@@ -125,10 +95,7 @@ mod tests {
         type Data = Bytes;
         type Error = Status;
 
-        fn poll_frame(
-            mut self: Pin<&mut Self>,
-            _: &mut Context<'_>,
-        ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
+        fn poll_frame(mut self: Pin<&mut Self>, _: &mut Context<'_>) -> Polled {
             match self.0.pop_front() {
                 Some(size) => Poll::Ready(Some(Ok(Frame::data(vec![0; size].into())))),
                 None => Poll::Pending,
@@ -137,7 +104,7 @@ mod tests {
     }
 
     async fn last(pieces: &[usize]) -> Status {
-        let mut body = Guarded::new(Body::new(Pieces(pieces.iter().copied().collect())));
+        let mut body = Guarded::around(Body::new(Pieces(pieces.iter().copied().collect())));
         loop {
             if let Err(status) =
                 std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.expect("it has no end")
@@ -158,7 +125,7 @@ mod tests {
     async fn an_answer_that_nobody_takes_gives_the_turn_back() {
         let turn = std::sync::Arc::new(tokio::sync::Semaphore::new(1));
         let held = turn.clone().try_acquire_owned().unwrap();
-        let mut body = Held::new(Body::new(Pieces([].into())), held);
+        let mut body = Held::around(Body::new(Pieces([].into())), held);
         let status =
             std::future::poll_fn(|cx| Pin::new(&mut body).poll_frame(cx)).await.unwrap().unwrap_err();
         assert_eq!(status.code(), tonic::Code::DeadlineExceeded);

@@ -1,6 +1,6 @@
 //! Counts calls of the service and measures how long they take, for whoever shows metrics.
 //!
-//! It sits around the generated service and knows a call by its path. A call ends with its trailers; one whose body is
+//! A call is known by its path. It ends with its trailers; one whose body is
 //! dropped before them was cancelled. Its size is fixed: a row for each RPC, none for paths that are no RPC.
 
 use std::fmt;
@@ -10,15 +10,13 @@ use std::sync::atomic::{AtomicU64, Ordering};
 use std::task::{Context, Poll};
 use std::time::{Duration, Instant};
 
-use http_body::{Frame, SizeHint};
+use http_body::Body as _;
 use tonic::body::Body;
-use tonic::codegen::http::{HeaderMap, Request, Response};
-use tonic::codegen::{BoxFuture, Bytes};
-use tonic::server::NamedService;
+use tonic::codegen::http::{HeaderMap, Response};
 use tonic::{Code, Status};
-use tower::Service;
 
 use crate::auth::Method;
+use crate::body::{Polled, Watch, Watched};
 
 /// Status codes of gRPC: 0 to 16.
 const CODES: usize = 17;
@@ -120,8 +118,8 @@ impl Meter {
     }
 
     /// A call begins. `None` = there is no such RPC.
-    fn begin(self: &Arc<Self>, path: &str) -> Option<Running> {
-        let name = path.strip_prefix('/')?.strip_prefix(crate::SERVICE)?.strip_prefix('/')?;
+    pub(crate) fn begin(self: &Arc<Self>, path: &str) -> Option<Running> {
+        let name = crate::front::method(path)?;
         let row = self.0.iter().position(|row| row.method.as_str() == name)?;
         self.0[row].started.fetch_add(1, Ordering::Relaxed);
         Some(Running { meter: Arc::clone(self), row, begun: Instant::now(), code: Code::Cancelled })
@@ -129,7 +127,7 @@ impl Meter {
 }
 
 /// A call that goes on. Booked when it is dropped.
-struct Running {
+pub(crate) struct Running {
     meter: Arc<Meter>,
     row: usize,
     begun: Instant,
@@ -160,73 +158,26 @@ impl Drop for Running {
     }
 }
 
-/// The service with a meter around it.
-#[derive(Clone, Debug)]
-pub(crate) struct Metered<S> {
-    pub(crate) inner: S,
-    pub(crate) meter: Arc<Meter>,
+/// Looks at the status at the end of an answer. A refusal without a message has it at the beginning, and no body.
+pub(crate) fn metered(running: Option<Running>, answer: Response<Body>) -> Response<Body> {
+    let Some(mut running) = running else { return answer };
+    running.learn(answer.headers());
+    answer.map(|inner| Watched::around(inner, running))
 }
 
-impl<S: NamedService> NamedService for Metered<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S> Service<Request<Body>> for Metered<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-    S::Error: 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = BoxFuture<Response<Body>, S::Error>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        let running = self.meter.begin(request.uri().path());
-        let answer = self.inner.call(request);
-        Box::pin(async move {
-            let answer = answer.await?;
-            let Some(mut running) = running else { return Ok(answer) };
-            // A refusal without a message has its status here, and no body.
-            running.learn(answer.headers());
-            Ok(answer.map(|inner| Body::new(MeteredBody { inner, running })))
-        })
-    }
-}
-
-/// An answer's body that looks at the status at its end.
-struct MeteredBody {
-    inner: Body,
-    running: Running,
-}
-
-impl http_body::Body for MeteredBody {
-    type Data = Bytes;
-    type Error = Status;
-
-    fn poll_frame(
-        mut self: Pin<&mut Self>,
-        cx: &mut Context<'_>,
-    ) -> Poll<Option<Result<Frame<Bytes>, Status>>> {
-        let polled = Pin::new(&mut self.inner).poll_frame(cx);
-        if let Poll::Ready(Some(Ok(frame))) = &polled
-            && let Some(trailers) = frame.trailers_ref()
-        {
-            self.running.learn(trailers);
+impl Watch for Running {
+    fn next(&mut self, inner: Pin<&mut Body>, cx: &mut Context<'_>) -> Polled {
+        let polled = inner.poll_frame(cx);
+        match &polled {
+            Poll::Ready(Some(Ok(frame))) => {
+                if let Some(last) = frame.trailers_ref() {
+                    self.learn(last);
+                }
+            }
+            Poll::Ready(Some(Err(status))) => self.code = status.code(),
+            Poll::Ready(None) | Poll::Pending => {}
         }
         polled
-    }
-
-    fn is_end_stream(&self) -> bool {
-        self.inner.is_end_stream()
-    }
-
-    fn size_hint(&self) -> SizeHint {
-        self.inner.size_hint()
     }
 }
 

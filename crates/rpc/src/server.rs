@@ -9,21 +9,26 @@ use std::time::Duration;
 
 use tls::{ClientAuth, Live};
 use tokio::net::{TcpListener, UnixListener};
-use tokio::sync::{Semaphore, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio::task::JoinSet;
 use tokio_stream::wrappers::ReceiverStream;
+use tonic::service::Routes;
 use tonic::transport;
 use tonic_health::ServingStatus;
 use tonic_health::server::HealthReporter;
+use tower::layer::util::{Identity, Stack};
+use tower::layer::{LayerFn, layer_fn};
 
-use crate::accept::{self, Gate, ListenState, Port, Slots};
+use crate::accept::{self, Gate, ListenState, Port};
 use crate::auth::{Policy, Role};
-use crate::deadline::Deadlined;
-use crate::meter::{Meter, Metered};
+use crate::front::Front;
+use crate::meter::Meter;
 use crate::service::{MAX_FOLLOWERS, MAX_WAITERS, MAX_WATCHERS, Service};
+use crate::shares::Shares;
+use crate::slots::Slots;
 use crate::socket::{self, Bound, SocketError};
 use crate::token::Keeper;
-use crate::turns::Fair;
+use crate::turns::Turns;
 use crate::v1::process_manager_service_server::ProcessManagerServiceServer;
 use crate::{Control, DESCRIPTOR, LogSource, SERVICE, Token};
 
@@ -178,6 +183,7 @@ impl Server {
             token: token.clone(),
             token_role: config.token_role,
             denied: Arc::default(),
+            members: Arc::default(),
         };
         let draining = watch::Sender::new(false);
         let events = control.events();
@@ -190,11 +196,10 @@ impl Server {
             policy: policy.clone(),
             mask: config.mask,
             log_dir: config.log_dir,
-            followers: Arc::new(Semaphore::new(MAX_FOLLOWERS)),
-            watchers: Arc::new(Semaphore::new(MAX_WATCHERS)),
-            waiters: Arc::new(Semaphore::new(MAX_WAITERS)),
-            calls: Arc::default(),
-            request_id: String::new(),
+            followers: Shares::new(MAX_FOLLOWERS),
+            watchers: Shares::new(MAX_WATCHERS),
+            waiters: Shares::new(MAX_WAITERS),
+            repeats: Arc::default(),
             ready: ready.clone(),
             drain: draining.subscribe(),
         };
@@ -236,7 +241,7 @@ impl Server {
         acceptors.shutdown().await;
         // Before the lock is let go: what lies there afterwards is the next daemon's.
         if let Some(keeper) = token {
-            keeper.token().withdraw();
+            keeper.withdraw();
         }
         drop(bound);
         draining.send_replace(true);
@@ -270,7 +275,14 @@ async fn follow_readiness(health: &HealthReporter, mut ready: watch::Receiver<bo
     }
 }
 
-fn router<H>(service: Service, meter: Arc<Meter>, health: H) -> transport::server::Router
+/// The services with what stands in front of them.
+type Layered<F> = transport::server::Router<Stack<LayerFn<F>, Identity>>;
+
+fn router<H>(
+    service: Service,
+    meter: Arc<Meter>,
+    health: H,
+) -> Layered<impl Fn(Routes) -> Front<Routes> + Clone>
 where
     H: tower::Service<
             tonic::codegen::http::Request<tonic::body::Body>,
@@ -290,16 +302,22 @@ where
             .register_encoded_file_descriptor_set(DESCRIPTOR)
             .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
     };
-    let policy = service.policy.clone();
-    let inner = ProcessManagerServiceServer::new(service).max_decoding_message_size(MAX_REQUEST);
+    let (policy, turns) = (service.policy.clone(), Arc::<Turns>::default());
+    let front = move |inner| Front {
+        inner,
+        meter: Arc::clone(&meter),
+        policy: policy.clone(),
+        turns: Arc::clone(&turns),
+    };
     transport::Server::builder()
         .concurrency_limit_per_connection(CALLS_PER_CONNECTION)
         .max_concurrent_streams(STREAMS_PER_CONNECTION)
         .http2_max_header_list_size(MAX_HEADERS)
         .http2_keepalive_interval(Some(KEEPALIVE_AFTER))
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
+        .layer(layer_fn(front))
         .add_service(health)
         .add_optional_service(described().build_v1().ok())
         .add_optional_service(described().build_v1alpha().ok())
-        .add_service(Metered { inner: Deadlined(Fair { inner, policy, turns: Arc::default() }), meter })
+        .add_service(ProcessManagerServiceServer::new(service).max_decoding_message_size(MAX_REQUEST))
 }

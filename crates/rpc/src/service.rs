@@ -7,6 +7,7 @@ mod events;
 mod lines;
 mod list;
 mod once;
+mod repeats;
 mod token;
 mod wait;
 
@@ -15,16 +16,16 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{Definition, ProcessName, ProcessView, Refusal};
-use tokio::sync::{Semaphore, watch};
-use tonic::{Request, Status};
+use tokio::sync::watch;
 
-use crate::auth::{Caller, Method, Peer, Policy};
+use crate::auth::{Caller, Policy};
 use crate::control::ViewResult;
 use crate::convert::{self, Sight};
 use crate::mask::Mask;
+use crate::shares::Shares;
 use crate::{BoxFuture, Control, ControlError, ErrorKind, LogSource, Update, Updated, Violation, lookup, v1};
 use audit::Act;
-pub(crate) use once::Calls;
+pub(crate) use repeats::Repeats;
 
 /// Open log streams in all; further ones are refused with RESOURCE_EXHAUSTED.
 pub(crate) const MAX_FOLLOWERS: usize = 256;
@@ -53,39 +54,18 @@ pub(crate) struct Service {
     pub(crate) policy: Policy,
     pub(crate) mask: fn(&str, &str) -> String,
     pub(crate) log_dir: PathBuf,
-    pub(crate) followers: Arc<Semaphore>,
-    pub(crate) watchers: Arc<Semaphore>,
-    pub(crate) waiters: Arc<Semaphore>,
-    /// Those that carried a request id.
-    pub(crate) calls: Arc<Calls>,
+    pub(crate) followers: Arc<Shares>,
+    pub(crate) watchers: Arc<Shares>,
+    pub(crate) waiters: Arc<Shares>,
+    /// The calls that carried a request id.
+    pub(crate) repeats: Arc<Repeats>,
     /// Whether the daemon is ready: it has read its definitions.
     pub(crate) ready: watch::Receiver<bool>,
     /// True once the server drains: ends the log streams.
     pub(crate) drain: watch::Receiver<bool>,
-    /// The id of the request that this clone carries out, for the record; empty = it has none.
-    pub(crate) request_id: String,
 }
 
 impl Service {
-    /// Who calls, if that is allowed to call this method, once the daemon knows its processes. A refusal is audited.
-    async fn admit<T>(&self, request: &Request<T>, method: Method) -> Result<Caller, Status> {
-        let peer = request
-            .extensions()
-            .get::<Peer>()
-            .copied()
-            .ok_or_else(|| Status::internal("a connection without a peer"))?;
-        let header = request.metadata().get("authorization").map(|h| h.as_bytes().to_vec());
-        let caller = self.policy.identify(peer, header).await.and_then(|caller| {
-            self.policy.check(caller, method)?;
-            Ok(caller)
-        });
-        let caller = caller.inspect_err(|error| audit::refused(&self.policy.denied, peer, method, error))?;
-        if method != Method::GetStatus {
-            self.until_ready().await?;
-        }
-        Ok(caller)
-    }
-
     /// The socket is there before the definitions are read. Whoever asked meanwhile would hear that there is no such
     /// process, or that there are none.
     async fn until_ready(&self) -> Result<(), ControlError> {
@@ -117,48 +97,29 @@ impl Service {
         convert::process(view, &sight)
     }
 
-    /// Runs an accepted operation to its end, whether or not the caller is still there, and records it.
-    async fn operate<T: Send + 'static>(
-        &self,
-        caller: Caller,
-        act: Act,
-        operation: BoxFuture<Result<T, ControlError>>,
-    ) -> Result<T, Status> {
-        let act = act.requested(&self.request_id);
-        let recorded = act.clone();
-        let task = tokio::spawn(async move {
-            let result = operation.await.map_err(|error| error.about(recorded.target()));
-            recorded.record(caller, result.as_ref().err());
-            result
-        });
-        match task.await {
-            Ok(result) => Ok(result?),
-            Err(fault) => {
-                let error =
-                    ControlError::new(ErrorKind::Internal, format!("the operation broke off: {fault}"));
-                act.record(caller, Some(&error));
-                Err(error.into())
-            }
-        }
-    }
-
-    /// The calls that need nothing but a name differ only in the verb.
+    /// The calls that need nothing but a name differ only in the verb. With `no_wait` the answer comes as soon as the
+    /// command is accepted.
     async fn on_one(
         &self,
-        One { caller, method, no_wait }: One,
+        call: Call,
         text: &str,
+        no_wait: bool,
         verb: fn(&dyn Control, ProcessName) -> BoxFuture<ViewResult>,
-    ) -> Result<Option<v1::Process>, Status> {
+    ) -> Result<Option<v1::Process>, ControlError> {
         let before = self.find(text)?;
-        let name = before.spec.name.clone();
         let news = self.control.events().listen();
-        let operation = verb(&*self.control, name.clone());
-        let mut operation = std::pin::pin!(self.operate(caller, Act::new(method, name.as_str()), operation));
+        let operation = verb(&*self.control, before.spec.name.clone());
+        let caller = call.caller;
         let view = if no_wait {
+            let mut operation = tokio::spawn(operation);
             tokio::select! {
                 biased;
-                done = &mut operation => done?,
-                begun = self.begun(&before, news) => begun,
+                done = &mut operation => outcome(done)?,
+                begun = self.begun(&before, news) => {
+                    call.act.accepted(caller);
+                    tokio::spawn(async move { call.act.outcome(caller, outcome(operation.await).err().as_ref()) });
+                    begun
+                }
             }
         } else {
             operation.await?
@@ -188,26 +149,36 @@ impl Service {
     /// Writes `auto_start`, and nothing else, as an update would.
     async fn switch(
         &self,
-        caller: Caller,
-        method: Method,
+        call: &Call,
         text: &str,
         on: bool,
-    ) -> Result<(Option<v1::Process>, Option<v1::ConfigChange>), Status> {
+    ) -> Result<(Option<v1::Process>, Option<v1::ConfigChange>), ControlError> {
         let name = self.find(text)?.spec.name.clone();
         let definition = Definition { auto_start: Some(on), ..Definition::default() };
-        let act = Act::new(method, name.as_str());
-        let operation = self.control.update(Update { name, definition, unset: Vec::new(), dry_run: false });
-        let Updated { view, change } = self.operate(caller, act, operation).await?;
-        Ok((Some(self.show(&view, caller, true)), change.map(convert::change)))
+        let update = Update { name, definition, unset: Vec::new(), dry_run: false };
+        let Updated { view, change } = self.control.update(update).await?;
+        Ok((Some(self.show(&view, call.caller, true)), change.map(convert::change)))
     }
 }
 
-/// A call that needs nothing but a name.
-struct One {
+/// A call that changes something.
+#[derive(Clone, Debug)]
+struct Call {
     caller: Caller,
-    method: Method,
-    /// Answer as soon as the command is accepted.
-    no_wait: bool,
+    act: Arc<Act>,
+}
+
+impl Call {
+    fn new(caller: Caller, act: Act) -> Self {
+        Self { caller, act: Arc::new(act) }
+    }
+}
+
+/// What became of an operation that has a task of its own.
+fn outcome(done: Result<ViewResult, tokio::task::JoinError>) -> ViewResult {
+    done.unwrap_or_else(|fault| {
+        Err(ControlError::new(ErrorKind::Internal, format!("the operation broke off: {fault}")))
+    })
 }
 
 /// What an update sets and what it takes back.

@@ -9,6 +9,8 @@ use std::{fmt, process};
 
 /// Random bytes in a token.
 const BYTES: usize = 32;
+/// How the token is presented.
+const SCHEME: &[u8] = b"Bearer";
 /// A token file is one line; anything longer is not one.
 const MAX_FILE: u64 = 4 * 1024;
 
@@ -68,7 +70,7 @@ impl Token {
 
     /// Removes the file, if it still holds this token: one that outlives its daemon would be shown to the next one
     /// that listens on the port, and refused.
-    pub(crate) fn withdraw(&self) {
+    fn withdraw(&self) {
         let ours = Self::read(&self.path).is_ok_and(|found| found.secret == self.secret);
         if ours && let Err(error) = fs::remove_file(&self.path) {
             tracing::debug!(path = %self.path.display(), %error, "the token stays behind");
@@ -86,11 +88,15 @@ impl Token {
         format!("Bearer {}", self.secret)
     }
 
-    /// Whether the value of an `authorization` header holds this token. Takes the same time wherever they differ.
+    /// Whether the value of an `authorization` header holds this token. Takes the same time wherever they differ. As HTTP
+    /// has it, the scheme may be written in any case.
     pub(crate) fn matches(&self, header: &[u8]) -> bool {
-        let expected = self.header();
-        let differing = expected.bytes().zip(header).fold(0, |acc, (a, b)| acc | (a ^ b));
-        expected.len() == header.len() && differing == 0
+        let Some((scheme, given)) = header.split_at_checked(SCHEME.len()) else { return false };
+        let spaces = given.iter().take_while(|byte| **byte == b' ').count();
+        let given = &given[spaces..];
+        let differing = self.secret.bytes().zip(given).fold(0, |acc, (a, b)| acc | (a ^ b));
+        let is_same = self.secret.len() == given.len() && differing == 0;
+        spaces > 0 && scheme.eq_ignore_ascii_case(SCHEME) && is_same
     }
 }
 
@@ -98,8 +104,23 @@ impl Token {
 #[derive(Debug)]
 pub(crate) struct Keeper {
     valid: RwLock<Valid>,
-    /// Held by whoever exchanges it.
-    rotating: Mutex<()>,
+    /// Held by whoever exchanges it. True = the file is given up, and may be another daemon's by now.
+    ended: Mutex<bool>,
+}
+
+/// Why there is no new token; the old one is as it was.
+#[derive(Debug)]
+pub(crate) enum NotRotated {
+    /// The file is given up.
+    Ended,
+    /// It can't be written.
+    Io(io::Error),
+}
+
+impl From<io::Error> for NotRotated {
+    fn from(error: io::Error) -> Self {
+        Self::Io(error)
+    }
 }
 
 #[derive(Clone, Debug)]
@@ -111,7 +132,7 @@ struct Valid {
 
 impl Keeper {
     pub(crate) fn new(token: Token) -> Self {
-        Self { valid: RwLock::new(Valid { now: token, next: None }), rotating: Mutex::new(()) }
+        Self { valid: RwLock::new(Valid { now: token, next: None }), ended: Mutex::new(false) }
     }
 
     fn set(&self, valid: Valid) {
@@ -136,15 +157,26 @@ impl Keeper {
 
     /// Makes a new token and writes it into the file; the old one is void once this returns. When it can't be written,
     /// the old one stays. Blocks.
-    pub(crate) fn rotate(&self) -> io::Result<()> {
-        let _alone = self.rotating.lock().unwrap_or_else(PoisonError::into_inner);
+    pub(crate) fn rotate(&self) -> Result<(), NotRotated> {
+        let ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        if *ended {
+            return Err(NotRotated::Ended);
+        }
         let now = self.token();
         let next = Token::create(&now.path, now.group)?;
         self.set(Valid { now: now.clone(), next: Some(next.clone()) });
         let written = next.publish();
         let valid = if written.is_ok() { next } else { now };
         self.set(Valid { now: valid, next: None });
-        written
+        Ok(written?)
+    }
+
+    /// Gives the file up, for ever: the directory is about to be another daemon's. Waits for who exchanges it, which is a
+    /// matter of one small file.
+    pub(crate) fn withdraw(&self) {
+        let mut ended = self.ended.lock().unwrap_or_else(PoisonError::into_inner);
+        *ended = true;
+        self.token().withdraw();
     }
 }
 
@@ -195,8 +227,23 @@ mod tests {
     #[test]
     fn only_the_whole_token_matches() {
         let token = Token { secret: "abc".into(), path: PathBuf::new(), group: None };
-        assert!(token.matches(b"Bearer abc"));
-        for bad in [&b"Bearer ab"[..], b"Bearer abcd", b"Bearer abd", b"abc", b""] {
+        for good in [&b"Bearer abc"[..], b"bearer abc", b"BEARER  abc"] {
+            assert!(token.matches(good), "{good:?}");
+        }
+        for bad in [
+            &b"Bearer ab"[..],
+            b"Bearer abcd",
+            b"Bearer abd",
+            b"Bearer ABC",
+            b"Bearerabc",
+            b"Bearer\tabc",
+            b"Bearer abc ",
+            b"Basic  abc",
+            b"Bearer",
+            b"Bearer ",
+            b"abc",
+            b"",
+        ] {
             assert!(!token.matches(bad), "{bad:?}");
         }
     }
@@ -225,9 +272,27 @@ mod tests {
         first.publish().unwrap();
         let keeper = Keeper::new(first.clone());
         fs::remove_dir_all(dir.path().join("sub")).unwrap();
-        assert_eq!(keeper.rotate().unwrap_err().kind(), io::ErrorKind::NotFound);
+        let NotRotated::Io(error) = keeper.rotate().unwrap_err() else { panic!("it did not end") };
+        assert_eq!(error.kind(), io::ErrorKind::NotFound);
         assert!(keeper.matches(first.header().as_bytes()));
         assert!(keeper.valid.read().unwrap().next.is_none());
+    }
+
+    #[test]
+    fn what_was_given_up_is_not_written_again() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("token");
+        let first = Token::create(&path, None).unwrap();
+        first.publish().unwrap();
+        let keeper = Keeper::new(first);
+        keeper.withdraw();
+        // The next daemon's.
+        let next = Token::create(&path, None).unwrap();
+        next.publish().unwrap();
+        assert!(matches!(keeper.rotate(), Err(NotRotated::Ended)));
+        assert_eq!(Token::read(&path).unwrap().secret, next.secret);
+        keeper.withdraw();
+        assert!(path.exists());
     }
 
     #[test]

@@ -7,18 +7,14 @@
 
 use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError, Weak};
-use std::task::{Context, Poll};
 
 use tokio::sync::Semaphore;
 use tonic::body::Body;
-use tonic::codegen::BoxFuture;
 use tonic::codegen::http::{Request, Response};
-use tonic::server::NamedService;
-use tower::Service;
 
 use crate::auth::{Method, Peer, Policy, Role};
-use crate::denied::Who;
 use crate::guard::{Guarded, Held};
+use crate::who::Who;
 
 /// Peers that have a turn of their own at the same time; further ones share one.
 const MAX_PEERS: usize = 256;
@@ -48,72 +44,43 @@ impl Turns {
     }
 }
 
-/// The service, each caller at its turn.
-#[derive(Clone, Debug)]
-pub(crate) struct Fair<S> {
-    pub(crate) inner: S,
-    pub(crate) policy: Policy,
-    pub(crate) turns: Arc<Turns>,
+/// The request, read with bounds where nobody trusts its caller, and the turn that it has to wait for.
+pub(crate) fn enter(
+    turns: &Turns,
+    policy: &Policy,
+    request: Request<Body>,
+) -> (Request<Body>, Option<Arc<Semaphore>>) {
+    let Some(method) = crate::front::method(request.uri().path()).filter(|_| !is_trusted(policy, &request))
+    else {
+        return (request, None);
+    };
+    let peer = request.extensions().get::<Peer>().filter(|_| WORK.iter().any(|work| work.as_str() == method));
+    let turn = peer.map(|peer| turns.of(Who::from(peer)));
+    (request.map(Guarded::around), turn)
 }
 
-impl<S> Fair<S> {
-    /// Whether the caller is known to be more than a viewer. A member of the operators' group by the user database alone
-    /// is not looked up here.
-    fn is_trusted(&self, request: &Request<Body>) -> bool {
-        let token = || {
-            let header =
-                request.headers().get("authorization").map(tonic::codegen::http::HeaderValue::as_bytes);
-            self.policy.token.as_ref().zip(header).is_some_and(|(token, header)| token.matches(header))
-        };
-        match request.extensions().get::<Peer>() {
-            Some(Peer::Unix { uid, gid, .. }) => {
-                self.policy.is_admin(*uid) || self.policy.operators == Some(*gid)
-            }
-            Some(Peer::Tls { client: Some(client), .. }) if client.role > Role::Viewer => true,
-            Some(Peer::Tcp(_) | Peer::Tls { .. }) => token(),
-            None => false,
-        }
-    }
-
-    /// The turn that this request has to wait for.
-    fn turn(&self, request: &Request<Body>) -> Option<Arc<Semaphore>> {
-        let name = request.uri().path().rsplit('/').next()?;
-        let peer =
-            request.extensions().get::<Peer>().filter(|_| WORK.iter().any(|work| work.as_str() == name))?;
-        Some(self.turns.of(Who::from(peer)))
-    }
+/// The answer, once the turn has come. Nothing of a future runs before it is awaited.
+pub(crate) async fn at_turn<E>(
+    turn: Option<Arc<Semaphore>>,
+    answer: impl Future<Output = Result<Response<Body>, E>>,
+) -> Result<Response<Body>, E> {
+    let Some(turn) = turn else { return answer.await };
+    let Ok(held) = turn.acquire_owned().await else { return answer.await };
+    Ok(answer.await?.map(|body| Held::around(body, held)))
 }
 
-impl<S: NamedService> NamedService for Fair<S> {
-    const NAME: &'static str = S::NAME;
-}
-
-impl<S> Service<Request<Body>> for Fair<S>
-where
-    S: Service<Request<Body>, Response = Response<Body>>,
-    S::Future: Send + 'static,
-    S::Error: 'static,
-{
-    type Response = Response<Body>;
-    type Error = S::Error;
-    type Future = BoxFuture<Response<Body>, S::Error>;
-
-    fn poll_ready(&mut self, cx: &mut Context<'_>) -> Poll<Result<(), S::Error>> {
-        self.inner.poll_ready(cx)
-    }
-
-    fn call(&mut self, request: Request<Body>) -> Self::Future {
-        if self.is_trusted(&request) {
-            return Box::pin(self.inner.call(request));
-        }
-        let turn = self.turn(&request);
-        // Nothing of it runs before it is awaited.
-        let answer = self.inner.call(request.map(|body| Body::new(Guarded::new(body))));
-        Box::pin(async move {
-            let Some(turn) = turn else { return answer.await };
-            let Ok(held) = turn.acquire_owned().await else { return answer.await };
-            Ok(answer.await?.map(|body| Body::new(Held::new(body, held))))
-        })
+/// Whether the caller is known to be more than a viewer. A member of the operators' group by the user database alone is
+/// not looked up here.
+fn is_trusted(policy: &Policy, request: &Request<Body>) -> bool {
+    let token = || {
+        let header = request.headers().get("authorization").map(tonic::codegen::http::HeaderValue::as_bytes);
+        policy.token.as_ref().zip(header).is_some_and(|(token, header)| token.matches(header))
+    };
+    match request.extensions().get::<Peer>() {
+        Some(Peer::Unix { uid, gid, .. }) => policy.is_admin(*uid) || policy.operators == Some(*gid),
+        Some(Peer::Tls { client: Some(client), .. }) if client.role > Role::Viewer => true,
+        Some(Peer::Tcp(_) | Peer::Tls { .. }) => token(),
+        None => false,
     }
 }
 
@@ -132,34 +99,32 @@ mod tests {
     /// How many calls of these peers to this method are worked on at the same time, when none ever ends.
     async fn at_once(peers: &[Peer], method: &str) -> usize {
         let running = Arc::new(AtomicUsize::new(0));
-        let seen = Arc::clone(&running);
-        let work = tower::service_fn(move |_: Request<Body>| {
-            let running = Arc::clone(&running);
-            async move {
-                running.fetch_add(1, Ordering::SeqCst);
-                std::future::pending::<Result<Response<Body>, std::convert::Infallible>>().await
-            }
-        });
         let policy = Policy {
             daemon_uid: 0,
             operators: None,
             token: None,
-            token_role: crate::Role::Operator,
+            token_role: Role::Operator,
             denied: Arc::default(),
+            members: Arc::default(),
         };
-        let mut fair = Fair { inner: work, policy, turns: Arc::default() };
+        let turns = Turns::default();
         let mut calls = JoinSet::new();
         for peer in peers {
             let mut request = Request::new(Body::empty());
             *request.uri_mut() = format!("/{}/{method}", crate::SERVICE).parse().unwrap();
             request.extensions_mut().insert(*peer);
-            calls.spawn(fair.call(request));
+            let (_request, turn) = enter(&turns, &policy, request);
+            let running = Arc::clone(&running);
+            calls.spawn(at_turn(turn, async move {
+                running.fetch_add(1, Ordering::SeqCst);
+                std::future::pending::<Result<Response<Body>, std::convert::Infallible>>().await
+            }));
         }
         // One thread: each task has run as far as it can once this one comes round again.
         for _ in 0..3 {
             tokio::task::yield_now().await;
         }
-        seen.load(Ordering::SeqCst)
+        running.load(Ordering::SeqCst)
     }
 
     #[tokio::test]

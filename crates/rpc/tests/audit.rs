@@ -101,7 +101,8 @@ async fn mutating_calls_are_recorded_with_who_what_and_result() {
         lines[0]
     );
     assert!(has(&lines[1], &[&who, "StartProcess", "\"broken\"", "START_FAILED"]), "{}", lines[1]);
-    assert!(has(&lines[2], &["over TCP", "DeleteProcess", "ROLE_TOO_LOW"]), "{}", lines[2]);
+    let refused = ["over TCP", "DeleteProcess", "ROLE_TOO_LOW", "role=\"viewer\"", "target_process=\"web\""];
+    assert!(has(&lines[2], &refused), "{}", lines[2]);
 
     let web = "target_process=\"web\"";
     for (line, parts) in lines[3..].iter().zip([
@@ -116,7 +117,7 @@ async fn mutating_calls_are_recorded_with_who_what_and_result() {
         &["message=SetOverride web dry run: OK", "dry_run=true", web],
         &["message=ReloadConfig dry run: OK", "dry_run=true"],
         &["message=SetOverride web: INVALID_REQUEST", web],
-        &["over TCP", "GetOverride", "ROLE_TOO_LOW"],
+        &["over TCP", "GetOverride", "ROLE_TOO_LOW", web],
     ]) {
         assert!(has(line, parts), "{line}\nshould have {parts:?}");
         assert!(line.contains(&who) || line.contains("over TCP"), "{line}");
@@ -124,9 +125,140 @@ async fn mutating_calls_are_recorded_with_who_what_and_result() {
         assert!(!line.contains("hunter2"), "{line}");
     }
 
+    what_can_not_be_carried_out_is_recorded_with_its_reason(&records).await;
+    a_call_that_does_not_wait_is_recorded_when_accepted_and_when_done(&records, &daemon).await;
+    a_repeated_call_is_recorded_as_one(&records, &daemon).await;
+    a_fault_of_the_daemon_is_recorded(&records, &daemon).await;
     a_rotation_is_recorded(&records, &daemon, &who).await;
     a_certificate_is_recorded_by_its_name(&records).await;
     a_flood_of_denied_calls_is_a_few_records(&records, &daemon).await;
+}
+
+/// Admitted, and then wrong: each leaves one record, with the reason that the caller hears.
+async fn what_can_not_be_carried_out_is_recorded_with_its_reason(records: &Records) {
+    let daemon = Daemon::with(|config| config.token_role = rpc::Role::Admin).await;
+    let mut bare = support::bare(&daemon).await;
+    let hostile = "web\n\u{1b}[31m\0 role=\"admin\"";
+    let named = |name: &str| v1::StopProcessRequest { name: name.into(), ..Default::default() };
+    let of = |part: &'static [&'static str]| {
+        let lines = records.take();
+        assert_eq!(lines.len(), 1, "{part:?}: {lines:#?}");
+        assert!(part.iter().all(|part| lines[0].contains(part)), "{part:?}: {}", lines[0]);
+        assert!(lines[0].contains("role=\"admin\"") && !lines[0].contains(char::is_control), "{}", lines[0]);
+    };
+    bare.stop_process(support::with_token(&daemon, named("nobody"))).await.unwrap_err();
+    of(&["StopProcess nobody: PROCESS_NOT_FOUND", "target_process=\"nobody\""]);
+    bare.stop_process(support::with_token(&daemon, named(hostile))).await.unwrap_err();
+    of(&["StopProcess web\\n\\u{1b}[31m\\0 role=\\\"admin\\\": PROCESS_NOT_FOUND"]);
+    bare.stop_process(support::with_token(&daemon, named(&"x".repeat(60_000)))).await.unwrap_err();
+    let lines = records.take();
+    assert!(lines.len() == 1 && lines[0].len() < 1_000, "{lines:?}");
+    // By its id it is called by its name, and what is ambiguous is what the caller said.
+    bare.reset_process(support::with_token(
+        &daemon,
+        v1::ResetProcessRequest { name: "cccc".into(), ..Default::default() },
+    ))
+    .await
+    .unwrap();
+    of(&["ResetProcess web: OK"]);
+    bare.stop_process(support::with_token(&daemon, named("bbbb"))).await.unwrap_err();
+    of(&["StopProcess bbbb: INVALID_REQUEST"]);
+
+    let definition =
+        v1::ProcessDefinition { command: Some("true".into()), restart: 99, ..Default::default() };
+    let create = v1::CreateProcessRequest {
+        name: "new".into(),
+        definition: Some(definition),
+        request_id: "id-1".into(),
+        ..Default::default()
+    };
+    bare.create_process(support::with_token(&daemon, create)).await.unwrap_err();
+    of(&["CreateProcess new: INVALID_REQUEST", "request_id=\"id-1\""]);
+    let create = v1::CreateProcessRequest { name: "a b".into(), ..Default::default() };
+    bare.create_process(support::with_token(&daemon, create)).await.unwrap_err();
+    of(&["CreateProcess a b: INVALID_REQUEST"]);
+    let signal =
+        v1::SignalProcessRequest { name: "web".into(), signal: "\u{7}TREM".into(), ..Default::default() };
+    bare.signal_process(support::with_token(&daemon, signal)).await.unwrap_err();
+    of(&["SignalProcess web \\u{7}TREM: INVALID_REQUEST"]);
+    let stop = v1::StopProcessRequest { request_id: "\u{1b}".into(), ..named("web") };
+    bare.stop_process(support::with_token(&daemon, stop)).await.unwrap_err();
+    of(&["StopProcess web: INVALID_REQUEST", "request_id=\"\\\\u{1b}\""]);
+    bare.reopen_logs(support::with_token(&daemon, v1::ReopenLogsRequest {})).await.unwrap();
+    of(&["ReopenLogs: OK"]);
+    assert!(daemon.fake.created.lock().unwrap().is_empty());
+
+    // Nobody knows who it is: its role is not told, and what it wanted is.
+    let mut request =
+        tonic::Request::new(v1::StopProcessRequest { request_id: "id-2".into(), ..named("web") });
+    request.metadata_mut().insert("authorization", "Bearer wrong".parse().unwrap());
+    bare.stop_process(request).await.unwrap_err();
+    let lines = records.take();
+    assert_eq!(lines.len(), 1, "{lines:#?}");
+    let parts = ["BAD_TOKEN", "target_process=\"web\"", "request_id=\"id-2\"", "method=\"StopProcess\""];
+    assert!(parts.iter().all(|part| lines[0].contains(part)) && !lines[0].contains("role="), "{}", lines[0]);
+}
+
+async fn a_call_that_does_not_wait_is_recorded_when_accepted_and_when_done(
+    records: &Records,
+    daemon: &Daemon,
+) {
+    let now = |name: &str| v1::StartProcessRequest { name: name.into(), no_wait: true, ..Default::default() };
+    daemon.unix().await.start_with(now("slow")).await.unwrap();
+    let lines = records.take();
+    assert!(lines.len() == 1 && lines[0].contains("message=StartProcess slow: ACCEPTED"), "{lines:#?}");
+    let mut ended = daemon.fake.ended.subscribe();
+    daemon.fake.gate.send_replace(true);
+    ended.wait_for(|verb| verb == "start slow").await.unwrap();
+    let lines = soon(|| Some(records.take()).filter(|lines| !lines.is_empty())).await;
+    assert!(
+        lines.len() == 1
+            && lines[0].contains("message=StartProcess slow accepted before: OK")
+            && lines[0].contains("outcome=true"),
+        "{lines:#?}"
+    );
+    // What is refused at once is not accepted.
+    daemon.unix().await.start_with(now("broken")).await.unwrap_err();
+    let lines = records.take();
+    assert!(lines.len() == 1 && lines[0].contains("StartProcess broken: START_FAILED"), "{lines:#?}");
+}
+
+/// On one thread: others run while this one gives way.
+async fn soon<T>(mut look: impl FnMut() -> Option<T>) -> T {
+    let until = async {
+        loop {
+            match look() {
+                Some(found) => return found,
+                None => tokio::task::yield_now().await,
+            }
+        }
+    };
+    tokio::time::timeout(support::PATIENCE, until).await.unwrap()
+}
+
+async fn a_repeated_call_is_recorded_as_one(records: &Records, daemon: &Daemon) {
+    let reset = |name: &str| v1::StopProcessRequest {
+        name: name.into(),
+        request_id: "r".into(),
+        ..Default::default()
+    };
+    daemon.unix().await.stop_with(reset("web")).await.unwrap();
+    daemon.unix().await.stop_with(reset("web")).await.unwrap();
+    daemon.unix().await.stop_with(reset("twin")).await.unwrap_err();
+    let lines = records.take();
+    assert_eq!(lines.len(), 3, "{lines:#?}");
+    for (line, part) in lines.iter().zip(["web: OK", "web: REPEATED", "twin: INVALID_REQUEST"]) {
+        assert!(line.contains(&format!("StopProcess {part}")) && line.contains("request_id=\"r\""), "{line}");
+    }
+}
+
+async fn a_fault_of_the_daemon_is_recorded(records: &Records, daemon: &Daemon) {
+    daemon.fake.faulty.store(true, std::sync::atomic::Ordering::Relaxed);
+    let error = daemon.unix().await.restart("web").await.unwrap_err();
+    daemon.fake.faulty.store(false, std::sync::atomic::Ordering::Relaxed);
+    assert!(error.to_string().contains("broke off"), "{error}");
+    let lines = records.take();
+    assert!(lines.len() == 1 && lines[0].contains("RestartProcess web: INTERNAL"), "{lines:#?}");
 }
 
 async fn a_rotation_is_recorded(records: &Records, daemon: &Daemon, who: &str) {

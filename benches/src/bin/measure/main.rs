@@ -6,12 +6,13 @@
 //! ```
 //! Without a name it does those that take seconds: spawn, restart, pipe, list and idle, beside a bare loop that does the
 //! same. By name only, since they take minutes or fill the machine: `endurance` (`--restarts` of each kind, 100,000),
-//! `latency`, `exits`, `reload`, `scrapes` and `watchers` (`--rounds`), `logs` (`--rounds` of `--lines` each, a flood of `--gigabytes`). `--only` leaves out whatever has not this text in its title.
+//! `latency`, `exits`, `reload`, `scrapes` and `watchers` (`--rounds`), `hostile`, `logs` (`--rounds` of `--lines` each, a flood of `--gigabytes`). `--only` leaves out whatever has not this text in its title.
 
 mod daemon;
 mod endurance;
 mod exits;
 mod home;
+mod hostile;
 mod idle;
 mod latency;
 mod list;
@@ -56,7 +57,7 @@ pub(crate) type Measure = fn(&mut Table, &Options) -> Result<()>;
 /// A measurement: its name on the command line, whether it is done unasked, and what does it.
 type Measurement = (&'static str, bool, Measure);
 
-const ALL: [Measurement; 12] = [
+const ALL: [Measurement; 13] = [
     ("spawn", true, |table, _| spawn::measure(table)),
     ("restart", true, |table, _| restart::measure(table)),
     ("pipe", true, |table, _| pipe::measure(table)),
@@ -69,6 +70,7 @@ const ALL: [Measurement; 12] = [
     ("logs", false, logs::measure),
     ("scrapes", false, scrapes::measure),
     ("watchers", false, watchers::measure),
+    ("hostile", false, hostile::measure),
 ];
 
 fn main() -> Result<()> {

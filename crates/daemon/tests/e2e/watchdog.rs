@@ -57,14 +57,26 @@ impl Manager {
     }
 }
 
-/// The thread of a process that has this name.
-fn thread(pid: u32, name: &str) -> Pid {
+/// The threads of a process that have this name, stopped; everything else of it goes on.
+fn stop(pid: u32, name: &str) -> Vec<Pid> {
     let tasks = fs::read_dir(format!("/proc/{pid}/task")).expect("it runs");
-    let found = tasks
-        .filter_map(Result::ok)
-        .find(|task| fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name));
-    let number = found.expect("the thread is there").file_name().to_string_lossy().parse();
-    Pid::from_raw(number.expect("a number"))
+    let named = tasks.filter_map(Result::ok).filter(|task| {
+        fs::read_to_string(task.path().join("comm")).is_ok_and(|comm| comm.trim_end() == name)
+    });
+    let number = |task: fs::DirEntry| task.file_name().to_string_lossy().parse().expect("a number");
+    let threads: Vec<Pid> = named.map(|task| Pid::from_raw(number(task))).collect();
+    assert!(!threads.is_empty(), "no thread is called {name}");
+    for thread in &threads {
+        ptrace::seize(*thread, ptrace::Options::empty()).expect("a child may be traced");
+        ptrace::interrupt(*thread).expect("it is traced");
+        waitpid(*thread, Some(WaitPidFlag::__WALL)).expect("it stops");
+    }
+    threads
+}
+
+/// Lets them go on.
+fn resume(threads: Vec<Pid>) {
+    threads.into_iter().for_each(|thread| ptrace::detach(thread, None).expect("it is traced"));
 }
 
 #[test]
@@ -75,18 +87,29 @@ fn a_loop_that_hangs_does_not_feed_the_watchdog() {
     assert!(begin.iter().any(|heard| heard == "READY=1\n"), "not fed before it was ready: {begin:?}");
     manager.until("WATCHDOG=1\n");
 
-    // Only the supervisor's thread is stopped: everything else of the daemon goes on.
-    let supervisor = thread(daemon.pid(), "supervisor");
-    ptrace::seize(supervisor, ptrace::Options::empty()).expect("a child may be traced");
-    ptrace::interrupt(supervisor).expect("it is traced");
-    waitpid(supervisor, Some(WaitPidFlag::__WALL)).expect("it stops");
+    let supervisor = stop(daemon.pid(), "supervisor");
     eventually("the daemon to notice", || daemon.log().contains("has not turned for").then_some(()));
     manager.rest();
     std::thread::sleep(Duration::from_millis(500)); // The measurement: more than twice the watchdog's time.
     let fed = manager.rest().into_iter().filter(|heard| heard.contains("WATCHDOG")).count();
     assert_eq!(fed, 0, "fed although the supervisor hangs");
 
-    ptrace::detach(supervisor, None).expect("it is traced");
+    resume(supervisor);
     manager.until("WATCHDOG=1\n");
     eventually("the daemon to say so", || daemon.log().contains("turns again").then_some(()));
+}
+
+/// The worst that a flood of calls could do: not one of the threads that serve clients gets to run.
+#[test]
+fn threads_that_serve_clients_do_not_matter_to_the_watchdog() {
+    let manager = Manager::new();
+    let daemon = manager.daemon();
+    manager.until("WATCHDOG=1\n");
+    let io = stop(daemon.pid(), "io");
+    manager.rest();
+    for _ in 0..5 {
+        manager.until("WATCHDOG=1\n");
+    }
+    resume(io);
+    assert!(!daemon.log().contains("has not turned for"), "{}", daemon.log());
 }

@@ -176,6 +176,25 @@ What it printed before:
     journalctl PROCESS_INVOCATION_ID=@PROCESS_INVOCATION_ID@"
 };
 
+/// The record of who called what, which the daemon writes: no event of a process, and known by its MESSAGE_ID alone.
+const AUDIT: Explanation = Explanation {
+    kind: "e077da4a49524fef80af97c1ba062a1c",
+    subject: "@AUDIT_METHOD@ was called: @AUDIT_RESULT@",
+    body: "Who: @AUDIT_PEER@. On the process that PROCESS_NAME= names, if it names one.
+
+OK: it was carried out. ACCEPTED: the caller did not wait; a second record with
+AUDIT_OUTCOME=true tells how it went. REPEATED: a call with the same
+AUDIT_REQUEST_ID= was carried out before, and nothing was done. Anything else is
+the reason why it was refused or failed.
+
+All calls of one user, and all about one process:
+
+    journalctl MESSAGE_ID=e077da4a49524fef80af97c1ba062a1c AUDIT_UID=1000
+    journalctl EVENT=audit PROCESS_NAME=web
+
+The fields and results are explained in docs/SECURITY_MODEL.md and docs/API.md.",
+};
+
 /// The file for `journalctl --update-catalog`.
 #[must_use]
 pub fn catalog() -> String {
@@ -184,9 +203,14 @@ pub fn catalog() -> String {
     );
     for Explanation { kind, subject, body } in &EXPLANATIONS {
         let id = message_id(kind);
-        text += &format!("\n-- {id}\nSubject: {subject}\nDefined-By: dd-procmgrd\n\n{body}\n");
+        text += &entry(id, subject, body);
     }
-    text
+    let Explanation { kind: id, subject, body } = AUDIT;
+    text + &entry(id, subject, body)
+}
+
+fn entry(id: &str, subject: &str, body: &str) -> String {
+    format!("\n-- {id}\nSubject: {subject}\nDefined-By: dd-procmgrd\n\n{body}\n")
 }
 
 #[cfg(test)]

@@ -425,6 +425,25 @@ async fn a_client_that_sends_its_header_slowly_is_closed() {
 }
 
 #[tokio::test]
+async fn where_many_stall_they_have_less_time() {
+    let limits =
+        Limits { connections: 4, header: PATIENCE * 2, crowded: Duration::from_millis(50), ..LIMITS };
+    let server = Server::start(limits, Fixture::default()).await;
+    let mut crowd = Vec::new();
+    for _ in 0..4 {
+        crowd.push(server.connect().await);
+    }
+    // All places are taken, and the first two have a minute; the last two don't.
+    assert_eq!(timeout(PATIENCE, server.get("/healthz")).await.unwrap().status, 200);
+    for stalled in crowd.iter_mut().skip(2) {
+        timeout(PATIENCE, stalled.read_to_end(&mut Vec::new())).await.unwrap().unwrap();
+    }
+    assert!(crowd[0].try_read(&mut [0]).is_err_and(|e| e.kind() == std::io::ErrorKind::WouldBlock));
+    drop(crowd);
+    server.shut_down().await;
+}
+
+#[tokio::test]
 async fn a_client_that_does_not_read_is_closed() {
     let limits = Limits { response: Duration::from_millis(50), ..LIMITS };
     // 64 bytes of buffer where a socket has megabytes.

@@ -40,6 +40,10 @@ pub enum ErrorKind {
     Unavailable,
     /// A queue is full; trying again later helps.
     Busy,
+    /// The time that there was for the call is over.
+    DeadlineExceeded,
+    /// The request has more than may be sent.
+    TooLarge,
     /// A fault of the daemon.
     Internal,
 }

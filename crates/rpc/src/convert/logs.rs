@@ -2,7 +2,7 @@
 
 use model::{ProcessName, RunNumber, Wall};
 
-use super::{stream, stream_from, timestamp};
+use super::{choice, stream, stream_from, timestamp};
 use crate::{ControlError, LogBatch, LogRequest, v1};
 
 /// Lines shown first when the caller doesn't say.
@@ -25,7 +25,7 @@ pub(crate) fn log_request(
         name,
         lines: Some(wire.lines.unwrap_or(DEFAULT_LINES)).filter(|lines| *lines != u32::MAX),
         follow: wire.follow,
-        stream: stream_from(wire.stream()),
+        stream: stream_from(choice("stream", wire.stream)?),
         since,
         until,
         run: (wire.run != 0).then_some(RunNumber(wire.run)),

@@ -1,21 +1,19 @@
 //! The RPCs, one by one.
 
-use std::sync::Arc;
-
 use model::{ProcessName, ProcessView};
 use tonic::{Request, Response, Status};
 
-use super::audit::Act;
 use super::events::EventStream;
 use super::lines::LogStream;
 use super::list::{self, Filter, bounded};
-use super::{MAX_FOLLOWERS, MAX_WATCHERS, One, Service};
+use super::{Call, Service};
 use crate::auth::Method;
+use crate::convert::choice;
 use crate::mask::Mask;
 use crate::v1::process_manager_service_server::ProcessManagerService;
 use crate::{
-    BoxFuture, ControlError, Create, ErrorKind, OverrideText, SetOverride, StatsRequest, Update, Updated,
-    convert, lookup, signal, v1,
+    BoxFuture, ControlError, Create, OverrideText, SetOverride, StatsRequest, Update, Updated, convert,
+    lookup, signal, v1,
 };
 
 /// Largest override file in bytes: one process's keys, so that even this is more than anybody writes.
@@ -27,17 +25,18 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::ListProcessesRequest>,
     ) -> Result<Response<v1::ListProcessesResponse>, Status> {
-        let caller = self.admit(&request, Method::ListProcesses).await?;
+        let caller = self.admit_reader(&request, Method::ListProcesses, "").await?;
         let asked = request.get_ref();
         let (size, filter) = (list::page_size(asked)?, Filter::new(asked)?);
+        let (view, after): (v1::ProcessView, _) = (choice("view", asked.view)?, list::page_token(asked)?);
         let mask = Mask::new("read_mask", "Process", asked.read_mask.clone())?;
         let full = match &mask {
             Some(mask) => mask.names("definition"),
-            None => asked.view() == v1::ProcessView::Full,
+            None => view == v1::ProcessView::Full,
         };
         // The token is the last name of the page before: names are sorted, so it stays right when others come and go.
         let snapshot = self.control.snapshot();
-        let from = snapshot.processes.partition_point(|p| p.spec.name.as_str() <= asked.page_token.as_str());
+        let from = snapshot.processes.partition_point(|p| p.spec.name.as_str() <= after);
         let mut rest = snapshot.processes[from..].iter().filter(|view| filter.fits(view));
         let page: Vec<_> = rest.by_ref().take(size).collect();
         let last = page.last().filter(|_| rest.next().is_some());
@@ -52,7 +51,7 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::GetProcessRequest>,
     ) -> Result<Response<v1::GetProcessResponse>, Status> {
-        let caller = self.admit(&request, Method::GetProcess).await?;
+        let caller = self.admit_reader(&request, Method::GetProcess, &request.get_ref().name).await?;
         let v1::GetProcessRequest { name, read_mask } = request.into_inner();
         let mask = Mask::new("read_mask", "Process", read_mask)?;
         let process = self.show(&*self.find(&name)?, caller, true);
@@ -65,16 +64,15 @@ impl ProcessManagerService for Service {
         request: Request<v1::CreateProcessRequest>,
     ) -> Result<Response<v1::CreateProcessResponse>, Status> {
         const METHOD: Method = Method::CreateProcess;
-        let work = |this: Self, caller, asked: v1::CreateProcessRequest| async move {
+        let work = |this: Self, call: Call, asked: v1::CreateProcessRequest| async move {
             let v1::CreateProcessRequest { name, definition, start, dry_run, request_id: _ } = asked;
             let name = ProcessName::new(&name).map_err(|e| {
                 ControlError::invalid("name", e.to_string()).with_hint("for example: web, worker-1")
             })?;
             let definition = super::definition(definition)?;
-            let act = Act::new(METHOD, name.as_str()).dry(dry_run);
             let operation = this.control.create(Create { name, definition, start, dry_run });
-            let view = this.operate(caller, act, operation).await?;
-            Ok(v1::CreateProcessResponse { process: Some(this.show(&view, caller, true)) })
+            let view = operation.await?;
+            Ok(v1::CreateProcessResponse { process: Some(this.show(&view, call.caller, true)) })
         };
         self.once(request, METHOD, work).await
     }
@@ -84,9 +82,8 @@ impl ProcessManagerService for Service {
         request: Request<v1::StartProcessRequest>,
     ) -> Result<Response<v1::StartProcessResponse>, Status> {
         const METHOD: Method = Method::StartProcess;
-        let work = |this: Self, caller, asked: v1::StartProcessRequest| async move {
-            let call = One { caller, method: METHOD, no_wait: asked.no_wait };
-            let process = this.on_one(call, &asked.name, |c, n| c.start(n)).await?;
+        let work = |this: Self, call: Call, asked: v1::StartProcessRequest| async move {
+            let process = this.on_one(call, &asked.name, asked.no_wait, |c, n| c.start(n)).await?;
             Ok(v1::StartProcessResponse { process })
         };
         self.once(request, METHOD, work).await
@@ -97,9 +94,8 @@ impl ProcessManagerService for Service {
         request: Request<v1::StopProcessRequest>,
     ) -> Result<Response<v1::StopProcessResponse>, Status> {
         const METHOD: Method = Method::StopProcess;
-        let work = |this: Self, caller, asked: v1::StopProcessRequest| async move {
-            let call = One { caller, method: METHOD, no_wait: asked.no_wait };
-            let process = this.on_one(call, &asked.name, |c, n| c.stop(n)).await?;
+        let work = |this: Self, call: Call, asked: v1::StopProcessRequest| async move {
+            let process = this.on_one(call, &asked.name, asked.no_wait, |c, n| c.stop(n)).await?;
             Ok(v1::StopProcessResponse { process })
         };
         self.once(request, METHOD, work).await
@@ -110,9 +106,8 @@ impl ProcessManagerService for Service {
         request: Request<v1::RestartProcessRequest>,
     ) -> Result<Response<v1::RestartProcessResponse>, Status> {
         const METHOD: Method = Method::RestartProcess;
-        let work = |this: Self, caller, asked: v1::RestartProcessRequest| async move {
-            let call = One { caller, method: METHOD, no_wait: asked.no_wait };
-            let process = this.on_one(call, &asked.name, |c, n| c.restart(n)).await?;
+        let work = |this: Self, call: Call, asked: v1::RestartProcessRequest| async move {
+            let process = this.on_one(call, &asked.name, asked.no_wait, |c, n| c.restart(n)).await?;
             Ok(v1::RestartProcessResponse { process })
         };
         self.once(request, METHOD, work).await
@@ -123,9 +118,8 @@ impl ProcessManagerService for Service {
         request: Request<v1::ReloadProcessRequest>,
     ) -> Result<Response<v1::ReloadProcessResponse>, Status> {
         const METHOD: Method = Method::ReloadProcess;
-        let work = |this: Self, caller, asked: v1::ReloadProcessRequest| async move {
-            let call = One { caller, method: METHOD, no_wait: asked.no_wait };
-            let process = this.on_one(call, &asked.name, |c, n| c.reload_process(n)).await?;
+        let work = |this: Self, call: Call, asked: v1::ReloadProcessRequest| async move {
+            let process = this.on_one(call, &asked.name, asked.no_wait, |c, n| c.reload_process(n)).await?;
             Ok(v1::ReloadProcessResponse { process })
         };
         self.once(request, METHOD, work).await
@@ -136,14 +130,12 @@ impl ProcessManagerService for Service {
         request: Request<v1::SignalProcessRequest>,
     ) -> Result<Response<v1::SignalProcessResponse>, Status> {
         const METHOD: Method = Method::SignalProcess;
-        let work = |this: Self, caller, asked: v1::SignalProcessRequest| async move {
+        let work = |this: Self, call: Call, asked: v1::SignalProcessRequest| async move {
             let name = this.find(&asked.name)?.spec.name.clone();
             let (signal, all) = (signal::wanted(&asked)?, asked.all);
             let operation = this.control.signal(name.clone(), signal, all);
-            let detail = format!("{signal}{}", if all { " to all" } else { "" });
-            let act = Act::new(METHOD, name.as_str()).detailed(detail);
-            let view = this.operate(caller, act, operation).await?;
-            Ok(v1::SignalProcessResponse { process: Some(this.show(&view, caller, true)) })
+            let view = operation.await?;
+            Ok(v1::SignalProcessResponse { process: Some(this.show(&view, call.caller, true)) })
         };
         self.once(request, METHOD, work).await
     }
@@ -153,9 +145,8 @@ impl ProcessManagerService for Service {
         request: Request<v1::ResetProcessRequest>,
     ) -> Result<Response<v1::ResetProcessResponse>, Status> {
         const METHOD: Method = Method::ResetProcess;
-        let work = |this: Self, caller, asked: v1::ResetProcessRequest| async move {
-            let call = One { caller, method: METHOD, no_wait: false };
-            let process = this.on_one(call, &asked.name, |c, n| c.reset(n)).await?;
+        let work = |this: Self, call: Call, asked: v1::ResetProcessRequest| async move {
+            let process = this.on_one(call, &asked.name, false, |c, n| c.reset(n)).await?;
             Ok(v1::ResetProcessResponse { process })
         };
         self.once(request, METHOD, work).await
@@ -166,13 +157,12 @@ impl ProcessManagerService for Service {
         request: Request<v1::UpdateProcessRequest>,
     ) -> Result<Response<v1::UpdateProcessResponse>, Status> {
         const METHOD: Method = Method::UpdateProcess;
-        let work = |this: Self, caller, asked: v1::UpdateProcessRequest| async move {
+        let work = |this: Self, call: Call, asked: v1::UpdateProcessRequest| async move {
             let (name, dry_run) = (this.find(&asked.name)?.spec.name.clone(), asked.dry_run);
             let (definition, unset) = super::keys_to_change(asked)?;
-            let act = Act::new(METHOD, name.as_str()).dry(dry_run);
             let operation = this.control.update(Update { name, definition, unset, dry_run });
-            let Updated { view, change } = this.operate(caller, act, operation).await?;
-            let process = Some(this.show(&view, caller, true));
+            let Updated { view, change } = operation.await?;
+            let process = Some(this.show(&view, call.caller, true));
             Ok(v1::UpdateProcessResponse { process, change: change.map(convert::change) })
         };
         self.once(request, METHOD, work).await
@@ -183,11 +173,11 @@ impl ProcessManagerService for Service {
         request: Request<v1::DeleteProcessRequest>,
     ) -> Result<Response<v1::DeleteProcessResponse>, Status> {
         const METHOD: Method = Method::DeleteProcess;
-        let work = |this: Self, caller, asked: v1::DeleteProcessRequest| async move {
+        let work = |this: Self, _call, asked: v1::DeleteProcessRequest| async move {
             let view = this.find(&asked.name)?;
             let (name, process_id) = (view.spec.name.clone(), view.spec.id.to_string());
             let operation = this.control.delete(name.clone());
-            let note = this.operate(caller, Act::new(METHOD, name.as_str()), operation).await?;
+            let note = operation.await?;
             let note = note.unwrap_or_default();
             Ok(v1::DeleteProcessResponse { name: name.to_string(), process_id, note })
         };
@@ -198,7 +188,7 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::GetFragmentsRequest>,
     ) -> Result<Response<v1::GetFragmentsResponse>, Status> {
-        self.admit(&request, Method::GetFragments).await?;
+        self.admit_reader(&request, Method::GetFragments, &request.get_ref().name).await?;
         let view = self.find(&request.get_ref().name)?;
         let fragments = self.control.fragments(view.spec.name.clone()).await?;
         let fragments = fragments.into_iter().map(|f| v1::Fragment { origin: f.origin, text: f.text });
@@ -209,7 +199,7 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::GetOverrideRequest>,
     ) -> Result<Response<v1::GetOverrideResponse>, Status> {
-        self.admit(&request, Method::GetOverride).await?;
+        self.admit_reader(&request, Method::GetOverride, &request.get_ref().name).await?;
         let view = self.find(&request.get_ref().name)?;
         let OverrideText { path, text, exists } = self.control.override_text(view.spec.name.clone()).await?;
         Ok(Response::new(v1::GetOverrideResponse { path: path.display().to_string(), text, exists }))
@@ -220,21 +210,20 @@ impl ProcessManagerService for Service {
         request: Request<v1::SetOverrideRequest>,
     ) -> Result<Response<v1::SetOverrideResponse>, Status> {
         const METHOD: Method = Method::SetOverride;
-        let work = |this: Self, caller, asked: v1::SetOverrideRequest| async move {
+        let work = |this: Self, call: Call, asked: v1::SetOverrideRequest| async move {
             let v1::SetOverrideRequest { name, text, dry_run, request_id: _ } = asked;
             let name = this.find(&name)?.spec.name.clone();
             if text.len() > MAX_OVERRIDE {
                 let message =
                     format!("the text has {} bytes; an override has at most {MAX_OVERRIDE}", text.len());
                 let error = ControlError::invalid("text", message);
-                return Err(error
-                    .with_hint("it holds keys of one process; large data belongs into files of its own")
-                    .into());
+                return Err(
+                    error.with_hint("it holds keys of one process; large data belongs into files of its own")
+                );
             }
-            let act = Act::new(METHOD, name.as_str()).dry(dry_run);
             let operation = this.control.set_override(SetOverride { name, text, dry_run });
-            let Updated { view, change } = this.operate(caller, act, operation).await?;
-            let process = Some(this.show(&view, caller, true));
+            let Updated { view, change } = operation.await?;
+            let process = Some(this.show(&view, call.caller, true));
             Ok(v1::SetOverrideResponse { process, change: change.map(convert::change) })
         };
         self.once(request, METHOD, work).await
@@ -245,10 +234,9 @@ impl ProcessManagerService for Service {
         request: Request<v1::ReloadConfigRequest>,
     ) -> Result<Response<v1::ReloadConfigResponse>, Status> {
         const METHOD: Method = Method::ReloadConfig;
-        let work = |this: Self, caller, asked: v1::ReloadConfigRequest| async move {
+        let work = |this: Self, _call, asked: v1::ReloadConfigRequest| async move {
             let operation = this.control.reload(asked.dry_run);
-            let act = Act::new(METHOD, "").dry(asked.dry_run);
-            let report = this.operate(caller, act, operation).await?;
+            let report = operation.await?;
             Ok(v1::ReloadConfigResponse {
                 changes: report.changes.into_iter().map(convert::change).collect(),
                 problems: report.problems,
@@ -261,7 +249,7 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::GetStatusRequest>,
     ) -> Result<Response<v1::GetStatusResponse>, Status> {
-        let caller = self.admit(&request, Method::GetStatus).await?;
+        let caller = self.admit_reader(&request, Method::GetStatus, "").await?;
         let ready = *self.ready.borrow() && !*self.drain.borrow();
         let (status, snapshot) = (self.control.status(), self.control.snapshot());
         let events = self.control.events();
@@ -275,13 +263,10 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::StreamLogsRequest>,
     ) -> Result<Response<LogStream>, Status> {
-        self.admit(&request, Method::StreamLogs).await?;
+        let caller = self.admit_reader(&request, Method::StreamLogs, &request.get_ref().name).await?;
         let asked = request.get_ref();
         let view = self.find(&asked.name)?;
-        let slot = Arc::clone(&self.followers).try_acquire_owned().map_err(|_| {
-            let text = format!("{MAX_FOLLOWERS} log streams are open already");
-            ControlError::new(ErrorKind::Busy, text).with_hint("end one of them, or read the file itself")
-        })?;
+        let slot = self.followers.claim(caller, "log streams", "end one of them, or read the file itself")?;
         let lines = self.logs.open(convert::log_request(asked, view.spec.name.clone())?)?;
         let mut drain = self.drain.clone();
         let drained: BoxFuture<()> = Box::pin(async move {
@@ -295,11 +280,11 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::ReopenLogsRequest>,
     ) -> Result<Response<v1::ReopenLogsResponse>, Status> {
-        let caller = self.admit(&request, Method::ReopenLogs).await?;
-        self.logs.reopen();
-        let act = Act::new(Method::ReopenLogs, "");
-        self.operate(caller, act, Box::pin(std::future::ready(Ok(())))).await?;
-        Ok(Response::new(v1::ReopenLogsResponse {}))
+        let work = |this: Self, _call, _asked| async move {
+            this.logs.reopen();
+            Ok(v1::ReopenLogsResponse {})
+        };
+        self.once(request, Method::ReopenLogs, work).await
     }
 
     type WatchEventsStream = EventStream;
@@ -308,11 +293,8 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::WatchEventsRequest>,
     ) -> Result<Response<EventStream>, Status> {
-        self.admit(&request, Method::WatchEvents).await?;
-        let slot = Arc::clone(&self.watchers).try_acquire_owned().map_err(|_| {
-            let text = format!("{MAX_WATCHERS} event streams are open already");
-            ControlError::new(ErrorKind::Busy, text).with_hint("end one of them, or read the journal")
-        })?;
+        let caller = self.admit_reader(&request, Method::WatchEvents, "").await?;
+        let slot = self.watchers.claim(caller, "event streams", "end one of them, or read the journal")?;
         Ok(Response::new(self.watch(request.get_ref(), slot)?))
     }
 
@@ -320,10 +302,13 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::WaitProcessRequest>,
     ) -> Result<Response<v1::WaitProcessResponse>, Status> {
-        let caller = self.admit(&request, Method::WaitProcess).await?;
+        let caller = self.admit_reader(&request, Method::WaitProcess, &request.get_ref().name).await?;
         let asked = request.get_ref();
+        let condition = choice("condition", asked.condition)?;
         let name = self.find(&asked.name)?.spec.name.clone();
-        let view = self.until(&name, asked.condition()).await?;
+        let _slot =
+            self.waiters.claim(caller, "calls that wait for processes", "wait for fewer at a time")?;
+        let view = self.until(&name, condition).await?;
         Ok(Response::new(v1::WaitProcessResponse { process: Some(self.show(&view, caller, true)) }))
     }
 
@@ -331,7 +316,7 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::ListStatsRequest>,
     ) -> Result<Response<v1::ListStatsResponse>, Status> {
-        let caller = self.admit(&request, Method::ListStats).await?;
+        let caller = self.admit_reader(&request, Method::ListStats, "").await?;
         let asked = request.get_ref();
         bounded("names", asked.names.len())?;
         let snapshot = self.control.snapshot();
@@ -354,8 +339,8 @@ impl ProcessManagerService for Service {
         request: Request<v1::EnableProcessRequest>,
     ) -> Result<Response<v1::EnableProcessResponse>, Status> {
         const METHOD: Method = Method::EnableProcess;
-        let work = |this: Self, caller, asked: v1::EnableProcessRequest| async move {
-            let (process, change) = this.switch(caller, METHOD, &asked.name, true).await?;
+        let work = |this: Self, call: Call, asked: v1::EnableProcessRequest| async move {
+            let (process, change) = this.switch(&call, &asked.name, true).await?;
             Ok(v1::EnableProcessResponse { process, change })
         };
         self.once(request, METHOD, work).await
@@ -366,8 +351,8 @@ impl ProcessManagerService for Service {
         request: Request<v1::DisableProcessRequest>,
     ) -> Result<Response<v1::DisableProcessResponse>, Status> {
         const METHOD: Method = Method::DisableProcess;
-        let work = |this: Self, caller, asked: v1::DisableProcessRequest| async move {
-            let (process, change) = this.switch(caller, METHOD, &asked.name, false).await?;
+        let work = |this: Self, call: Call, asked: v1::DisableProcessRequest| async move {
+            let (process, change) = this.switch(&call, &asked.name, false).await?;
             Ok(v1::DisableProcessResponse { process, change })
         };
         self.once(request, METHOD, work).await
@@ -377,8 +362,8 @@ impl ProcessManagerService for Service {
         &self,
         request: Request<v1::RotateTokenRequest>,
     ) -> Result<Response<v1::RotateTokenResponse>, Status> {
-        let work = |this: Self, caller, _asked| async move {
-            let path = this.new_token(caller).await?.display().to_string();
+        let work = |this: Self, _call, _asked| async move {
+            let path = this.new_token().await?.display().to_string();
             Ok(v1::RotateTokenResponse { path })
         };
         self.once(request, Method::RotateToken, work).await

@@ -4,13 +4,14 @@ use std::collections::BTreeSet;
 use std::sync::Arc;
 
 use model::{Event, EventKind, ProcessName};
-use tokio::sync::{OwnedSemaphorePermit, mpsc, watch};
+use tokio::sync::{mpsc, watch};
 use tokio_stream::wrappers::ReceiverStream;
 use tonic::Status;
 
 use super::Service;
 use super::list::bounded;
 use crate::lookup::distance;
+use crate::shares::Share;
 use crate::{ControlError, ErrorKind, EventRing, convert, v1};
 
 /// Most events in one response.
@@ -54,7 +55,7 @@ impl Service {
     pub(super) fn watch(
         &self,
         asked: &v1::WatchEventsRequest,
-        slot: OwnedSemaphorePermit,
+        slot: Share,
     ) -> Result<EventStream, ControlError> {
         let ring = self.control.events();
         let filter = Filter { names: self.watched(asked)?, kinds: kinds(&asked.kinds)? };

@@ -3,10 +3,10 @@
 use std::pin::Pin;
 use std::task::{Context, Poll};
 
-use tokio::sync::OwnedSemaphorePermit;
 use tokio_stream::Stream;
 use tonic::Status;
 
+use crate::shares::Share;
 use crate::{BoxFuture, BoxStream, ControlError, ErrorKind, LogBatch, convert, v1};
 
 /// Lines on their way to a caller. When the server drains, the stream ends with UNAVAILABLE. A caller that reads
@@ -15,7 +15,7 @@ pub(crate) struct LogStream {
     lines: BoxStream<Result<LogBatch, ControlError>>,
     drained: BoxFuture<()>,
     ended: bool,
-    _slot: OwnedSemaphorePermit,
+    _slot: Share,
 }
 
 impl LogStream {
@@ -23,7 +23,7 @@ impl LogStream {
     pub(super) fn new(
         lines: BoxStream<Result<LogBatch, ControlError>>,
         drained: BoxFuture<()>,
-        slot: OwnedSemaphorePermit,
+        slot: Share,
     ) -> Self {
         Self { lines, drained, ended: false, _slot: slot }
     }

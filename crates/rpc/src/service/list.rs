@@ -2,7 +2,7 @@
 
 use std::collections::BTreeSet;
 
-use model::{HealthState, ProcessView};
+use model::{HealthState, ProcessName, ProcessView};
 
 use crate::{ControlError, convert, lookup, v1};
 
@@ -19,6 +19,7 @@ const MAX_PATTERN: usize = 128;
 /// What a list is narrowed to. Everything that is set has to hold.
 pub(super) struct Filter<'a> {
     asked: &'a v1::ListProcessesRequest,
+    states: Vec<v1::State>,
     names: BTreeSet<&'a str>,
     patterns: Vec<&'a str>,
     /// Of ids, and whole ids.
@@ -38,14 +39,15 @@ impl<'a> Filter<'a> {
             return Err(ControlError::invalid("names", text).with_hint("list all, and choose afterwards"));
         }
         let prefixes = texts().filter(|text| lookup::is_prefix(text)).collect();
-        Ok(Self { asked, names: texts().collect(), patterns, prefixes })
+        let states = asked.states.iter().map(|state| convert::choice("states", *state));
+        let states = states.collect::<Result<_, _>>()?;
+        Ok(Self { asked, states, names: texts().collect(), patterns, prefixes })
     }
 
     pub(super) fn fits(&self, view: &ProcessView) -> bool {
         let asked = self.asked;
-        let state: i32 = convert::state(view.state).into();
         (asked.names.is_empty() || self.is_named(view))
-            && (asked.states.is_empty() || asked.states.contains(&state))
+            && (self.states.is_empty() || self.states.contains(&convert::state(view.state)))
             && (asked.groups.is_empty() || asked.groups.iter().any(|group| view.spec.groups.contains(group)))
             && (!asked.unhealthy
                 || view.health.as_ref().is_some_and(|health| health.state == HealthState::Unhealthy))
@@ -83,6 +85,17 @@ pub(super) fn page_size(asked: &v1::ListProcessesRequest) -> Result<usize, Contr
             Err(ControlError::invalid("page_size", text))
         }
     }
+}
+
+/// Behind which name the page begins. The token of a page is the last name on it: names are sorted, so that it stays right
+/// when others come and go, and whatever the filter is.
+pub(super) fn page_token(asked: &v1::ListProcessesRequest) -> Result<&str, ControlError> {
+    let token = asked.page_token.as_str();
+    if token.is_empty() || ProcessName::new(token).is_ok() {
+        return Ok(token);
+    }
+    let error = ControlError::invalid("page_token", "this is no token of a page");
+    Err(error.with_hint("give back next_page_token as it was, or nothing for the first page"))
 }
 
 /// `*` is any text, `?` any one character. Names are ASCII, so that a byte is a character.

@@ -1,229 +1,222 @@
-//! Calls that are safe to repeat: a call with the id of an earlier one answers what that one answered.
-//!
-//! The work of a call with an id runs in a task of its own, so that its answer is known and kept also when its caller
-//! left; that caller will ask again, which is what ids are for.
-
-use std::collections::{HashMap, VecDeque};
-use std::fmt;
-use std::hash::{BuildHasher as _, RandomState};
-use std::sync::{Mutex, PoisonError};
-use std::time::Duration;
+//! Calls that change something: each is carried out in a task of its own, so that it is recorded and its answer is known
+//! also when its caller left; and one that carries the id of an earlier one answers what that one answered.
 
 use prost::Message;
 use tokio::sync::watch;
-use tokio::time::Instant;
-use tonic::{Code, Request, Response, Status};
+use tonic::{Request, Response, Status};
 
-use super::Service;
+use super::audit::{self, Act};
+use super::repeats::{Begin, Key, Outcome};
+use super::{Call, Service};
 use crate::auth::{Caller, Method, Peer};
-use crate::{ControlError, ErrorKind, v1};
+use crate::who::Who;
+use crate::{ControlError, ErrorKind, signal, v1};
 
-/// How long an id is known.
-const KEPT_FOR: Duration = Duration::from_secs(600);
-/// Ids that are known at most; beyond it the oldest are forgotten.
-const MAX_KEPT: usize = 1024;
-/// Bytes of answers that are kept at most; the same.
-const MAX_BYTES: usize = 4 << 20;
 /// Longest id.
 const MAX_ID: usize = 64;
 
-/// A request that may carry an id.
-pub(super) trait Identified: Message {
-    fn request_id(&self) -> &str;
+/// A request that changes something: what its record tells of it.
+pub(super) trait Mutating: Message {
+    /// What the caller called the process; empty = it names none.
+    fn target(&self) -> &str {
+        ""
+    }
+    fn request_id(&self) -> &str {
+        ""
+    }
+    fn dry_run(&self) -> bool {
+        false
+    }
+    fn detail(&self) -> String {
+        String::new()
+    }
 }
 
-macro_rules! identified {
-    ($($request:ident)+) => {
-        $(impl Identified for v1::$request {
-            fn request_id(&self) -> &str {
-                &self.request_id
-            }
+macro_rules! mutating {
+    ($($request:ident: $($fact:ident)*;)+) => {
+        $(impl Mutating for v1::$request {
+            $(mutating!(@ $fact);)*
         })+
+    };
+    (@ name) => {
+        fn target(&self) -> &str {
+            &self.name
+        }
+    };
+    (@ id) => {
+        fn request_id(&self) -> &str {
+            &self.request_id
+        }
+    };
+    (@ dry_run) => {
+        fn dry_run(&self) -> bool {
+            self.dry_run
+        }
+    };
+    (@ signal) => {
+        fn detail(&self) -> String {
+            let signal = signal::wanted(self).map_or_else(|_| self.signal.clone(), |signal| signal.to_string());
+            format!("{signal}{}", if self.all { " to all" } else { "" })
+        }
     };
 }
 
-identified! {
-    CreateProcessRequest StartProcessRequest StopProcessRequest RestartProcessRequest ReloadProcessRequest
-    SignalProcessRequest ResetProcessRequest UpdateProcessRequest DeleteProcessRequest SetOverrideRequest
-    ReloadConfigRequest EnableProcessRequest DisableProcessRequest RotateTokenRequest
-}
-
-/// What a call answered, encoded; its type is that of the method.
-type Outcome = Result<Vec<u8>, Status>;
-
-/// Who made a call, as far as it can be known again over another connection.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-enum Whose {
-    Uid(u32),
-    /// The name in a certificate.
-    Certified(String),
-    /// Over TCP nobody is known.
-    Anybody,
-}
-
-impl From<Peer> for Whose {
-    fn from(peer: Peer) -> Self {
-        match peer {
-            Peer::Unix { uid, .. } => Self::Uid(uid),
-            Peer::Tls { client: Some(client), .. } => Self::Certified(client.to_string()),
-            Peer::Tcp(_) | Peer::Tls { client: None, .. } => Self::Anybody,
-        }
-    }
-}
-
-/// Which call it is.
-#[derive(Clone, Debug, PartialEq, Eq, Hash)]
-struct Key {
-    whose: Whose,
-    method: &'static str,
-    id: String,
-}
-
-struct Call {
-    /// Of its request.
-    hash: u64,
-    begun: Instant,
-    /// Bytes that its answer takes; 0 while it runs.
-    size: usize,
-    outcome: watch::Receiver<Option<Outcome>>,
-}
-
-/// The calls with ids.
-#[derive(Default)]
-pub(crate) struct Calls {
-    kept: Mutex<Kept>,
-    hasher: RandomState,
-}
-
-#[derive(Default)]
-struct Kept {
-    calls: HashMap<Key, Call>,
-    /// In the order in which they began.
-    order: VecDeque<Key>,
-    bytes: usize,
-}
-
-impl fmt::Debug for Calls {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Calls").finish_non_exhaustive()
-    }
-}
-
-/// What to do with a call.
-enum Begin {
-    /// Carry it out and say here how it went.
-    Fresh(watch::Sender<Option<Outcome>>),
-    /// It was, or is being, carried out.
-    Known(watch::Receiver<Option<Outcome>>),
-    /// Its id was used for another request.
-    Other,
-}
-
-impl Calls {
-    fn begin(&self, key: &Key, hash: u64) -> Begin {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        kept.forget(|begun| begun.elapsed() >= KEPT_FOR);
-        if let Some(call) = kept.calls.get(key) {
-            // One that broke off without an answer counts as never made.
-            if call.outcome.borrow().is_some() || call.outcome.has_changed().is_ok() {
-                return if call.hash == hash { Begin::Known(call.outcome.clone()) } else { Begin::Other };
-            }
-            kept.remove(key);
-        }
-        while kept.calls.len() >= MAX_KEPT {
-            kept.forget_oldest();
-        }
-        let (tx, outcome) = watch::channel(None);
-        kept.calls.insert(key.clone(), Call { hash, begun: Instant::now(), size: 0, outcome });
-        kept.order.push_back(key.clone());
-        Begin::Fresh(tx)
-    }
-
-    /// An answer that says that nothing was done, and that trying again helps, is not kept.
-    fn ended(&self, key: &Key, outcome: &Outcome) {
-        let mut kept = self.kept.lock().unwrap_or_else(PoisonError::into_inner);
-        let size = match outcome {
-            Err(status) if status.code() == Code::ResourceExhausted => return kept.remove(key),
-            Err(status) => status.message().len() + status.details().len(),
-            Ok(raw) => raw.len(),
-        };
-        if let Some(call) = kept.calls.get_mut(key) {
-            // An id that was forgotten while its call ran may stand for another call by now.
-            let before = std::mem::replace(&mut call.size, size);
-            kept.bytes = kept.bytes - before + size;
-        }
-        while kept.bytes > MAX_BYTES {
-            kept.forget_oldest();
-        }
-    }
-}
-
-impl Kept {
-    fn forget(&mut self, old: impl Fn(Instant) -> bool) {
-        while self.order.front().and_then(|key| self.calls.get(key)).is_some_and(|call| old(call.begun)) {
-            self.forget_oldest();
-        }
-    }
-
-    fn forget_oldest(&mut self) {
-        let Some(key) = self.order.pop_front() else { return };
-        if let Some(call) = self.calls.remove(&key) {
-            self.bytes -= call.size;
-        }
-    }
-
-    fn remove(&mut self, key: &Key) {
-        if let Some(call) = self.calls.remove(key) {
-            self.bytes -= call.size;
-            self.order.retain(|other| other != key);
-        }
-    }
+mutating! {
+    CreateProcessRequest: name id dry_run;
+    StartProcessRequest: name id;
+    StopProcessRequest: name id;
+    RestartProcessRequest: name id;
+    ReloadProcessRequest: name id;
+    SignalProcessRequest: name id signal;
+    ResetProcessRequest: name id;
+    UpdateProcessRequest: name id dry_run;
+    DeleteProcessRequest: name id;
+    SetOverrideRequest: name id dry_run;
+    ReloadConfigRequest: id dry_run;
+    EnableProcessRequest: name id;
+    DisableProcessRequest: name id;
+    RotateTokenRequest: id;
+    ReopenLogsRequest: ;
 }
 
 impl Service {
-    /// Carries out a call that changes something, once for each id.
+    /// Who calls, if that is allowed to call this method, once the daemon knows its processes. A refusal is recorded.
+    pub(super) async fn admit<T>(
+        &self,
+        request: &Request<T>,
+        method: Method,
+        act: impl FnOnce() -> Act,
+    ) -> Result<Caller, ControlError> {
+        let peer = request.extensions().get::<Peer>().copied();
+        let peer =
+            peer.ok_or_else(|| ControlError::new(ErrorKind::Internal, "a connection without a peer"))?;
+        let header = request.metadata().get("authorization").map(|h| h.as_bytes().to_vec());
+        let (caller, refusal) = match self.policy.identify(peer, header).await {
+            Ok(caller) => (Some(caller), self.policy.check(caller, method).err()),
+            Err(error) => (None, Some(error)),
+        };
+        match (caller, refusal) {
+            (Some(caller), None) => Ok(caller),
+            (caller, refusal) => {
+                let error =
+                    refusal.unwrap_or_else(|| ControlError::new(ErrorKind::Internal, "nobody called"));
+                audit::refused(&self.policy.denied, peer, caller.map(|caller| caller.role), &error, act);
+                Err(error)
+            }
+        }
+    }
+
+    /// The same for a call that reads, about what the caller calls `target`.
+    pub(super) async fn admit_reader<T>(
+        &self,
+        request: &Request<T>,
+        method: Method,
+        target: &str,
+    ) -> Result<Caller, Status> {
+        let act = || Act::reading(method, target, &self.control.snapshot());
+        let caller = self.admit(request, method, act).await?;
+        if method != Method::GetStatus {
+            self.until_ready().await?;
+        }
+        Ok(caller)
+    }
+
+    /// Carries out a call that changes something, once for each id, to its end, whether or not the caller is still there,
+    /// and records it.
     pub(super) async fn once<Q, A, F>(
         &self,
         request: Request<Q>,
         method: Method,
-        work: impl FnOnce(Self, Caller, Q) -> F,
+        work: impl FnOnce(Self, Call, Q) -> F + Send + 'static,
     ) -> Result<Response<A>, Status>
     where
-        Q: Identified,
-        A: Message + Default,
-        F: Future<Output = Result<A, Status>> + Send + 'static,
+        Q: Mutating,
+        A: Message + Default + 'static,
+        F: Future<Output = Result<A, ControlError>> + Send + 'static,
     {
-        let caller = self.admit(&request, method).await?;
+        let act = || Act::of(method, request.get_ref(), &self.control.snapshot());
+        let caller = self.admit(&request, method, act).await?;
+        let waited = self.until_ready().await;
+        // Not before: until then nobody knows the processes.
+        let call = Call::new(caller, act());
         let asked = request.into_inner();
+        match self.begin(waited, &call, method, &asked) {
+            Err(error) => {
+                call.act.answered(caller, Some(&error));
+                Err(error.into())
+            }
+            Ok(Start::Known(outcome)) => {
+                call.act.repeated(caller);
+                Ok(Response::new(decode(&answer(outcome).await?)?))
+            }
+            Ok(Start::Fresh(kept)) => {
+                let carried = self.carry_out(call.clone(), work(self.clone(), call, asked), kept);
+                Ok(Response::new(decode(&answer(carried).await?)?))
+            }
+        }
+    }
+
+    /// What to do with a call.
+    fn begin(
+        &self,
+        waited: Result<(), ControlError>,
+        call: &Call,
+        method: Method,
+        asked: &impl Mutating,
+    ) -> Result<Start, ControlError> {
+        waited?;
         let id = asked.request_id();
         if id.is_empty() {
-            return Ok(Response::new(work(self.clone(), caller, asked).await?));
+            return Ok(Start::Fresh(None));
         }
         check(id)?;
-        let key = Key { whose: Whose::from(caller.peer), method: method.as_str(), id: id.to_owned() };
-        let this = Self { request_id: id.to_owned(), ..self.clone() };
-        // Maps are sorted in these types, so that equal requests have equal bytes.
-        let hash = self.calls.hasher.hash_one(asked.encode_to_vec());
-        let outcome = match self.calls.begin(&key, hash) {
-            Begin::Known(outcome) => outcome,
-            Begin::Other => return Err(used(id).into()),
-            Begin::Fresh(tell) => {
-                let outcome = tell.subscribe();
-                let (calls, work) = (self.calls.clone(), work(this, caller, asked));
-                tokio::spawn(async move {
-                    let result = work.await.map(|answer| answer.encode_to_vec());
-                    calls.ended(&key, &result);
-                    tell.send_replace(Some(result));
-                });
-                outcome
-            }
-        };
-        let raw = answer(outcome).await?;
-        let answer = A::decode(&*raw).map_err(|e| {
-            Status::from(ControlError::new(ErrorKind::Internal, format!("an answer that was kept: {e}")))
-        })?;
-        Ok(Response::new(answer))
+        let key = Key { method: method.as_str(), id: id.to_owned() };
+        let who = Who::from(call.caller);
+        match self.repeats.begin(who, &key, &asked.encode_to_vec()) {
+            Begin::Known(outcome) => Ok(Start::Known(outcome)),
+            Begin::Fresh(tell) => Ok(Start::Fresh(Some((who, key, tell)))),
+            Begin::Other => Err(used(id)),
+            Begin::Full(text) => Err(ControlError::new(ErrorKind::Busy, text)
+                .with_hint("wait until some of them have ended, or make the call without a request_id")),
+        }
     }
+
+    /// Runs the work in a task of its own. Its end is recorded and kept before anybody hears of it.
+    fn carry_out<A: Message>(
+        &self,
+        call: Call,
+        work: impl Future<Output = Result<A, ControlError>> + Send + 'static,
+        kept: Option<(Who, Key, watch::Sender<Option<Outcome>>)>,
+    ) -> watch::Receiver<Option<Outcome>> {
+        let (kept, tell) = match kept {
+            Some((who, key, tell)) => (Some((who, key)), tell),
+            None => (None, watch::channel(None).0),
+        };
+        let outcome = tell.subscribe();
+        let repeats = self.repeats.clone();
+        tokio::spawn(async move {
+            // A second task, so that a fault in the work ends only that.
+            let work = async { work.await.map(|answer| answer.encode_to_vec()) };
+            let result = tokio::spawn(work).await.unwrap_or_else(|fault| {
+                Err(ControlError::new(ErrorKind::Internal, format!("the operation broke off: {fault}")))
+            });
+            let result = result.map_err(|error| error.about(call.act.target()));
+            call.act.answered(call.caller, result.as_ref().err());
+            if let Some((who, key)) = &kept {
+                repeats.ended(*who, key, &result);
+            }
+            tell.send_replace(Some(result));
+        });
+        outcome
+    }
+}
+
+/// What to do with a call.
+enum Start {
+    /// Carry it out, and say here how it went, where somebody may ask again.
+    Fresh(Option<(Who, Key, watch::Sender<Option<Outcome>>)>),
+    /// It was, or is being, carried out.
+    Known(watch::Receiver<Option<Outcome>>),
 }
 
 async fn answer(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
@@ -231,7 +224,12 @@ async fn answer(mut outcome: watch::Receiver<Option<Outcome>>) -> Outcome {
     known
         .ok()
         .flatten()
-        .unwrap_or_else(|| Err(ControlError::new(ErrorKind::Internal, "the operation broke off").into()))
+        .unwrap_or_else(|| Err(ControlError::new(ErrorKind::Internal, "the operation broke off")))
+}
+
+fn decode<A: Message + Default>(raw: &[u8]) -> Result<A, ControlError> {
+    let broken = |e| ControlError::new(ErrorKind::Internal, format!("an answer that was kept: {e}"));
+    A::decode(raw).map_err(broken)
 }
 
 fn check(id: &str) -> Result<(), ControlError> {
@@ -250,59 +248,6 @@ fn used(id: &str) -> ControlError {
 #[cfg(test)]
 mod tests {
     use super::*;
-
-    fn key(id: usize) -> Key {
-        Key { whose: Whose::Uid(7), method: "StopProcess", id: id.to_string() }
-    }
-
-    fn is_fresh(calls: &Calls, id: usize) -> bool {
-        matches!(calls.begin(&key(id), 1), Begin::Fresh(_))
-    }
-
-    #[tokio::test(start_paused = true)]
-    async fn ids_are_forgotten_by_age_number_and_size() {
-        let calls = Calls::default();
-        let end = |id: usize, outcome: Outcome| {
-            let Begin::Fresh(tell) = calls.begin(&key(id), 1) else { panic!("{id} is known") };
-            calls.ended(&key(id), &outcome);
-            tell.send_replace(Some(outcome));
-        };
-        end(0, Ok(vec![1]));
-        assert!(!is_fresh(&calls, 0));
-        tokio::time::advance(KEPT_FOR).await;
-        end(0, Ok(vec![1]));
-
-        (1..=MAX_KEPT).for_each(|id| end(id, Ok(vec![1])));
-        assert_eq!(calls.kept.lock().unwrap().order.len(), MAX_KEPT);
-        assert!(!is_fresh(&calls, 1) && !is_fresh(&calls, MAX_KEPT));
-        end(0, Ok(vec![0; MAX_BYTES - 5]));
-        assert!(!is_fresh(&calls, 0));
-        let kept = calls.kept.lock().unwrap();
-        assert_eq!((kept.calls.len(), kept.order.len(), kept.bytes), (6, 6, MAX_BYTES));
-    }
-
-    #[test]
-    fn what_was_not_done_and_what_broke_off_may_be_tried_again() {
-        let calls = Calls::default();
-        let Begin::Fresh(tell) = calls.begin(&key(1), 1) else { panic!() };
-        assert!(!is_fresh(&calls, 1), "it runs");
-        let busy = Err(Status::resource_exhausted("later"));
-        calls.ended(&key(1), &busy);
-        tell.send_replace(Some(busy));
-        assert!(is_fresh(&calls, 1));
-        // The sender of that one was dropped without an answer: the work panicked.
-        assert!(is_fresh(&calls, 1));
-        assert_eq!(calls.kept.lock().unwrap().order.len(), 1);
-    }
-
-    #[test]
-    fn whose_call_and_which_makes_a_difference() {
-        let calls = Calls::default();
-        let Begin::Fresh(_tell) = calls.begin(&key(1), 1) else { panic!() };
-        assert!(matches!(calls.begin(&key(1), 2), Begin::Other));
-        let others = [Key { whose: Whose::Anybody, ..key(1) }, Key { method: "StartProcess", ..key(1) }];
-        assert!(others.iter().all(|other| matches!(calls.begin(other, 1), Begin::Fresh(_))));
-    }
 
     #[test]
     fn ids_are_visible_ascii() {

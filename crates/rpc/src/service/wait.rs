@@ -4,7 +4,7 @@ use std::sync::Arc;
 
 use model::{HealthState, ProcessName, ProcessType, ProcessView, Refusal, RunNumber, State};
 
-use super::{MAX_WAITERS, Service};
+use super::Service;
 use crate::{ControlError, ErrorKind, v1};
 
 /// What a look at a process says.
@@ -23,10 +23,6 @@ impl Service {
         name: &ProcessName,
         condition: v1::WaitCondition,
     ) -> Result<Arc<ProcessView>, ControlError> {
-        let _slot = self.waiters.try_acquire().map_err(|_| {
-            let text = format!("{MAX_WAITERS} callers wait for processes already");
-            ControlError::new(ErrorKind::Busy, text)
-        })?;
         let (mut news, mut drain) = (self.control.events().listen(), self.drain.clone());
         let mut first = None;
         loop {

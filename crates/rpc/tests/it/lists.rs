@@ -33,7 +33,6 @@ async fn everything_that_is_asked_for_has_to_hold() {
         (ListProcessesRequest { names: texts(&["*w*"]), ..of() }, &["slow", "twin", "web"]),
         (ListProcessesRequest { names: texts(&["nope", "", "bb"]), ..of() }, &[]),
         (ListProcessesRequest { states: vec![v1::State::Failed.into()], ..of() }, &["twin"]),
-        (ListProcessesRequest { states: vec![99], ..of() }, &[]),
         (ListProcessesRequest { groups: texts(&["front"]), ..of() }, &all),
         (ListProcessesRequest { groups: texts(&["back"]), ..of() }, &[]),
         (ListProcessesRequest { unhealthy: true, ..of() }, &["broken", "slow", "web"]),

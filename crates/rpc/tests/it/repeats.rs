@@ -1,24 +1,9 @@
 //! Calls that are made again, that don't wait, and that only ask what would be.
 
-use rpc::v1::process_manager_service_client::ProcessManagerServiceClient;
 use rpc::{ClientError, v1};
 use tonic::Code;
-use tonic::transport::{Channel, Endpoint};
 
-use crate::support::{Daemon, PATIENCE};
-
-/// The bare client: over TCP, as an operator without a token is told who is asking; so with one.
-async fn bare(daemon: &Daemon) -> ProcessManagerServiceClient<Channel> {
-    let endpoint = Endpoint::from_shared(format!("http://{}", daemon.port())).unwrap();
-    ProcessManagerServiceClient::new(endpoint.connect().await.unwrap())
-}
-
-fn with_token<T>(daemon: &Daemon, message: T) -> tonic::Request<T> {
-    let mut request = tonic::Request::new(message);
-    let token = std::fs::read_to_string(daemon.token.path()).unwrap();
-    request.metadata_mut().insert("authorization", format!("Bearer {}", token.trim()).parse().unwrap());
-    request
-}
+use crate::support::{Daemon, PATIENCE, bare, with_token};
 
 fn start(name: &str, id: &str) -> v1::StartProcessRequest {
     v1::StartProcessRequest { name: name.into(), request_id: id.into(), ..Default::default() }
@@ -166,4 +151,23 @@ async fn a_dry_run_of_create_is_one() {
     let create = rpc::Create { name, definition, start: true, dry_run: true };
     daemon.unix().await.create(create).await.unwrap();
     assert!(daemon.fake.created.lock().unwrap()[0].dry_run);
+}
+
+#[tokio::test]
+async fn a_call_that_runs_is_carried_out_once_however_many_come_after_it() {
+    let daemon = Daemon::start().await;
+    let mut began = daemon.fake.began.subscribe();
+    let mut first = daemon.unix().await;
+    let call = tokio::spawn(async move { first.start_with(start("slow", "runs")).await });
+    began.wait_for(|verb| verb == "start slow").await.unwrap();
+    let mut second = daemon.unix().await;
+    for n in 0..1_100 {
+        second.start_with(start("web", &format!("n{n}"))).await.unwrap();
+    }
+    let again = tokio::spawn(async move { second.start_with(start("slow", "runs")).await });
+    daemon.unix().await.status().await.unwrap();
+    daemon.fake.gate.send_replace(true);
+    call.await.unwrap().unwrap();
+    tokio::time::timeout(PATIENCE, again).await.unwrap().unwrap().unwrap();
+    assert_eq!(verbs(&daemon).iter().filter(|verb| *verb == "start slow").count(), 1);
 }

@@ -1,7 +1,7 @@
 //! A daemon without processes: a fake `Control` and `LogSource` behind the real server, on a socket of its own.
 
 use std::path::{Path, PathBuf};
-use std::sync::atomic::{AtomicU64, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU64, Ordering};
 use std::sync::{Arc, Mutex};
 use std::time::Duration;
 
@@ -19,6 +19,9 @@ use rpc::{
 };
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
+use tonic::transport::{Channel, Endpoint};
+
+use rpc::v1::process_manager_service_client::ProcessManagerServiceClient;
 
 pub const AT: Wall = Wall(1_795_199_850_000_000_000);
 /// Longer than any step of a test takes; reached only when the test fails.
@@ -105,6 +108,8 @@ pub struct Fake {
     pub reloaded: Mutex<Vec<bool>>,
     pub gate: watch::Sender<bool>,
     pub ring: Arc<EventRing>,
+    /// Whether a verb breaks off.
+    pub faulty: AtomicBool,
     /// Every verb that began.
     pub verbs: Mutex<Vec<String>>,
     /// Number of the last event.
@@ -131,6 +136,7 @@ impl Fake {
             reloaded: Mutex::default(),
             gate: watch::Sender::new(false),
             ring: past(),
+            faulty: AtomicBool::new(false),
             verbs: Mutex::default(),
             happened: AtomicU64::new(6),
             began: watch::Sender::default(),
@@ -144,8 +150,9 @@ impl Fake {
         self.verbs.lock().unwrap().push(label.clone());
         self.began.send_replace(label.clone());
         let (ended, mut gate) = (self.ended.clone(), self.gate.subscribe());
-        let name = name.clone();
+        let (name, faulty) = (name.clone(), self.faulty.load(Ordering::Relaxed));
         Box::pin(async move {
+            assert!(!faulty, "a fault that the test asked for");
             if name.as_str() == "slow" {
                 gate.wait_for(|open| *open).await.unwrap();
             }
@@ -458,6 +465,7 @@ pub struct Daemon {
     pub tcp: rpc::ListenState,
     pub token: Token,
     pub ready: watch::Sender<bool>,
+    pub meter: Arc<rpc::Meter>,
     stop: Option<oneshot::Sender<()>>,
     served: JoinHandle<()>,
 }
@@ -475,7 +483,7 @@ impl Daemon {
         change(&mut config);
         let server = Server::bind(config).await.unwrap();
         let (socket, tcp) = (server.unix_path().unwrap().to_owned(), server.tcp_state().borrow().clone());
-        let fake = Fake::new();
+        let (fake, meter) = (Fake::new(), server.meter());
         let ready = watch::Sender::new(true);
         let (stop, stopped) = oneshot::channel::<()>();
         let (control, logs, readiness) = (Arc::clone(&fake), Arc::clone(&fake), ready.subscribe());
@@ -483,7 +491,7 @@ impl Daemon {
             let end = async move { stopped.await.unwrap_or(()) };
             server.serve(control, logs, readiness, end).await.unwrap();
         });
-        Self { dir, fake, socket, tcp, token, ready, stop: Some(stop), served }
+        Self { dir, fake, socket, tcp, token, ready, meter, stop: Some(stop), served }
     }
 
     pub async fn unix(&self) -> Client {
@@ -510,6 +518,19 @@ impl Daemon {
         tokio::time::timeout(PATIENCE, self.served).await.unwrap().unwrap();
         self.dir
     }
+}
+
+/// The bare client: over TCP, where the token says who is asking.
+pub async fn bare(daemon: &Daemon) -> ProcessManagerServiceClient<Channel> {
+    let endpoint = Endpoint::from_shared(format!("http://{}", daemon.port())).unwrap();
+    ProcessManagerServiceClient::new(endpoint.connect().await.unwrap())
+}
+
+pub fn with_token<T>(daemon: &Daemon, message: T) -> tonic::Request<T> {
+    let mut request = tonic::Request::new(message);
+    let token = std::fs::read_to_string(daemon.token.path()).unwrap();
+    request.metadata_mut().insert("authorization", format!("Bearer {}", token.trim()).parse().unwrap());
+    request
 }
 
 pub fn config(dir: &Path, token: &Token) -> Config {

@@ -132,6 +132,27 @@ async fn after_a_rotation_the_old_token_is_void() {
 }
 
 #[tokio::test]
+async fn a_rotation_while_the_server_drains_leaves_no_token_behind() {
+    let mut daemon = Daemon::start().await;
+    let mut client = daemon.unix().await;
+    let path = daemon.token.path().to_owned();
+    // A call that is open keeps the connection, and the drain, from ending.
+    let mut other = daemon.unix().await;
+    let mut began = daemon.fake.began.subscribe();
+    let open = tokio::spawn(async move { other.stop("slow").await });
+    timeout(PATIENCE, began.wait_for(|verb| verb == "stop slow")).await.unwrap().unwrap();
+    let mut standing = tokio::task::JoinSet::new();
+    daemon.begin_stop();
+    standing.spawn(async move { client.rotate_token().await });
+    // Either before the end, or refused; in no case the file is there afterwards.
+    let _rotated_or_refused = timeout(PATIENCE, standing.join_next()).await.unwrap();
+    daemon.fake.gate.send_replace(true);
+    timeout(PATIENCE, open).await.unwrap().unwrap().unwrap();
+    let _dir = daemon.stopped().await;
+    assert!(!path.exists(), "the next daemon would find it");
+}
+
+#[tokio::test]
 async fn a_taken_port_is_reported_and_tried_again() {
     let blocker = std::net::TcpListener::bind("127.0.0.1:0").unwrap();
     let wanted = blocker.local_addr().unwrap();
