@@ -31,7 +31,12 @@ fn seen(role: Role, path: &str, uid: u32, mode: u32) -> Seen {
 
 fn process(name: &str, state: v1::State) -> v1::Process {
     let definition = v1::ProcessDefinition { user: Some("web".into()), ..Default::default() };
-    v1::Process { name: name.into(), state: state.into(), definition: Some(definition), ..Default::default() }
+    v1::Process {
+        name: name.into(),
+        state: state.into(),
+        definition: Some(definition.into()),
+        ..Default::default()
+    }
 }
 
 /// A machine on which all is well, as root sees it.
@@ -346,7 +351,7 @@ fn what_definitions_ask_for() {
         let mut vpn = process("vpn", v1::State::Running);
         let list = v1::StringList { values: vec!["CAP_NET_ADMIN".into()] };
         vpn.definition =
-            Some(v1::ProcessDefinition { ambient_capabilities: Some(list), ..Default::default() });
+            Some(Box::new(v1::ProcessDefinition { ambient_capabilities: Some(list), ..Default::default() }));
         facts.processes = Ok(vec![vpn]);
     });
 }
