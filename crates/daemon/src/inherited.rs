@@ -17,6 +17,9 @@ use nix::sys::socket::{
 
 use crate::settings::Settings;
 
+/// No service manager passes more to this daemon, and the library makes room for as many as are announced.
+const MOST: usize = 64;
+
 /// What was passed, by purpose.
 #[derive(Debug, Default)]
 pub(crate) struct Inherited {
@@ -43,10 +46,12 @@ impl Inherited {
     /// Takes what the environment says was passed, and logs what was not as it should be.
     pub(crate) fn receive(settings: &Settings) -> Self {
         // The variables stay: children get them only where a definition asks for them by name.
-        let passed = receive_descriptors_with_names(false).unwrap_or_else(|error| {
-            tracing::warn!("the sockets that LISTEN_FDS announces can't be used: {error}");
-            Vec::new()
-        });
+        let passed = plausible(std::env::var("LISTEN_FDS").ok().as_deref())
+            .and_then(|()| receive_descriptors_with_names(false).map_err(|error| error.to_string()))
+            .unwrap_or_else(|error| {
+                tracing::warn!("the sockets that LISTEN_FDS announces can't be used: {error}");
+                Vec::new()
+            });
         let wanted = Wanted { control: settings.socket(), grpc: settings.grpc, metrics: settings.metrics };
         let mut all = Self::default();
         for (number, name) in passed.into_iter().map(|(fd, name)| (fd.into_raw_fd(), name)) {
@@ -93,6 +98,15 @@ impl Inherited {
                 ))
             }
         }
+    }
+}
+
+/// Whether so many sockets may be asked for.
+fn plausible(announced: Option<&str>) -> Result<(), String> {
+    match announced.map(str::parse::<usize>) {
+        Some(Ok(count)) if count > MOST => Err(format!("{count} are more than {MOST}")),
+        // What is no number is the library's to refuse.
+        _ => Ok(()),
     }
 }
 
@@ -155,6 +169,16 @@ mod tests {
         assert_eq!(all.metrics.unwrap().local_addr().ok(), wanted.metrics);
         UnixStream::connect(&wanted.control).unwrap();
         all.control.unwrap().accept().unwrap();
+    }
+
+    #[test]
+    fn nobody_passes_that_many() {
+        for fine in [None, Some("0"), Some("64"), Some("x")] {
+            plausible(fine).unwrap();
+        }
+        for many in ["65", "999999999999"] {
+            assert!(plausible(Some(many)).unwrap_err().starts_with(many));
+        }
     }
 
     #[test]
