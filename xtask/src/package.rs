@@ -28,6 +28,9 @@ pub(crate) struct Args {
     /// Take the release builds as they are
     #[arg(long)]
     no_build: bool,
+    /// Take the programs in this directory, for example target/debug, for the Debian package
+    #[arg(long, value_name = "DIR", conflicts_with_all = ["all", "tarball"])]
+    programs: Option<PathBuf>,
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
@@ -40,10 +43,11 @@ fn make(args: &Args) -> Result<Vec<PathBuf>> {
     let source = Source::read()?;
     let mut made = Vec::new();
     if args.deb || args.all {
-        if !args.no_build {
+        if !args.no_build && args.programs.is_none() {
             source.build(None)?;
         }
-        made.push(deb::make(&source)?);
+        let programs = args.programs.clone().unwrap_or_else(|| source.programs(None));
+        made.push(deb::make(&source, &programs)?);
     }
     if args.tarball || args.all {
         if !args.no_build {
@@ -57,7 +61,7 @@ fn make(args: &Args) -> Result<Vec<PathBuf>> {
 
 /// Builds and packs everything.
 pub(crate) fn make_all() -> Result<Vec<PathBuf>> {
-    make(&Args { deb: false, tarball: false, all: true, no_build: false })
+    make(&Args { deb: false, tarball: false, all: true, no_build: false, programs: None })
 }
 
 #[expect(clippy::print_stdout, reason = "a command for developers; this is its output")]

@@ -1,5 +1,5 @@
 //! `cargo xtask system-test`: the release build, installed with the commands of the installation guide on a real
-//! systemd, beside a real journald and a real Prometheus.
+//! systemd, beside a real journald and a real Prometheus. Each suite has a container of its own.
 
 mod bed;
 mod cgroup;
@@ -10,6 +10,7 @@ mod journal;
 mod listing;
 mod prometheus;
 mod report;
+mod typed;
 
 use std::path::PathBuf;
 use std::process::{Command, ExitCode};
@@ -18,7 +19,7 @@ use anyhow::{Context as _, Result, ensure};
 use cargo_metadata::MetadataCommand;
 
 use bed::Bed;
-use checks::{CHECKS, Check, packages};
+use checks::{PACKAGES, SUITES, Suite};
 use container::Container;
 use report::{Report, Verdict};
 
@@ -34,6 +35,9 @@ pub(crate) struct Args {
     /// Take the release build as it is
     #[arg(long)]
     no_build: bool,
+    /// Take the programs in this directory, for example target/debug, in place of the release build
+    #[arg(long, value_name = "DIR", conflicts_with = "packages")]
+    programs: Option<PathBuf>,
     /// Try what `cargo xtask package --all` made, in place of the programs
     #[arg(long)]
     packages: bool,
@@ -46,43 +50,54 @@ struct Workspace {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
-    let wanted = |check: &&Check| args.only.as_ref().is_none_or(|text| check.title().contains(text.as_str()));
+    let only = args.only.as_deref().unwrap_or_default();
     let report = Report::new();
-    let checks: &[Check] = if args.packages { &packages::CHECKS } else { &CHECKS };
+    let suites: &[Suite] = if args.packages { &PACKAGES } else { &SUITES };
+    let suites: Vec<&Suite> = suites.iter().filter(|suite| suite.wants(only)).collect();
+    ensure!(!suites.is_empty(), "no check has that text in its title");
     if args.list {
-        checks.iter().filter(wanted).for_each(|check| report.line(&check.title()));
+        suites.iter().flat_map(|suite| suite.titles(only)).for_each(|title| report.line(&title));
         return Ok(ExitCode::SUCCESS);
     }
-    let last =
-        checks.iter().rposition(|check| wanted(&check)).context("no check has that text in its title")?;
     ensure!(
         nix::unistd::geteuid().is_root(),
         "the system test boots a container and needs root: sudo -E env PATH=\"$PATH\" cargo xtask system-test"
     );
     let workspace = workspace()?;
-    if !args.no_build {
-        if args.packages {
-            report.step("packages", || crate::package::make_all().map(drop))?;
-        } else {
-            report.step("release build", || build(&workspace))?;
-        }
+    if args.packages && !args.no_build {
+        report.step("packages", || crate::package::make_all().map(drop))?;
+    } else if !args.no_build && args.programs.is_none() {
+        report.step("release build", || build(&workspace))?;
     }
     let image = report.step("container image", image::prepare)?;
+    let (built, place) = if args.packages {
+        (workspace.target.clone(), "/src/target")
+    } else {
+        let programs = args.programs.clone().unwrap_or_else(|| workspace.target.join("release"));
+        (programs, "/src/target/release")
+    };
+    let built = built.canonicalize().with_context(|| format!("there is no {}", built.display()))?;
     // The mount point of the second bind, which the first one makes read-only, wherever the build is.
-    std::fs::create_dir_all(workspace.root.join("target"))?;
-    let binds = [(workspace.root.as_path(), "/src"), (workspace.target.as_path(), "/src/target")];
-    let container = report.step("boot", || Container::boot(&image, &binds))?;
-    let bed = Bed::new(container);
-    // In order, and up to the last one that is wanted: checks build on what the essential ones before them did.
-    for check in checks[..=last].iter().filter(|check| check.essential || wanted(check)) {
-        let verdict = report.check(check, &bed);
+    std::fs::create_dir_all(workspace.root.join("target/release"))?;
+    let binds = [(workspace.root.as_path(), "/src"), (built.as_path(), place)];
+    for suite in suites {
+        let container = report.step(&format!("boot: {}", suite.name), || Container::boot(&image, &binds))?;
+        let bed = Bed::new(container, suite.variant);
+        try_all(suite, only, &bed, &report);
+        bed.shut_down();
+    }
+    Ok(report.end())
+}
+
+/// In order, and up to the last one that is wanted: checks build on what the essential ones before them did.
+fn try_all(suite: &Suite, only: &str, bed: &Bed, report: &Report) {
+    for check in suite.up_to_the_last(only) {
+        let verdict = report.check(&suite.title(check), check, bed);
         if verdict == Verdict::Failed && check.essential {
             report.line("the checks after this one build on it and were not run");
             break;
         }
     }
-    bed.shut_down();
-    Ok(report.end())
 }
 
 fn workspace() -> Result<Workspace> {

@@ -25,6 +25,7 @@ use crate::counts::{Counts, Keeper};
 use crate::definitions::{Definitions, Layers};
 use crate::ending::Ending;
 use crate::identity::Host;
+use crate::inherited::Inherited;
 use crate::keys::Keys;
 use crate::leftovers::{self, Mark};
 use crate::listeners::Listeners;
@@ -73,7 +74,9 @@ impl App {
         // The control socket comes first: when another daemon owns it, nothing else may be touched.
         let keys = Keys::read(settings);
         let rpc_config = access::rpc_config(settings, keys.grpc(), PORT_RETRY, SERVER_DRAIN)?;
-        let rpc_server = io.block_on(rpc::Server::bind(rpc_config))?;
+        let Inherited { control, grpc, metrics: exposed } = Inherited::receive(settings);
+        let sockets = rpc::Inherited { unix: control, tcp: grpc };
+        let rpc_server = io.block_on(rpc::Server::bind_with(rpc_config, sockets))?;
         let mark = Mark::set(&settings.runtime_dir)?;
         let (metrics_state, metrics_watch) = watch::channel(metrics::ListenState::default());
         let listeners = Listeners {
@@ -131,7 +134,12 @@ impl App {
         if let Some(addr) = settings.metrics {
             let source = Arc::clone(&desk) as Arc<dyn metrics::Source>;
             let exporter = Arc::new(metrics::Exporter::new(source, durations, build_info()));
-            let config = metrics::Config { addr, retry: PORT_RETRY, web: keys.web() };
+            let config = metrics::Config {
+                addr,
+                inherited: exposed.map(Arc::new),
+                retry: PORT_RETRY,
+                web: keys.web(),
+            };
             servers.push(io.spawn(metrics::serve(config, exporter, metrics_state, flagged(&closing))));
         }
         io.spawn(summary::keep(Arc::clone(&desk), Arc::clone(&happened)));

@@ -15,6 +15,7 @@ mod definitions;
 mod directories;
 mod ending;
 mod identity;
+mod inherited;
 mod init;
 mod keys;
 mod leftovers;

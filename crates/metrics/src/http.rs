@@ -33,6 +33,8 @@ pub use web::{Web, WebError};
 pub struct Config {
     /// The address; port 0 takes a free one.
     pub addr: SocketAddr,
+    /// Somebody else listens on the address, and this is to be accepted from.
+    pub inherited: Option<Arc<std::net::TcpListener>>,
     /// Time between two tries while the address can't be bound.
     pub retry: Duration,
     /// Who may read them, and whether with TLS; `None` = everybody, without.
@@ -43,7 +45,7 @@ impl Config {
     /// Listens on `addr` and tries again every 10 s while it is taken.
     #[must_use]
     pub fn new(addr: SocketAddr) -> Self {
-        Self { addr, retry: Duration::from_secs(10), web: None }
+        Self { addr, inherited: None, retry: Duration::from_secs(10), web: None }
     }
 }
 
@@ -55,7 +57,14 @@ impl Config {
                 .problem()
                 .map_or_else(|| "nothing was read yet".to_owned(), |problem| problem.to_string()));
         }
-        TcpListener::bind(self.addr).await.map_err(|error| error.to_string())
+        let opened = match &self.inherited {
+            None => TcpListener::bind(self.addr).await,
+            Some(inherited) => inherited
+                .set_nonblocking(true)
+                .and_then(|()| inherited.try_clone())
+                .and_then(TcpListener::from_std),
+        };
+        opened.map_err(|error| error.to_string())
     }
 }
 

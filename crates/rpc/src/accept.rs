@@ -216,6 +216,8 @@ pub(crate) async fn unix(listener: UnixListener, gate: Gate) {
 #[derive(Clone, Debug)]
 pub(crate) struct Port {
     pub(crate) wanted: SocketAddr,
+    /// Somebody else listens there, and this is to be accepted from.
+    pub(crate) inherited: Option<Arc<std::net::TcpListener>>,
     /// How long it is left alone before the next try.
     pub(crate) retry: Duration,
     /// Nothing but TLS is spoken where this is set.
@@ -231,7 +233,13 @@ impl Port {
             return Err(failed(format!("no certificate to serve with: {why}")));
         }
         let opened = async {
-            let listener = TcpListener::bind(self.wanted).await?;
+            let listener = match &self.inherited {
+                None => TcpListener::bind(self.wanted).await?,
+                Some(inherited) => {
+                    inherited.set_nonblocking(true)?;
+                    TcpListener::from_std(inherited.try_clone()?)?
+                }
+            };
             let real = listener.local_addr()?;
             io::Result::Ok((listener, real))
         };

@@ -44,7 +44,7 @@ pub use control::{
 pub use convert::{default_log, read_definition};
 pub use meter::{CallStats, Meter};
 pub use ring::{EventRing, Severity, Wording};
-pub use server::{BindError, Config, Server, Tls};
+pub use server::{BindError, Config, Inherited, Server, Tls};
 pub use socket::SocketError;
 pub use token::Token;
 

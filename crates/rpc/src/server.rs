@@ -72,6 +72,16 @@ pub struct Config {
     pub drain: Duration,
 }
 
+/// Sockets that somebody else listens on, and this server shall accept from: [`Config::unix`] and [`Config::tcp`] are their
+/// addresses.
+#[derive(Debug, Default)]
+pub struct Inherited {
+    /// The Unix socket.
+    pub unix: Option<std::os::unix::net::UnixListener>,
+    /// The TCP port.
+    pub tcp: Option<std::net::TcpListener>,
+}
+
 /// TLS on the TCP port.
 #[derive(Clone, Debug)]
 pub struct Tls {
@@ -109,14 +119,16 @@ pub struct Server {
     config: Config,
     unix: Option<(UnixListener, Bound)>,
     tcp: Option<TcpListener>,
+    port: Option<Port>,
     tcp_state: watch::Sender<ListenState>,
     meter: Arc<Meter>,
 }
 
 impl Config {
-    fn port(&self) -> Option<Port> {
+    fn port(&self, inherited: Option<std::net::TcpListener>) -> Option<Port> {
         let tls = self.tls.as_ref().map(|tls| Arc::clone(&tls.live));
-        self.tcp.map(|wanted| Port { wanted, retry: self.tcp_retry, tls })
+        let inherited = inherited.map(Arc::new);
+        self.tcp.map(|wanted| Port { wanted, inherited, retry: self.tcp_retry, tls })
     }
 }
 
@@ -125,16 +137,22 @@ impl Server {
     ///
     /// Must be called within a tokio runtime.
     pub async fn bind(config: Config) -> Result<Self, BindError> {
+        Self::bind_with(config, Inherited::default()).await
+    }
+
+    /// The same, with sockets that are there already.
+    pub async fn bind_with(config: Config, inherited: Inherited) -> Result<Self, BindError> {
         let certified = config.tls.as_ref().is_some_and(|tls| tls.auth == ClientAuth::Required);
         if let Some(address) = config.tcp.filter(|a| !a.ip().is_loopback() && !certified) {
             return Err(BindError::NotLoopback(address));
         }
-        let unix = config.unix.as_deref().map(bind_unix).transpose()?;
+        let unix = config.unix.as_deref().map(|path| bind_unix(path, inherited.unix)).transpose()?;
         // After the lock: a second daemon that is refused must not replace the token of the first.
         if let Some(token) = &config.token {
             token.publish().map_err(|source| BindError::Token { path: token.path().to_owned(), source })?;
         }
-        let (tcp, state) = match config.port() {
+        let port = config.port(inherited.tcp);
+        let (tcp, state) = match &port {
             None => (None, ListenState::Disabled),
             Some(port) => match port.open().await {
                 Ok((listener, real)) => (Some(listener), ListenState::Listening(real)),
@@ -144,7 +162,7 @@ impl Server {
                 }
             },
         };
-        Ok(Self { config, unix, tcp, tcp_state: watch::Sender::new(state), meter: Arc::default() })
+        Ok(Self { config, unix, tcp, port, tcp_state: watch::Sender::new(state), meter: Arc::default() })
     }
 
     /// The path of the Unix socket.
@@ -174,8 +192,7 @@ impl Server {
         ready: watch::Receiver<bool>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), transport::Error> {
-        let Self { config, unix, tcp, tcp_state, meter } = self;
-        let port = config.port();
+        let Self { config, unix, tcp, port, tcp_state, meter } = self;
         let token = config.token.map(|token| Arc::new(Keeper::new(token)));
         let policy = Policy {
             daemon_uid: config.daemon_uid,
@@ -252,8 +269,17 @@ impl Server {
     }
 }
 
-fn bind_unix(path: &Path) -> Result<(UnixListener, Bound), SocketError> {
-    let (listener, bound) = socket::bind(path)?;
+fn bind_unix(
+    path: &Path,
+    inherited: Option<std::os::unix::net::UnixListener>,
+) -> Result<(UnixListener, Bound), SocketError> {
+    let (listener, bound) = match inherited {
+        None => socket::bind(path)?,
+        Some(listener) => {
+            let bound = socket::adopt(path, &listener)?;
+            (listener, bound)
+        }
+    };
     let listener = UnixListener::from_std(listener).map_err(|source| SocketError::Io {
         what: "listening on",
         path: path.to_owned(),

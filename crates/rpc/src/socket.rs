@@ -65,7 +65,8 @@ pub enum SocketError {
 #[derive(Debug)]
 pub(crate) struct Bound {
     path: PathBuf,
-    inode: (u64, u64),
+    /// `None` = the socket is the service manager's, and stays.
+    inode: Option<(u64, u64)>,
     // Last, so that the socket is gone before the lock is.
     _lock: File,
 }
@@ -80,7 +81,8 @@ impl Bound {
 impl Drop for Bound {
     fn drop(&mut self) {
         // Only what was put there: an operator may have moved things meanwhile.
-        if fs::symlink_metadata(&self.path).is_ok_and(|m| (m.dev(), m.ino()) == self.inode)
+        if self.inode.is_some()
+            && fs::symlink_metadata(&self.path).ok().map(|m| (m.dev(), m.ino())) == self.inode
             && let Err(e) = fs::remove_file(&self.path)
         {
             tracing::debug!(path = %self.path.display(), error = %e, "the control socket stays behind");
@@ -126,7 +128,19 @@ pub(crate) fn bind(path: &Path) -> Result<(UnixListener, Bound), SocketError> {
     let result = born().map_err(io("listening on", path));
     fs::remove_dir_all(&nursery).map_err(io("removing", &nursery))?;
     let (listener, inode) = result?;
-    Ok((listener, Bound { path: path.to_owned(), inode, _lock: lock }))
+    Ok((listener, Bound { path: path.to_owned(), inode: Some(inode), _lock: lock }))
+}
+
+/// Takes ownership of the path of a socket that the service manager listens on. It is not removed afterwards: who
+/// connects while no daemon is there waits for the next one.
+pub(crate) fn adopt(path: &Path, listener: &UnixListener) -> Result<Bound, SocketError> {
+    let lock = lock(path)?;
+    listener.set_nonblocking(true).map_err(|source| SocketError::Io {
+        what: "listening on",
+        path: path.to_owned(),
+        source,
+    })?;
+    Ok(Bound { path: path.to_owned(), inode: None, _lock: lock })
 }
 
 /// Takes the lock beside the socket and writes the own pid into it. The file is never removed: a lock on a removed
@@ -201,6 +215,18 @@ mod tests {
         let text = error.to_string();
         assert!(text.contains(path.to_str().unwrap()) && text.contains("RUNTIME_DIRECTORY"), "{text}");
         UnixStream::connect(&path).unwrap();
+    }
+
+    #[test]
+    fn a_socket_of_the_service_manager_stays_and_has_one_owner() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("control.sock");
+        let listener = UnixListener::bind(&path).unwrap();
+        let bound = adopt(&path, &listener).unwrap();
+        assert!(matches!(adopt(&path, &listener).unwrap_err(), SocketError::Owned { .. }));
+        drop(bound);
+        UnixStream::connect(&path).expect("it is still there, and somebody will accept");
+        adopt(&path, &listener).expect("the next daemon");
     }
 
     #[test]

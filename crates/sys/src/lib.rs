@@ -21,6 +21,7 @@
 //! | `memory::keep_small` | mallopt | the allocator has no safe settings | two numbers, before the first thread | none: it changes no behavior |
 //! | `cgroup::detect` | getxattr | neither std nor nix has it | strings end with NUL; the buffer's length is given | `cgroup::detect::tests` |
 //! | `datagram::receive` | recvmsg, descriptors' numbers | libraries misread a pid of 0 or lose descriptors | the kernel's layout; each buffer with its length; the numbers are fresh | `datagram::tests` |
+//! | `inherited::duplicate` | fcntl, the number that it gives | sockets of systemd come as numbers | the kernel refuses what is not open; the new number is fresh | `inherited::tests` |
 //! | `random_u64` | getrandom | neither std nor nix has it | the buffer's length is given | `random::tests` |
 
 #![expect(
@@ -33,6 +34,7 @@ pub mod cgroup;
 pub mod clock;
 pub mod credentials;
 pub mod datagram;
+pub mod inherited;
 pub mod journal;
 pub mod limits;
 pub mod memory;

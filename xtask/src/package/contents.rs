@@ -79,8 +79,13 @@ impl Tree<'_> {
     /// A directory with everything in it.
     pub(super) fn put_all(&self, from: &Path, to: &str) -> Result<()> {
         for file in files(from)? {
+            // Not .gitignore and the like. Scripts stay executable.
+            if file.file_name().is_some_and(|name| name.as_encoded_bytes().starts_with(b".")) {
+                continue;
+            }
+            let mode = if fs::metadata(&file)?.permissions().mode() & 0o111 == 0 { 0o644 } else { 0o755 };
             let relative = file.strip_prefix(from).context("it was found in there")?;
-            self.put(&file, &format!("{to}/{}", relative.display()), 0o644)?;
+            self.put(&file, &format!("{to}/{}", relative.display()), mode)?;
         }
         Ok(())
     }

@@ -11,7 +11,7 @@ use super::contents::Tree;
 use super::source::{Source, output};
 
 /// Source below packaging/ or systemd/, path in the package, mode. Definitions may hold secrets.
-const FILES: [(&str, &str, u32); 12] = [
+const FILES: [(&str, &str, u32); 14] = [
     ("packaging/processes.yaml", "etc/dd-procmgrd/processes.yaml", 0o640),
     ("packaging/daemon.env", "etc/dd-procmgrd/daemon.env", 0o640),
     ("packaging/needrestart.conf", "etc/needrestart/conf.d/dd-procmgrd.conf", 0o644),
@@ -27,17 +27,18 @@ const FILES: [(&str, &str, u32); 12] = [
         0o644,
     ),
     ("systemd/dd-procmgrd-secure.service", "usr/share/dd-procmgrd/systemd/dd-procmgrd-secure.service", 0o644),
+    ("systemd/dd-procmgrd.socket", "usr/share/dd-procmgrd/systemd/dd-procmgrd.socket", 0o644),
+    ("systemd/dd-procmgrd-socket.conf", "usr/share/dd-procmgrd/systemd/dd-procmgrd-socket.conf", 0o644),
     ("packaging/debian/conffiles", "DEBIAN/conffiles", 0o644),
 ];
 
 const SCRIPTS: [&str; 4] = ["preinst", "postinst", "prerm", "postrm"];
 
-/// Makes the package; its path.
-pub(super) fn make(source: &Source) -> Result<PathBuf> {
+/// Makes the package from the programs in a directory; its path.
+pub(super) fn make(source: &Source, programs: &Path) -> Result<PathBuf> {
     let tree = Tree { source, dir: source.fresh("deb")? };
     let arch = output(Command::new("dpkg").arg("--print-architecture"))?.trim().to_owned();
-    let programs = source.programs(None);
-    tree.put_shared("usr", &programs)?;
+    tree.put_shared("usr", programs)?;
     // Debian has the text of this license in one place.
     fs::remove_file(tree.dir.join("usr/share/doc/dd-procmgrd/LICENSE"))?;
     for (from, to, mode) in FILES {

@@ -6,6 +6,7 @@ use std::time::Duration;
 use anyhow::{Context as _, Result, bail};
 use testkit::{Finished, eventually_within, patience};
 
+use super::checks::Variant;
 use super::container::Container;
 use super::listing::Listed;
 
@@ -16,11 +17,32 @@ pub(crate) const UNIT_CGROUP: &str = "/sys/fs/cgroup/system.slice/dd-procmgrd.se
 #[derive(Debug)]
 pub(crate) struct Bed {
     container: Container,
+    /// The unit that the checks are about, where there are the same ones for each unit.
+    variant: Option<&'static Variant>,
 }
 
 impl Bed {
-    pub(crate) fn new(container: Container) -> Self {
-        Self { container }
+    pub(crate) fn new(container: Container, variant: Option<&'static Variant>) -> Self {
+        Self { container, variant }
+    }
+
+    /// The unit that the checks are about.
+    pub(crate) fn variant(&self) -> Result<&'static Variant> {
+        self.variant.context("these checks are about a unit, and none was chosen")
+    }
+
+    /// Switches the machine off and on again.
+    pub(crate) fn reboot(&self) -> Result<()> {
+        self.container.reboot()
+    }
+
+    /// Runs a script at a shell as `login` gives it to a user: a session of its own, which ends with the script.
+    pub(crate) fn login(&self, user: &str, script: &str) -> Result<Finished> {
+        const FILE: &str = "/tmp/typed.sh";
+        self.write(FILE, script)?;
+        let mut done = self.container.run(&["su", "-", user, "-c", &format!("exec bash -li {FILE}")])?;
+        script.clone_into(&mut done.command);
+        Ok(done)
     }
 
     /// Runs a script with `bash -c` and gives back how it ended.

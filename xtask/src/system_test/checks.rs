@@ -1,7 +1,9 @@
-//! Every check, in the order in which they run. Each leaves the daemon running with the processes of
+//! Every check, in the order in which they run. Each of the first suite leaves the daemon running with the processes of
 //! [`install::CONFIG`] in force, so that one failing check does not take others with it.
 
+mod documents;
 mod every_line;
+mod guide;
 mod install;
 mod journald;
 mod logs;
@@ -14,12 +16,15 @@ mod restart;
 mod roles;
 mod rotation;
 mod stop;
+mod story;
 mod testbed;
 mod tree;
 mod users;
 mod variants;
 
 use anyhow::Result;
+
+pub(crate) use story::Variant;
 
 use super::bed::Bed;
 
@@ -33,9 +38,34 @@ pub(crate) struct Check {
     pub(crate) run: fn(&Bed) -> Result<()>,
 }
 
-impl Check {
-    pub(crate) fn title(&self) -> String {
-        format!("{}: {}", self.topic, self.name)
+/// Checks that share a container.
+pub(crate) struct Suite {
+    pub(crate) name: &'static str,
+    pub(crate) variant: Option<&'static Variant>,
+    checks: &'static [Check],
+}
+
+impl Suite {
+    /// How a check of it is called.
+    pub(crate) fn title(&self, check: &Check) -> String {
+        format!("{}: {}: {}", self.name, check.topic, check.name)
+    }
+
+    /// The names of the checks whose title holds this text.
+    pub(crate) fn titles(&self, only: &str) -> Vec<String> {
+        self.checks.iter().map(|check| self.title(check)).filter(|title| title.contains(only)).collect()
+    }
+
+    /// Whether it has such a check.
+    pub(crate) fn wants(&self, only: &str) -> bool {
+        !self.titles(only).is_empty()
+    }
+
+    /// Those checks, and before each of them the essential ones.
+    pub(crate) fn up_to_the_last(&self, only: &str) -> Vec<&'static Check> {
+        let is_wanted = |check: &Check| self.title(check).contains(only);
+        let last = self.checks.iter().rposition(is_wanted).map_or(0, |last| last + 1);
+        self.checks[..last].iter().filter(|check| check.essential || is_wanted(check)).collect()
     }
 }
 
@@ -47,14 +77,32 @@ const fn essential(topic: &'static str, name: &'static str, run: fn(&Bed) -> Res
     Check { topic, name, essential: true, run }
 }
 
-/// The table.
-pub(crate) static CHECKS: [Check; 40] = [
+/// The containers, one after the other.
+pub(crate) static SUITES: [Suite; 7] = [
+    Suite { name: "daemon", variant: None, checks: &CHECKS },
+    Suite { name: "root unit", variant: Some(&story::ROOT), checks: &story::CHECKS },
+    Suite { name: "capability unit", variant: Some(&story::CAPABILITY), checks: &story::CHECKS },
+    Suite { name: "hardened unit", variant: Some(&story::HARDENED), checks: &story::CHECKS },
+    Suite { name: "user unit", variant: Some(&story::USER), checks: &story::CHECKS },
+    Suite { name: "beginner", variant: None, checks: &guide::CHECKS },
+    Suite { name: "documents", variant: None, checks: &documents::CHECKS },
+];
+
+/// What is tried with `--packages`.
+pub(crate) static PACKAGES: [Suite; 2] = [
+    Suite { name: "deb", variant: None, checks: &packages::DEB },
+    Suite { name: "static build", variant: None, checks: &packages::STATIC },
+];
+
+/// The table of the first one.
+static CHECKS: [Check; 41] = [
     check("testbed", "no unit failed at boot", testbed::no_unit_failed),
     check("testbed", "journald keeps a structured entry", testbed::journald_works),
     check("testbed", "cgroup.kill ends a leaf of a delegated unit", testbed::cgroup_kill_works),
     check("testbed", "Prometheus scrapes", testbed::prometheus_works),
     check("units", "systemd-analyze verify has nothing to say", testbed::units_verify),
     check("units", "systemd-analyze security: hardened at most 3.5, capabilities 4.0", packages::exposure),
+    check("units", "the example of an AppArmor profile can be parsed", testbed::profile_parses),
     essential("install", "the guide's commands", install::install),
     check("install", "the examples have no problem", install::examples),
     essential("install", "systemctl start waits for READY=1", install::start),

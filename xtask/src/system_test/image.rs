@@ -12,7 +12,8 @@ use testkit::run;
 const SUITE: &str = "bookworm";
 
 /// What is installed beside Debian's minimal base.
-const PACKAGES: [&str; 9] = [
+const PACKAGES: [&str; 12] = [
+    "apparmor",
     "curl",
     "dbus",
     "libcap2-bin",
@@ -20,6 +21,8 @@ const PACKAGES: [&str; 9] = [
     "logrotate",
     "procps",
     "prometheus",
+    "python3-minimal",
+    "sudo",
     "systemd",
     "systemd-sysv",
 ];

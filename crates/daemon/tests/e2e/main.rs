@@ -1,5 +1,6 @@
 //! The real daemon, real children, real sockets: few tests, each with a daemon and directories of its own.
 
+mod activation;
 mod bad_input;
 mod boot_set;
 mod control;

@@ -67,15 +67,16 @@ impl Directories {
         DirBuilder::new().recursive(true).mode(0o755).create(&self.base).map_err(failed("making"))?;
         let path = self.path(name);
         let left = self.set_aside(name).map_err(failed("removing what an earlier run left at"))?;
-        // Nobody gets in before it is its owner's.
+        // Nobody gets in before it has its mode.
         DirBuilder::new().mode(0o700).create(&path).map_err(failed("making"))?;
         made.insert(name.to_owned(), (of.clone(), run));
         let dir = open(&path).map_err(failed("opening"))?;
+        // While it is the daemon's own: of somebody else's, only CAP_FOWNER may change the mode. It is empty until then.
+        let mode = Permissions::from_mode(mode.unwrap_or(MODE));
+        dir.set_permissions(mode).map_err(failed("setting the mode of"))?;
         if (owner.uid, owner.gid) != (geteuid().as_raw(), getegid().as_raw()) {
             fchown(&dir, Some(owner.uid), Some(owner.gid)).map_err(failed("changing the owner of"))?;
         }
-        let mode = Permissions::from_mode(mode.unwrap_or(MODE));
-        dir.set_permissions(mode).map_err(failed("setting the mode of"))?;
         drop(made);
         discard(left);
         Ok(())

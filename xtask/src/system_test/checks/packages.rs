@@ -1,28 +1,33 @@
 //! What `cargo xtask package` makes: the .deb from installation to purge, the archive with install.sh, and the root of the
-//! container images with the daemon as PID 1. In a container of their own: `cargo xtask system-test --packages`.
+//! container images with the daemon as PID 1. In containers of their own: `cargo xtask system-test --packages`.
 
 use anyhow::{Context as _, Result, ensure};
 
-use super::{Check, check, essential};
+use super::{Check, check, documents, essential, guide};
 use crate::system_test::bed::Bed;
 
-/// The table.
-pub(crate) static CHECKS: [Check; 11] = [
+/// Of the package, which the release build of this machine is enough for.
+pub(crate) static DEB: [Check; 9] = [
     essential("package", "dpkg -i installs, enables and starts", install),
     check("package", "what is installed is as it should be", contents),
+    check("docs/INSTALL.md", "the commands for the package and its units, as typed", as_typed),
     check("package", "an upgrade keeps files, definitions and every process running", upgrade),
     check("package", "who disabled or stopped it finds it so after an upgrade", switched_off),
     check("watchdog", "a daemon that hangs is ended and comes back; one that stops slowly is not", watchdog),
     check("package", "the capability unit by a link, with file capabilities or without", capability),
     check("package", "the hardened unit by a link, and pm-cli edit in it", secure),
     check("package", "remove keeps what is configured, purge removes what the daemon wrote", remove),
+];
+
+/// Of what has static programs in it.
+pub(crate) static STATIC: [Check; 3] = [
     check("archive", "install.sh from installation to purge", archive),
     check("archive", "install.sh --user", archive_of_a_user),
     check("image", "the static daemon as PID 1 of its image, as root and as nobody special", image),
 ];
 
 /// A shell pattern of the one package that was made.
-const DEB: &str = "/src/target/package/dd-procmgrd_*.deb";
+const FILES: &str = "/src/target/package/dd-procmgrd_*.deb";
 
 const FILE: &str = "/etc/dd-procmgrd/processes.yaml";
 
@@ -40,8 +45,8 @@ pub(super) fn exposure(bed: &Bed) -> Result<()> {
 }
 
 fn install(bed: &Bed) -> Result<()> {
-    bed.sh(&format!("ls {DEB}")).context("`cargo xtask package --deb` makes it")?;
-    bed.sh(&format!("dpkg -i {DEB}"))?;
+    bed.sh(&format!("ls {FILES}")).context("`cargo xtask package --deb` makes it")?;
+    bed.sh(&format!("dpkg -i {FILES}"))?;
     let shown = bed.sh("systemctl is-enabled dd-procmgrd; systemctl is-active dd-procmgrd")?;
     ensure!(shown == "enabled\nactive\n", "{shown}");
     for name in ["pm-cli", "dd-procmgr-cli"] {
@@ -74,6 +79,30 @@ fn contents(bed: &Bed) -> Result<()> {
     bed.sh("dd-procmgrd --check --config /usr/share/dd-procmgrd/examples/processes.yaml").map(drop)
 }
 
+/// What docs/INSTALL.md says to whoever has the package, up to its removal.
+fn as_typed(bed: &Bed) -> Result<()> {
+    guide::checkout(bed, "processes: {}")?;
+    guide::users(bed)?;
+    bed.sh("ln -s /bin/true /usr/local/bin/editor")?;
+    let result = (|| {
+        documents::type_install(bed, "sam", "## Debian package", "sudo dpkg --remove dd-procmgrd")?;
+        documents::type_install(bed, "sam", "### Capabilities", "")?;
+        let owner = "stat --format=%U /proc/$(systemctl show --value --property=MainPID dd-procmgrd)";
+        ensure!(bed.sh(owner)? == "dd-procmgrd\n", "not the capability unit");
+        documents::type_install(bed, "sam", "### Hardened", "")?;
+        ensure!(bed.sh(owner)? == "root\n", "not the hardened unit");
+        documents::type_install(bed, "sam", "## Rotation", "")?;
+        bed.sh("pm-cli create printer echo line --auto-start")?;
+        bed.wait("its line", || Ok((bed.sh("pm-cli logs printer")? == "line\n").then_some(())))?;
+        bed.sh("logrotate --force /etc/logrotate.d/dd-procmgrd && pm-cli delete printer")?;
+        bed.sh("test -s /var/log/dd-procmgrd/printer.log.1 && rm /var/log/dd-procmgrd/printer.log*")
+    })();
+    bed.sh("rm -rf /etc/logrotate.d/dd-procmgrd /etc/dd-procmgrd/overrides.d /tmp/test-cap.log")?;
+    bed.sh("chgrp -R root /etc/dd-procmgrd && chmod 700 /etc/dd-procmgrd")?;
+    unlink(bed)?;
+    result.map(drop)
+}
+
 /// The pid of the daemon, and those of its processes.
 fn pids(bed: &Bed) -> Result<(String, u32, u32)> {
     let daemon = bed.sh("systemctl show --value --property=MainPID dd-procmgrd")?;
@@ -84,7 +113,7 @@ fn pids(bed: &Bed) -> Result<(String, u32, u32)> {
 fn next(bed: &Bed, version: &str) -> Result<String> {
     let path = format!("/tmp/next-{version}.deb");
     bed.sh(&format!(
-        "rm -rf /tmp/next && dpkg-deb --raw-extract {DEB} /tmp/next && cd /tmp/next && \
+        "rm -rf /tmp/next && dpkg-deb --raw-extract {FILES} /tmp/next && cd /tmp/next && \
          sed -i 's/^Version: .*/&+{version}/' DEBIAN/control && \
          echo '# {version}' | tee -a etc/dd-procmgrd/processes.yaml >> etc/dd-procmgrd/daemon.env && \
          dpkg-deb -Zgzip --build /tmp/next {path}"
@@ -241,7 +270,7 @@ fn remove(bed: &Bed) -> Result<()> {
     bed.sh(&format!("grep -q 7001 {FILE} && test -d /var/lib/dd-procmgrd && test -d /var/log/dd-procmgrd"))?;
     ensure!(bed.try_sh("command -v dd-procmgrd pm-cli dd-procmgr-cli")?.code != 0, "programs are left");
     // Back again, with everything: definitions in files and those of the API.
-    bed.sh(&format!("dpkg --force-confold -i {DEB}"))?;
+    bed.sh(&format!("dpkg --force-confold -i {FILES}"))?;
     pids(bed).context("after remove and install")?;
 
     bed.sh("mkdir -p /etc/dd-procmgrd/processes.d && touch /etc/dd-procmgrd/processes.d/mine.yaml")?;

@@ -46,14 +46,15 @@ pub(super) fn units_verify(bed: &Bed) -> Result<()> {
     bed.sh("mkdir -p /root/.local/bin && ln -s /bin/true /root/.local/bin/dd-procmgrd && ln -s /bin/true /usr/bin/dd-procmgrd")?;
     bed.sh("useradd --system --shell /bin/false --home-dir /var/lib/dd-procmgrd dd-procmgrd")?;
     let mut said = String::new();
-    for (unit, option) in [
-        ("dd-procmgrd", ""),
-        ("dd-procmgrd-capability", ""),
-        ("dd-procmgrd-secure", ""),
-        ("dd-procmgrd-user", "--user"),
+    for (units, option) in [
+        ("dd-procmgrd.service", ""),
+        ("dd-procmgrd-capability.service", ""),
+        ("dd-procmgrd-secure.service", ""),
+        ("dd-procmgrd-user.service", "--user"),
+        ("dd-procmgrd.socket", ""),
     ] {
         let script = format!(
-            "XDG_RUNTIME_DIR=/run systemd-analyze verify --man=no {option} /src/systemd/{unit}.service"
+            "cd /src/systemd && XDG_RUNTIME_DIR=/run systemd-analyze verify --man=no {option} ./{units}"
         );
         let done = bed.try_sh(&script)?;
         if done.code != 0 || !done.stdout.is_empty() || !done.stderr.is_empty() {
@@ -62,5 +63,17 @@ pub(super) fn units_verify(bed: &Bed) -> Result<()> {
     }
     bed.sh("rm /usr/bin/dd-procmgrd /root/.local/bin/dd-procmgrd && userdel dd-procmgrd")?;
     ensure!(said.is_empty(), "{said}");
+    Ok(())
+}
+
+/// Parsed only: whether the kernel confines anything is not up to the container.
+pub(super) fn profile_parses(bed: &Bed) -> Result<()> {
+    let parse = "apparmor_parser --skip-kernel-load --skip-cache --quiet";
+    bed.sh(&format!("{parse} /src/packaging/examples/apparmor"))?;
+    // A profile with a mistake would be noticed.
+    let broken = bed.try_sh(&format!(
+        "sed 's/capability setuid/capability sit/' /src/packaging/examples/apparmor | {parse}"
+    ))?;
+    ensure!(broken.code != 0, "an unknown capability is fine with it: {broken}");
     Ok(())
 }
