@@ -66,14 +66,13 @@ pub(crate) fn idle(turn: &mut Turn<'_>, round: &dyn Round, crowd: &Crowd, watche
     };
     let before = Activity::of(&all);
     thread::sleep(watched);
-    let after = Activity::of(&all);
+    let done = Activity::of(&all).since(&before);
     // Afterwards: reading smaps takes the memory's lock.
     turn.value("memory (PSS)", pss(&all), "MB")?;
     turn.value("its processes", all.len() as f64, "")?;
     let seconds = watched.as_secs_f64();
-    turn.value("wake-ups", (after.wakeups - before.wakeups) as f64 / seconds, "/s")?;
-    let cpu = after.cpu.saturating_sub(before.cpu).as_secs_f64();
-    turn.value("processor time", cpu * 1e3 / seconds, "ms/s")
+    turn.value("wake-ups", done.wakeups as f64 / seconds, "/s")?;
+    turn.value("processor time", done.cpu.as_secs_f64() * 1e3 / seconds, "ms/s")
 }
 
 /// Whole commands.

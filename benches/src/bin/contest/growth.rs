@@ -65,11 +65,11 @@ fn scrapes(turn: &mut Turn<'_>, session: &Session) -> Result<()> {
     let address = metrics(session)?;
     for _ in 0..SCRAPES {
         thread::sleep(STALE);
-        let before = Activity::of(&daemon).cpu;
+        let before = Activity::of(&daemon);
         let begin = Instant::now();
         let bytes = scrape(&address)?;
         let took = begin.elapsed();
-        let cpu = Activity::of(&daemon).cpu.saturating_sub(before);
+        let cpu = Activity::of(&daemon).since(&before).cpu;
         ensure!(bytes > 0, "an empty scrape");
         turn.took("scrape", took)?;
         turn.took("scrape, processor time", cpu)?;

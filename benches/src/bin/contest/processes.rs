@@ -1,6 +1,6 @@
 //! What /proc says about a supervisor and its helpers: memory, wake-ups, processor time.
 
-use std::collections::HashSet;
+use std::collections::{HashMap, HashSet};
 use std::fs;
 use std::time::Duration;
 
@@ -38,9 +38,13 @@ pub(crate) fn pss(pids: &[u32]) -> f64 {
     pids.iter().filter_map(of).sum::<f64>() / 1024.0
 }
 
-/// What threads have done so far.
+/// What threads have done so far, by the number of the thread.
+#[derive(Clone, Debug, Default)]
+pub(crate) struct Activity(HashMap<String, Done>);
+
+/// What has been done.
 #[derive(Clone, Copy, Debug, Default)]
-pub(crate) struct Activity {
+pub(crate) struct Done {
     /// Voluntary context switches: each is a sleep that ended.
     pub(crate) wakeups: u64,
     /// On a processor.
@@ -50,16 +54,28 @@ pub(crate) struct Activity {
 impl Activity {
     /// Of all threads of these processes.
     pub(crate) fn of(pids: &[u32]) -> Self {
-        let mut sum = Self::default();
+        let mut all = HashMap::new();
         for pid in pids {
             for thread in fs::read_dir(format!("/proc/{pid}/task")).into_iter().flatten().flatten() {
                 let read = |name: &str| fs::read_to_string(thread.path().join(name)).unwrap_or_default();
                 let status = read("status");
                 let switches = status.lines().find_map(|l| l.strip_prefix("voluntary_ctxt_switches:"));
-                sum.wakeups += switches.and_then(|s| s.trim().parse::<u64>().ok()).unwrap_or_default();
+                let wakeups = switches.and_then(|s| s.trim().parse().ok()).unwrap_or_default();
                 let nanos = read("schedstat").split(' ').next().and_then(|n| n.parse().ok());
-                sum.cpu += Duration::from_nanos(nanos.unwrap_or_default());
+                let cpu = Duration::from_nanos(nanos.unwrap_or_default());
+                all.insert(thread.file_name().to_string_lossy().into_owned(), Done { wakeups, cpu });
             }
+        }
+        Self(all)
+    }
+
+    /// Since then. What a thread did that has ended meanwhile is not known.
+    pub(crate) fn since(&self, before: &Self) -> Done {
+        let mut sum = Done::default();
+        for (thread, done) in &self.0 {
+            let old = before.0.get(thread).copied().unwrap_or_default();
+            sum.wakeups += done.wakeups.saturating_sub(old.wakeups);
+            sum.cpu += done.cpu.saturating_sub(old.cpu);
         }
         sum
     }
@@ -85,7 +101,15 @@ mod tests {
     fn one_that_runs_has_memory_and_has_used_the_processor() {
         let own = [std::process::id()];
         assert!(pss(&own) > 0.0);
-        assert!(Activity::of(&own).cpu > Duration::ZERO);
+        assert!(Activity::of(&own).since(&Activity::default()).cpu > Duration::ZERO);
         assert_eq!(pss(&[]), 0.0);
+    }
+
+    #[test]
+    fn a_thread_that_has_ended_takes_nothing_away() {
+        let done = |wakeups| Done { wakeups, cpu: Duration::ZERO };
+        let before = Activity(HashMap::from([("1".to_owned(), done(5)), ("2".to_owned(), done(100))]));
+        let after = Activity(HashMap::from([("1".to_owned(), done(7)), ("3".to_owned(), done(1))]));
+        assert_eq!(after.since(&before).wakeups, 3);
     }
 }
