@@ -37,7 +37,7 @@ pub(crate) enum Who {
     Ours(String),
     /// The same, idle, that gets the definitions by a reload.
     Reloaded(String),
-    /// The same as [`Who::Ours`], and nothing that the children print is captured: one descriptor each instead of three.
+    /// The same as [`Who::Ours`], and nothing that the children print is captured: one descriptor each instead of four.
     Uncaptured(String),
     /// One of [`PEERS`].
     Peer(&'static Peer),
