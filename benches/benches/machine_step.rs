@@ -3,35 +3,10 @@
 use std::hint::black_box;
 use std::sync::Arc;
 
+use benches::table::{now, running, spawned};
 use criterion::{BenchmarkId, Criterion, criterion_group, criterion_main};
-use model::{Command, Desired, ExitStatus, Mono, RunId, Stamp, Usage, Wall};
-use supervisor::machine::{Effect, Input, Machine, Ticket};
-
-/// A table of running processes, and the runs in it.
-fn running(count: u32) -> (Machine, Vec<RunId>) {
-    let mut machine = Machine::new(1);
-    let mut out = Vec::new();
-    let specs = (0..count).map(|n| Arc::new(benches::spec(n))).collect();
-    let command = Command::Apply(Desired { specs, invalid: Vec::new() });
-    machine.step(now(0), Input::Command { ticket: Ticket(0), command }, &mut out);
-    let runs: Vec<RunId> = out.iter().filter_map(spawned).collect();
-    for run in &runs {
-        machine.step(now(0), Input::Spawned { run: *run, pid: 1 }, &mut out);
-    }
-    machine.take_changes();
-    (machine, runs)
-}
-
-fn spawned(effect: &Effect) -> Option<RunId> {
-    match effect {
-        Effect::Spawn { run, .. } => Some(*run),
-        _ => None,
-    }
-}
-
-fn now(nanos: u64) -> Stamp {
-    Stamp { mono: Mono(nanos), wall: Wall(nanos) }
-}
+use model::{Command, Desired, ExitStatus, Usage};
+use supervisor::machine::{Input, Ticket};
 
 fn crash_and_restart(c: &mut Criterion) {
     let mut group = c.benchmark_group("machine: crash, restart, publish");

@@ -1,5 +1,9 @@
 //! Dev only: criterion benches and side-by-side measurements. This library holds what they share.
 
+pub mod fixed;
+pub mod machine;
+pub mod table;
+
 use std::time::Duration;
 
 use model::{Origin, ProcessId, ProcessName, ProcessSpec, RestartPolicy, RestartSpec};

@@ -1,8 +1,10 @@
 //! `cargo xtask`: what developers run beside cargo's own commands.
 
+mod bench;
 mod browser;
 mod churn;
 mod dashboards;
+mod instructions;
 mod package;
 mod programs;
 mod prometheus;
@@ -25,6 +27,10 @@ struct Args {
 
 #[derive(Debug, Subcommand)]
 enum Task {
+    /// Measure everything side by side and make the tables of docs/BENCHMARKS.md (systemd in it needs root)
+    Bench(bench::Args),
+    /// Count the instructions of the pure parts and compare with those in benches/instructions.json (needs valgrind)
+    Instructions(instructions::Args),
     /// Install the release build on a booted systemd in a container and check it there (needs root)
     SystemTest(system_test::Args),
     /// Limit processes in a virtual machine of its own and check that there (needs root, qemu and mmdebstrap)
@@ -41,6 +47,8 @@ enum Task {
 
 fn main() -> anyhow::Result<ExitCode> {
     match Args::parse().task {
+        Task::Bench(args) => bench::run(&args),
+        Task::Instructions(args) => instructions::run(&args),
         Task::SystemTest(args) => system_test::run(&args),
         Task::VmTest(args) => vm_test::run(&args),
         Task::Dashboards(args) => dashboards::run(&args),

@@ -4,7 +4,7 @@
 mod bed;
 mod cgroup;
 mod checks;
-mod container;
+pub(crate) mod container;
 pub(crate) mod image;
 mod journal;
 mod listing;

@@ -108,6 +108,11 @@ impl Container {
         PathBuf::from(format!("/proc/{}/root{inside}", self.init.get()))
     }
 
+    /// Its PID 1, as this program sees it.
+    pub(crate) fn init(&self) -> u32 {
+        self.init
+    }
+
     /// Runs a program in the container, as root in `/` with a clean environment, for two minutes at most.
     pub(crate) fn run(&self, words: &[&str]) -> Result<Finished> {
         let mut command = Command::new("nsenter");

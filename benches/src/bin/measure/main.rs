@@ -6,7 +6,8 @@
 //! ```
 //! Without a name it does those that take seconds: spawn, restart, pipe, list and idle, beside a bare loop that does the
 //! same. By name only, since they take minutes or fill the machine: `endurance` (`--restarts` of each kind, 100,000),
-//! `latency`, `exits`, `reload`, `scrapes` and `watchers` (`--rounds`), `hostile`, `logs` (`--rounds` of `--lines` each, a flood of `--gigabytes`). `--only` leaves out whatever has not this text in its title.
+//! `latency`, `exits`, `reload`, `scrapes` and `watchers` (`--rounds`), `hostile`, `logs` (`--rounds` of `--lines` each, a flood of `--gigabytes`). `--only` leaves out whatever has not this text in its title, and
+//! `--raw FILE` keeps the values of `logs` and `scrapes` before anything is averaged.
 
 mod daemon;
 mod endurance;
@@ -17,7 +18,6 @@ mod idle;
 mod latency;
 mod list;
 mod logs;
-mod machine;
 mod pipe;
 mod reload;
 mod restart;
@@ -75,7 +75,7 @@ const ALL: [Measurement; 13] = [
 
 fn main() -> Result<()> {
     let mut options = Options { restarts: 100_000, rounds: 5, lines: 5_000_000, gigabytes: 10, only: None };
-    let mut wanted = Vec::new();
+    let (mut wanted, mut raw) = (Vec::new(), None);
     let mut words = std::env::args().skip(1);
     while let Some(word) = words.next() {
         let mut value = || words.next().with_context(|| format!("{word} takes a value"));
@@ -85,6 +85,7 @@ fn main() -> Result<()> {
             "--lines" => options.lines = value()?.parse().context("--lines takes a number")?,
             "--gigabytes" => options.gigabytes = value()?.parse().context("--gigabytes takes a number")?,
             "--only" => options.only = Some(value()?),
+            "--raw" => raw = Some(value()?),
             name if ALL.iter().any(|(known, ..)| known == &name) => wanted.push(word),
             unknown => {
                 bail!(
@@ -95,7 +96,10 @@ fn main() -> Result<()> {
         }
     }
     let mut table = Table::default();
-    table.line(&machine::describe());
+    if let Some(path) = raw {
+        table.raw_to(path.as_ref())?;
+    }
+    table.line(&benches::machine::describe());
     for (name, unasked, measure) in ALL {
         if wanted.iter().any(|w| w == name) || wanted.is_empty() && unasked {
             measure(&mut table, &options)?;

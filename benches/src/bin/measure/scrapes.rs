@@ -132,6 +132,10 @@ fn one_size(
             scrape.join().ok().context("the scrape panicked")?.map(drop)
         })?;
     }
+    for (who, scrapes) in [("dd-procmgrd", &ours), ("process-exporter", &theirs)] {
+        let walls: Vec<f64> = scrapes.walls.iter().map(|wall| wall.as_secs_f64() * 1e3).collect();
+        table.raw(who, "ms", &walls)?;
+    }
     table.head(&["", "dd-procmgrd", "process-exporter"]);
     let mut row = |what: &str, of: &dyn Fn(&mut Scrapes) -> String| {
         let theirs = if theirs.walls.is_empty() { String::new() } else { of(&mut theirs) };

@@ -1,16 +1,44 @@
 //! The output.
 #![expect(clippy::print_stdout, reason = "a command for developers; this is its output")]
 
+use std::fs::File;
+use std::io::Write as _;
+use std::path::Path;
 use std::time::Duration;
+
+use anyhow::{Context as _, Result};
+use serde_json::json;
 
 /// Prints a line as soon as it is known.
 #[derive(Debug, Default)]
 pub(crate) struct Table {
     /// Whether the heading of the comparisons is there.
     headed: bool,
+    /// Where raw values go, a line of JSON each.
+    raw: Option<File>,
+    /// What they are about.
+    title: String,
 }
 
 impl Table {
+    /// Writes raw values there from now on.
+    pub(crate) fn raw_to(&mut self, path: &Path) -> Result<()> {
+        self.raw = Some(File::create(path).with_context(|| path.display().to_string())?);
+        Ok(())
+    }
+
+    /// Every round's value.
+    pub(crate) fn raw(&mut self, who: &str, unit: &str, values: &[f64]) -> Result<()> {
+        let Some(file) = &mut self.raw else { return Ok(()) };
+        for (round, value) in values.iter().enumerate() {
+            let line = json!({
+                "part": "measure", "what": self.title, "who": who, "round": round, "value": value, "unit": unit,
+            });
+            writeln!(file, "{line}")?;
+        }
+        Ok(())
+    }
+
     /// Two times for the same work; a ratio below 1 means that the daemon is faster.
     pub(crate) fn times(&mut self, what: &str, daemon: Duration, bare: Duration) {
         let ratio = daemon.as_secs_f64() / bare.as_secs_f64();
@@ -40,6 +68,7 @@ impl Table {
     /// What the rows that follow are about.
     pub(crate) fn title(&mut self, text: &str) {
         self.headed = false;
+        text.clone_into(&mut self.title);
         println!("\n{text}\n");
     }
 

@@ -26,6 +26,10 @@ fn compare(table: &mut Table, options: &Options, ways: &[Way], round: Round) -> 
         }
         thrown_away.push(rate(ways::thrown_away(round)?));
     }
+    for (way, rates) in here.iter().zip(&rates) {
+        table.raw(way.name, "MB/s", rates)?;
+    }
+    table.raw("thrown away", "MB/s", &thrown_away)?;
     table.head(&["way", "MB/s, median (lowest - highest)", "× `cat`"]);
     rates.iter_mut().for_each(|rates| rates.sort_unstable_by(f64::total_cmp));
     let bare = here.iter().position(|way| way.name.starts_with("`cat"));

@@ -51,6 +51,11 @@ pub(super) fn measure(table: &mut Table, options: &Options) -> Result<()> {
         flooded.push(rates.journaled);
         flooded_read.push(rates.read);
     }
+    table.raw("bare", "entries/s", &bare)?;
+    table.raw("paced", "entries/s", &paced)?;
+    table.raw("flooded", "entries/s", &flooded)?;
+    table.raw("paced, taken from the child", "lines/s", &paced_read)?;
+    table.raw("flooded, taken from the child", "lines/s", &flooded_read)?;
     bare.sort_unstable_by(f64::total_cmp);
     let floor = median(&bare);
     table.head(&["who", "entries/s that arrive", "× bare", "lines/s taken from the child"]);

@@ -3,7 +3,8 @@
 use std::fs;
 
 /// One sentence: kernel, processor, memory, where temporary files are, and what else is going on.
-pub(crate) fn describe() -> String {
+#[must_use]
+pub fn describe() -> String {
     let read = |path: &str| fs::read_to_string(path).unwrap_or_default();
     let kernel = read("/proc/sys/kernel/osrelease");
     let cpu = read("/proc/cpuinfo");
