@@ -110,7 +110,7 @@ impl Container {
 
     /// Its PID 1, as this program sees it.
     pub(crate) fn init(&self) -> u32 {
-        self.init
+        self.init.get()
     }
 
     /// Runs a program in the container, as root in `/` with a clean environment, for two minutes at most.
