@@ -79,7 +79,8 @@ impl Source {
             return Err(ReadError::Unfit(Box::new(problem)));
         }
         // Room for all of it, so that it comes in one read where that is possible.
-        let mut bytes = Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(MAX_BYTES).min(MAX_BYTES) + 1);
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(MAX_BYTES).min(MAX_BYTES) + 1);
         let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
         let file = File::open(path).map_err(ReadError::Io)?;
         if !stays(&file, |file| file.take(limit).read_to_end(&mut bytes).map(drop)).map_err(ReadError::Io)? {
@@ -269,7 +270,9 @@ mod tests {
         let read = |mut file: &File| file.read_to_end(&mut Vec::new()).map(drop);
         assert!(stays(&file, read).unwrap());
         assert!(!stays(&file, |file| std::fs::write(&path, "").and_then(|()| read(file))).unwrap());
-        assert!(!stays(&file, |file| read(file).and_then(|()| std::fs::write(&path, "processes: {}\n"))).unwrap());
+        assert!(
+            !stays(&file, |file| read(file).and_then(|()| std::fs::write(&path, "processes: {}\n"))).unwrap()
+        );
     }
 
     #[test]
