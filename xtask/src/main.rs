@@ -5,6 +5,7 @@ mod browser;
 mod churn;
 mod dashboards;
 mod instructions;
+mod faults;
 mod package;
 mod programs;
 mod prometheus;
@@ -39,6 +40,8 @@ enum Task {
     Dashboards(dashboards::Args),
     /// Create, crash and delete processes for an hour below a real Prometheus, and check that it saw all of it
     Churn(churn::Args),
+    /// Break things on purpose below a real daemon, and check that nothing is lost, doubled or left behind
+    Faults(faults::Args),
     /// Make a .deb, an archive with static programs and install.sh, and what container images are made from
     Package(package::Args),
     /// Look at the status page in a real Chromium (needs Debian's chromium)
@@ -53,6 +56,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::VmTest(args) => vm_test::run(&args),
         Task::Dashboards(args) => dashboards::run(&args),
         Task::Churn(args) => churn::run(&args),
+        Task::Faults(args) => faults::run(&args),
         Task::Package(args) => package::run(&args),
         Task::StatusPage(args) => status_page::run(&args),
     }

@@ -34,6 +34,8 @@ pub(crate) struct Document {
     /// The line of the key `defaults`; 0 = it is not there.
     pub(crate) defaults_line: usize,
     pub(crate) processes: Vec<(ProcessName, Written)>,
+    /// Whether there is a mapping below `processes:`, if only an empty one: somebody has said which processes there are.
+    pub(crate) says: bool,
     /// Problems that concern every process: with them the file can't be used at all.
     pub(crate) fatal: Vec<Problem>,
     /// Problems that concern none of the processes that could be named.
@@ -221,6 +223,7 @@ fn read_processes(source: &Arc<Source>, node: &Node, key_at: Span, document: &mu
         }
         return;
     };
+    document.says = true;
     let path = |name: &str| vec![Step::Key("processes".to_owned()), Step::Key(name.to_owned())];
     let mut again: HashMap<&str, Vec<&Flaw>> = HashMap::new();
     for flaw in &map.flaws {

@@ -52,6 +52,9 @@ pub struct Loaded {
     pub problems: Vec<Problem>,
     /// The files that were read.
     pub files: Vec<PathBuf>,
+    /// Those of them that don't say which processes there are: empty, nothing but comments, `processes:` with nothing
+    /// below it. Somebody may be about to write them.
+    pub silent: Vec<PathBuf>,
 }
 
 /// Nothing was loaded; on a reload everything stays as it is.

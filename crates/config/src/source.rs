@@ -59,6 +59,14 @@ pub(crate) enum ReadError {
     Unfit(Box<Problem>),
 }
 
+/// Whether a file is afterwards as it was before: as long, and not written since.
+fn stays(file: &File, read: impl FnOnce(&File) -> io::Result<()>) -> io::Result<bool> {
+    let before = file.metadata()?;
+    read(file)?;
+    let after = file.metadata()?;
+    Ok((before.len(), before.modified()?) == (after.len(), after.modified()?))
+}
+
 impl Source {
     /// Reads a regular file. A directory, a pipe or a device is refused before it is opened, because opening a
     /// pipe waits for a writer.
@@ -70,9 +78,17 @@ impl Source {
             let problem = Problem::whole_file(path, message, "name a YAML file here");
             return Err(ReadError::Unfit(Box::new(problem)));
         }
-        let mut bytes = Vec::new();
+        // Room for all of it, so that it comes in one read where that is possible.
+        let mut bytes =
+            Vec::with_capacity(usize::try_from(meta.len()).unwrap_or(MAX_BYTES).min(MAX_BYTES) + 1);
         let limit = u64::try_from(MAX_BYTES + 1).unwrap_or(u64::MAX);
-        File::open(path).and_then(|file| file.take(limit).read_to_end(&mut bytes)).map_err(ReadError::Io)?;
+        let file = File::open(path).map_err(ReadError::Io)?;
+        if !stays(&file, |file| file.take(limit).read_to_end(&mut bytes).map(drop)).map_err(ReadError::Io)? {
+            // Its beginning may be a whole document with some of the processes, and the others would be stopped.
+            let message = "somebody was writing this file while it was read";
+            let hint = "try again once it is written, and write it with a rename";
+            return Err(ReadError::Unfit(Box::new(Problem::whole_file(path, message, hint))));
+        }
         Self::from_bytes(path, bytes).map_err(ReadError::Unfit)
     }
 
@@ -243,6 +259,20 @@ mod tests {
         let text = |bytes: usize| Source::from_bytes(Path::new("x"), vec![b'#'; bytes]);
         assert!(text(MAX_BYTES).is_ok());
         assert!(text(MAX_BYTES + 1).unwrap_err().message.contains("larger than 4 MiB"));
+    }
+
+    #[test]
+    fn a_file_that_is_written_while_it_is_read_is_noticed() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("a.yaml");
+        std::fs::write(&path, "processes: {a: {command: a}}\n").unwrap();
+        let file = File::open(&path).unwrap();
+        let read = |mut file: &File| file.read_to_end(&mut Vec::new()).map(drop);
+        assert!(stays(&file, read).unwrap());
+        assert!(!stays(&file, |file| std::fs::write(&path, "").and_then(|()| read(file))).unwrap());
+        assert!(
+            !stays(&file, |file| read(file).and_then(|()| std::fs::write(&path, "processes: {}\n"))).unwrap()
+        );
     }
 
     #[test]

@@ -12,12 +12,12 @@ pub(crate) fn read(
     containment: &Containment,
     request: &StatsRequest,
 ) -> Result<Stats, ControlError> {
-    let at = clock::wall();
+    let now = clock::now();
     let live = request.processes.iter().map(|view| {
         let run = view.run.as_ref()?;
         Some(LiveRun {
             main: run.pid,
-            age: at.since(run.started),
+            age: now.mono.since(run.started.mono),
             cgroup: containment.cgroup_of(&view.spec.name, run.invocation),
         })
     });
@@ -26,7 +26,7 @@ pub(crate) fn read(
         ControlError::new(ErrorKind::Internal, format!("can't tell what processes use: {error}"))
             .with_hint("name fewer processes; the daemon's user has to see /proc")
     })?;
-    Ok(Stats { at, usages: usages.into_iter().map(usage).collect() })
+    Ok(Stats { at: now.wall, usages: usages.into_iter().map(usage).collect() })
 }
 
 fn usage(usage: RunUsage) -> Usage {

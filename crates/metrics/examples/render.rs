@@ -13,8 +13,8 @@ use std::time::{Duration, SystemTime};
 
 use metrics::{BuildInfo, DaemonFacts, Durations, Exporter, LogStream, SinkStats, Source};
 use model::{
-    Counters, InvocationId, Origin, ProcessId, ProcessName, ProcessSpec, ProcessView, Reason, RunId,
-    RunNumber, RunView, Snapshot, State, Stream, Wall,
+    Counters, InvocationId, Mono, Origin, ProcessId, ProcessName, ProcessSpec, ProcessView, Reason, RunId,
+    RunNumber, RunView, Snapshot, Stamp, State, Stream, Wall,
 };
 
 struct Fleet {
@@ -171,12 +171,14 @@ fn streams(process: &ProcessName, stream: Stream) -> LogStream {
 
 fn view(name: &ProcessName, index: u32, pid: Option<u32>) -> Result<ProcessView, Box<dyn std::error::Error>> {
     let started = Wall(u64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos())?);
+    let mono = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
+    let mono = Mono(u64::try_from(mono.tv_sec)? * 1_000_000_000 + u64::try_from(mono.tv_nsec)?);
     let run = |pid| RunView {
         id: RunId(index.into()),
         number: RunNumber(1),
         invocation: InvocationId(1),
         pid: Some(pid),
-        started,
+        started: Stamp { mono, wall: started },
     };
     Ok(ProcessView {
         spec: Arc::new(spec(name)),

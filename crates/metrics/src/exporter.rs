@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
 
 use hyper::body::Bytes;
-use model::{HealthState, ProcessName, ProcessView, State, Wall};
+use model::{HealthState, Mono, ProcessName, ProcessView, Stamp, State, Wall};
+use rustix::time::{ClockId, clock_gettime};
 
 use crate::collect::proc::{Memory, Usage};
 use crate::collect::{Collected, Health, Report, cgroups, daemon, grpc, logs, proc, processes, self_process};
@@ -48,7 +49,7 @@ pub(crate) struct System {
     pub(crate) proc: ProcFs,
     /// The daemon's own cgroup, managed processes included.
     pub(crate) cgroup: Option<PathBuf>,
-    pub(crate) now: fn() -> Wall,
+    pub(crate) now: fn() -> Stamp,
 }
 
 /// All processes, with what the kernel knows of them, at one moment.
@@ -71,7 +72,7 @@ impl Exporter {
     pub fn new(source: Arc<dyn Source>, durations: Arc<Durations>, build: BuildInfo) -> Self {
         let proc = ProcFs::detect();
         let cgroup = own_cgroup(&proc);
-        Self::on(source, durations, build, System { proc, cgroup, now: wall_clock })
+        Self::on(source, durations, build, System { proc, cgroup, now: clocks })
     }
 
     /// An exporter of the given one.
@@ -113,7 +114,7 @@ impl Exporter {
         let fleet = Fleet::of(&*self.source, self.system.now);
         let usage = self.memory.read(&fleet, &self.system.proc);
         let sample = Sample { fleet, usage, took: begun.elapsed() };
-        self.history.add(sample.fleet.now, self.points(&sample));
+        self.history.add(sample.fleet.now.wall, self.points(&sample));
         sample
     }
 
@@ -244,7 +245,14 @@ fn own_cgroup(proc: &ProcFs) -> Option<PathBuf> {
     own.join("memory.events").exists().then_some(own)
 }
 
-fn wall_clock() -> Wall {
+/// Both clocks of the views. The monotonic one is CLOCK_MONOTONIC, as theirs is.
+fn clocks() -> Stamp {
     let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    Wall(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX))
+    let wall = Wall(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX));
+    let mono = clock_gettime(ClockId::Monotonic);
+    let part = |part: i64| u64::try_from(part).unwrap_or_default();
+    Stamp {
+        mono: Mono(part(mono.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(mono.tv_nsec))),
+        wall,
+    }
 }

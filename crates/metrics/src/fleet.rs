@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{ProcessName, ProcessView, RunView, Wall};
+use model::{ProcessName, ProcessView, RunView, Stamp};
 
 use crate::names::{Detail, Metric};
 use crate::source::Source;
@@ -12,7 +12,7 @@ use crate::text::{Text, Value};
 #[derive(Debug)]
 pub(crate) struct Fleet {
     /// The time, in the terms of the views.
-    pub(crate) now: Wall,
+    pub(crate) now: Stamp,
     /// Sorted by name.
     pub(crate) rows: Vec<Row>,
 }
@@ -28,7 +28,7 @@ pub(crate) struct Row {
 
 impl Fleet {
     /// What the source says now.
-    pub(crate) fn of(source: &dyn Source, now: fn() -> Wall) -> Self {
+    pub(crate) fn of(source: &dyn Source, now: fn() -> Stamp) -> Self {
         let views = source.snapshot().processes;
         let row =
             |view: Arc<ProcessView>| Row { detail: view.spec.metrics, name: view.spec.name.clone(), view };

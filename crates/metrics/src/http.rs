@@ -26,6 +26,8 @@ use tokio::time::{sleep, timeout};
 
 use crate::Exporter;
 use page::Pages;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use status::View;
 pub use web::{Web, WebError};
 
 /// Where to listen.

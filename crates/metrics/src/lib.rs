@@ -15,6 +15,8 @@ mod history;
 mod http;
 mod members;
 mod proc;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod properties;
 mod source;
 mod text;
 

@@ -4,8 +4,8 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use crate::{
-    ExitReason, ExitStatus, HealthView, InvocationId, ProcessSpec, Reason, RunId, RunNumber, Seq, State,
-    Usage, Wall,
+    ExitReason, ExitStatus, HealthView, InvocationId, ProcessSpec, Reason, RunId, RunNumber, Seq, Stamp,
+    State, Usage, Wall,
 };
 
 /// All processes at one moment, sorted by name.
@@ -70,8 +70,8 @@ pub struct RunView {
     pub invocation: InvocationId,
     /// Main process; `None` while it is being spawned, and once it is gone and only leftovers are left.
     pub pid: Option<u32>,
-    /// When the program was executed.
-    pub started: Wall,
+    /// When the program was executed. How long that is ago is for the monotonic half to say: the clock may have been set.
+    pub started: Stamp,
 }
 
 /// What comes next without anybody asking.

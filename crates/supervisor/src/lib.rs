@@ -68,6 +68,8 @@ pub mod machine;
 mod notify;
 mod poller;
 mod prober;
+#[cfg(any(test, feature = "fuzzing"))]
+pub mod properties;
 mod spawner;
 mod stdio;
 

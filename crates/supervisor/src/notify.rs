@@ -30,6 +30,8 @@ pub(crate) use closer::Closer;
 pub use counts::NoticeStats;
 pub(crate) use counts::{Counts, count};
 pub(crate) use parse::Said;
+#[cfg(any(test, feature = "fuzzing"))]
+pub(crate) use parse::{STATUS_MAX, parse as parsed};
 
 /// Datagrams read from one socket in one turn; the others wait for the next one, so that whoever floods his socket
 /// holds up nobody but himself (a full socket makes the sender wait).

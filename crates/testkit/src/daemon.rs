@@ -25,6 +25,7 @@ pub struct TempDaemonBuilder {
     config: String,
     env: Vec<(String, String)>,
     args: Vec<String>,
+    launcher: Vec<String>,
 }
 
 /// A running daemon. When it is dropped it is asked to stop, and the test fails if anything that it started is left.
@@ -58,6 +59,14 @@ impl TempDaemonBuilder {
         self
     }
 
+    /// What executes it, with the daemon's command line behind these words: it has to become the daemon (exec) in the end,
+    /// and begins in the daemon's directory.
+    #[must_use]
+    pub fn launcher(mut self, words: &[&str]) -> Self {
+        self.launcher = words.iter().map(|word| (*word).to_owned()).collect();
+        self
+    }
+
     /// Starts it and waits until it answers on its control socket.
     ///
     /// # Panics
@@ -83,7 +92,14 @@ impl TempDaemonBuilder {
         let marker = format!("{}-{}", std::process::id(), NUMBER.fetch_add(1, Ordering::Relaxed));
         let log = fs::OpenOptions::new().create(true).append(true).open(dir.join("daemon.log"));
         let log = log.expect("a file in a new directory");
-        let mut command = Command::new(program);
+        let mut command = match self.launcher.split_first() {
+            None => Command::new(program),
+            Some((first, others)) => {
+                let mut command = Command::new(first);
+                command.args(others).arg(program);
+                command
+            }
+        };
         command.args(&self.args).env_clear().current_dir(dir).stdin(Stdio::null());
         command.stdout(log.try_clone().expect("a second descriptor")).stderr(log);
         command.env("PATH", std::env::var_os("PATH").unwrap_or_default()).env("HOME", dir);
@@ -105,7 +121,12 @@ impl TempDaemon {
     /// A daemon without any process, to be changed with the builder's methods.
     #[must_use]
     pub fn builder() -> TempDaemonBuilder {
-        TempDaemonBuilder { config: "processes: {}\n".to_owned(), env: Vec::new(), args: Vec::new() }
+        TempDaemonBuilder {
+            config: "processes: {}\n".to_owned(),
+            env: Vec::new(),
+            args: Vec::new(),
+            launcher: Vec::new(),
+        }
     }
 
     /// A running daemon with this text as its `processes.yaml`.

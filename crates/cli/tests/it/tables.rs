@@ -6,10 +6,10 @@ use std::time::Duration;
 use model::{
     Capabilities, Ceiling, CommandLine, Compression, Counters, Dependency, EnvironmentFile, ExitMatcher,
     ExitReason, ExitStatus, HealthSpec, HealthState, HealthView, Hook, HookKind, InheritEnv, InvocationId,
-    Lack, LastExit, LimitPair, LineParser, LogFormat, LogSpec, Multiline, NextAction, NextActionKind, Origin,
-    Output, Overflow, PathCondition, Probe, ProcessName, ProcessSpec, ProcessType, ProcessView, RateLimit,
-    Readiness, Reason, ResourceLimits, Rlimit, RunId, RunNumber, RunView, Signal, SpawnFailure, SpawnStage,
-    State, Usage, Wall,
+    Lack, LastExit, LimitPair, LineParser, LogFormat, LogSpec, Mono, Multiline, NextAction, NextActionKind,
+    Origin, Output, Overflow, PathCondition, Probe, ProcessName, ProcessSpec, ProcessType, ProcessView,
+    RateLimit, Readiness, Reason, ResourceLimits, Rlimit, RunId, RunNumber, RunView, Signal, SpawnFailure,
+    SpawnStage, Stamp, State, Usage, Wall,
 };
 
 /// 2026-11-20 18:37:30 UTC
@@ -60,7 +60,7 @@ pub fn run(number: u64, pid: u32) -> Option<RunView> {
         number: RunNumber(number),
         invocation: InvocationId(0xfeed),
         pid: Some(pid),
-        started: at(0),
+        started: Stamp { mono: Mono(0), wall: at(0) },
     })
 }
 

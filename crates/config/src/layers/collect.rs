@@ -51,6 +51,8 @@ pub(crate) struct Layers {
     /// Problems that concern no process that could be named.
     pub(super) problems: Vec<Problem>,
     pub(super) files: Vec<PathBuf>,
+    /// Those of them that hold no mapping below `processes:`.
+    pub(super) silent: Vec<PathBuf>,
     fatal: Vec<Problem>,
 }
 
@@ -115,8 +117,12 @@ impl Layers {
 
     fn document(&mut self, source: Source, role: Role) {
         self.files.push(source.path.clone());
-        let Document { defaults, defaults_line, processes, fatal, others } =
+        let path = source.path.clone();
+        let Document { defaults, defaults_line, processes, says, fatal, others } =
             read_document(&Arc::new(source), role);
+        if !says {
+            self.silent.push(path);
+        }
         if role == Role::Main {
             self.defaults = defaults;
             self.defaults_line = (defaults_line > 0).then_some(defaults_line);

@@ -32,11 +32,12 @@ pub(crate) struct Judged {
     processes: BTreeMap<ProcessName, Vec<Piece>>,
     defaults: Definition,
     files: Vec<PathBuf>,
+    silent: Vec<PathBuf>,
 }
 
 impl Layers {
     pub(crate) fn judge(self, layout: &Layout, id_of: &dyn Fn(&ProcessName) -> ProcessId) -> Judged {
-        let Self { defaults, mut processes, mut problems, files, .. } = self;
+        let Self { defaults, mut processes, mut problems, files, silent, .. } = self;
         processes.retain(|name, layers| {
             let defined = layers.iter().any(|(layer, written)| layer.defines(written));
             if !defined {
@@ -80,7 +81,7 @@ impl Layers {
             placeholder(name, id_of(name), origin(layers), &Definition::default())
         });
         let placeholders = placeholders.collect();
-        Judged { specs, in_the_way, broken, placeholders, problems, processes, defaults, files }
+        Judged { specs, in_the_way, broken, placeholders, problems, processes, defaults, files, silent }
     }
 }
 
@@ -91,7 +92,7 @@ impl Judged {
     }
 
     pub(crate) fn into_loaded(self) -> Loaded {
-        let Self { specs, broken, placeholders, mut problems, defaults, files, .. } = self;
+        let Self { specs, broken, placeholders, mut problems, defaults, files, silent, .. } = self;
         let invalid = placeholders.into_iter().map(|spec| {
             let problem = broken.get(&spec.name).map(|errors| list(errors, 20)).unwrap_or_default();
             InvalidDefinition { spec: Arc::new(spec), problem }
@@ -100,7 +101,7 @@ impl Judged {
             Desired { invalid: invalid.collect(), specs: specs.into_iter().map(Arc::new).collect() };
         problems.extend(broken.into_values().flatten());
         sort(&mut problems);
-        Loaded { desired, defaults, problems, files }
+        Loaded { desired, defaults, problems, files, silent }
     }
 }
 

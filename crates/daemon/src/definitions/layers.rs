@@ -12,7 +12,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
 use config::{Layout, LoadError, Loaded, Main, Problem, StoreError};
-use model::{Definition, Output, ProcessName, ProcessSpec, Stream};
+use model::{Definition, Desired, Origin, Output, ProcessName, ProcessSpec, Stream};
 use rpc::{ControlError, ErrorKind};
 
 use super::{invalid, not_stored, refused};
@@ -171,6 +171,21 @@ pub(super) fn must_be_there(dirs: &[PathBuf]) -> Result<(), ControlError> {
     let text = format!("{} is gone, and with it all that it defines", dir.display());
     let error = ControlError::new(ErrorKind::FailedPrecondition, text);
     Err(error.with_hint("put it back, or an empty directory in its place; nothing was changed"))
+}
+
+/// Refuses to go on with a file that defined something and is blank now: whoever writes it in place has cut it to nothing a
+/// moment ago, or the disk was full. Who means it writes `processes: {}`.
+pub(super) fn must_still_speak(before: &Desired, silent: &[PathBuf]) -> Result<(), ControlError> {
+    let specs = before.specs.iter().chain(before.invalid.iter().map(|broken| &broken.spec));
+    let lost = |file: &PathBuf| {
+        let of_file =
+            specs.clone().filter(|s| matches!(&s.origin, Origin::File { path, .. } if path == file));
+        (of_file.count(), file.clone())
+    };
+    let Some((count, file)) = silent.iter().map(lost).find(|(count, _)| *count > 0) else { return Ok(()) };
+    let text = format!("{} says nothing any more below `processes:`, and defined {count}", file.display());
+    let error = ControlError::new(ErrorKind::FailedPrecondition, text);
+    Err(error.with_hint("write `processes: {}` if it shall define none; nothing was changed"))
 }
 
 /// The scratch directory, empty before and after.

@@ -4,7 +4,7 @@ use config::{Loaded, Main, Problem};
 use model::Command;
 use rpc::{ControlError, ErrorKind, ReloadReport, ReloadResult};
 
-use super::layers::{Layers, must_be_there};
+use super::layers::{Layers, must_be_there, must_still_speak};
 use super::{Definitions, known::Known, locked, main_file};
 use crate::clock;
 
@@ -31,12 +31,14 @@ impl Definitions {
 
     /// All layers, or why they can't be used.
     async fn read(&self, known: &Known, main: Main) -> Result<Loaded, ControlError> {
-        let dirs = known.dirs.clone();
+        let (dirs, before) = (known.dirs.clone(), known.desired.clone());
         let read = move |layers: &Layers| {
             // One that is gone is told as such, and not as the file in it that is missing.
             let loaded = layers.load(main);
             must_be_there(&dirs)?;
-            loaded.map_err(|e| unusable(&e))
+            let loaded = loaded.map_err(|e| unusable(&e))?;
+            must_still_speak(&before, &loaded.silent)?;
+            Ok(loaded)
         };
         self.with_files(read).await?
     }

@@ -412,6 +412,41 @@ async fn a_directory_that_vanished_takes_nothing_with_it() {
 }
 
 #[tokio::test]
+async fn a_file_that_was_emptied_takes_nothing_with_it() {
+    let bed = Bed::new("  a: {command: a}\n  b: {command: b}\n").await;
+    fs::create_dir_all(&bed.layout.admin_dir).unwrap();
+    let part = bed.layout.admin_dir.join("c.yaml");
+    fs::write(&part, "processes: {c: {command: c, auto_start: false}}\n").unwrap();
+    bed.definitions.reload(false).await.unwrap();
+    let good =
+        [(&bed.layout.main, 2), (&part, 1)].map(|(file, count)| (file, count, fs::read(file).unwrap()));
+    for (file, count, text) in good {
+        for blank in ["", "\n \n", "# soon\n", "processes:\n", "processes: ~\n"] {
+            fs::write(file, blank).unwrap();
+            for dry_run in [true, false] {
+                let error = bed.definitions.reload(dry_run).await.unwrap_err();
+                let told = format!(
+                    "{} says nothing any more below `processes:`, and defined {count}",
+                    file.display()
+                );
+                assert!(error.message.contains(&told), "{blank:?}: {error:?}");
+            }
+            assert_eq!(bed.snapshot().processes.len(), 3, "{blank:?}");
+        }
+        fs::write(file, text).unwrap();
+        bed.definitions.reload(false).await.unwrap();
+    }
+    // Said in so many words, it is meant.
+    fs::write(&bed.layout.main, "processes: {}\n").unwrap();
+    bed.definitions.reload(false).await.unwrap();
+    assert_eq!(bed.snapshot().processes.len(), 1);
+    // What defined nothing may be blank.
+    fs::write(&bed.layout.main, "").unwrap();
+    bed.definitions.reload(false).await.unwrap();
+    bed.shut_down().await;
+}
+
+#[tokio::test]
 async fn broken_files_keep_nobody_from_creating_and_deleting() {
     let bed = Bed::new("  a: {command: a}\n").await;
     fs::write(&bed.layout.main, "processes: [").unwrap();

@@ -174,7 +174,7 @@ fn live(
     files: &mut HashMap<RunId, Files>,
 ) -> Result<Option<Live>, ProcError> {
     let Some((run, pid)) = asked_for(row) else { return Ok(None) };
-    let age = fleet.now.since(run.started);
+    let age = fleet.now.mono.since(run.started.mono);
     let kept = files.remove(&run.id).filter(|files| files.is_of(pid));
     let (files, stat) = match kept {
         _ if !keeper.takes() => (None, reader.stat_of_run(pid, age)?),

@@ -67,7 +67,9 @@ fn states(fleet: &Fleet, out: &mut Text) {
     }
     fleet.each(out, &PROCESS_HEALTH_DURATION, |_, r| r.view.health.as_ref()?.took);
     let next_start = |r: &Row| r.view.next.filter(|n| n.kind == NextActionKind::Start).map(|n| n.at);
-    fleet.each(out, &PROCESS_RESTART_DELAY, |_, r| Some(next_start(r).unwrap_or(fleet.now).since(fleet.now)));
+    fleet.each(out, &PROCESS_RESTART_DELAY, |_, r| {
+        Some(next_start(r).unwrap_or(fleet.now.wall).since(fleet.now.wall))
+    });
     fleet.each(out, &PROCESS_NEXT_START, |_, r| next_start(r));
 }
 
@@ -82,9 +84,9 @@ fn runs(fleet: &Fleet, out: &mut Text) {
         }
     }
     fleet.each(out, &PROCESS_OOM_KILLS, |_, r| Some(r.view.counters.oom_kills));
-    fleet.each(out, &PROCESS_START_TIME, |_, r| r.run().map(|(run, _)| run.started));
+    fleet.each(out, &PROCESS_START_TIME, |_, r| r.run().map(|(run, _)| run.started.wall));
     fleet.each(out, &PROCESS_UPTIME, |_, r| {
-        Some(r.run().map_or_else(Default::default, |(run, _)| fleet.now.since(run.started)))
+        Some(r.run().map_or_else(Default::default, |(run, _)| fleet.now.mono.since(run.started.mono)))
     });
     fleet.each(out, &PROCESS_LAST_EXIT_CODE, |_, r| {
         r.view.last_exit()?.status.map(|status| u64::from(status.shell_code()))

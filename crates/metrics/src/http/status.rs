@@ -47,7 +47,7 @@ impl View {
         view
     }
 
-    fn link(self) -> String {
+    pub(crate) fn link(self) -> String {
         let state = self.state.map(|state| format!("state={}", state.as_str()));
         let from = (self.from > 0).then(|| format!("from={}", self.from));
         let pairs: Vec<String> = state.into_iter().chain(from).collect();
@@ -91,7 +91,7 @@ impl Page<'_> {
             out,
             "<p class=\"note\">As of {}. Memory and CPU time are of everything that belongs to a process; \
              the line is its memory lately, a mark on it a restart.</p>\n</main></body></html>",
-            self.sample.fleet.now
+            self.sample.fleet.now.wall
         )
     }
 
@@ -135,7 +135,7 @@ impl Page<'_> {
     }
 
     fn process(&self, out: &mut String, row: &Row) -> fmt::Result {
-        let (view, now) = (&row.view, self.sample.fleet.now);
+        let (view, now) = (&row.view, self.sample.fleet.now.wall);
         write!(out, "<tr><th scope=\"row\">{}", Escaped(row.name()))?;
         small(out, &view.spec.description)?;
         let state = view.state.as_str();
@@ -156,7 +156,13 @@ impl Page<'_> {
         let said = [view.problem.as_deref().unwrap_or_default(), failure, &view.status];
         small(out, said.into_iter().find(|text| !text.is_empty()).unwrap_or_default())?;
         out.write_str("</td>")?;
-        cell(out, "uptime", &row.run().map_or_else(String::new, |(run, _)| time(now.since(run.started))))?;
+        cell(
+            out,
+            "uptime",
+            &row.run().map_or_else(String::new, |(run, _)| {
+                time(self.sample.fleet.now.mono.since(run.started.mono))
+            }),
+        )?;
         cell(out, "restarts", &view.counters.restarts.to_string())
     }
 }

@@ -6,9 +6,9 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Counters, ExitReason, ExitStatus, HealthState, HealthView, InvocationId, LastExit, NextAction,
+    Counters, ExitReason, ExitStatus, HealthState, HealthView, InvocationId, LastExit, Mono, NextAction,
     NextActionKind, Origin, ProcessId, ProcessName, ProcessSpec, ProcessView, Reason, RestartPolicy, RunId,
-    RunNumber, RunView, Seq, Signal, Snapshot, State, Stream, Usage, Wall,
+    RunNumber, RunView, Seq, Signal, Snapshot, Stamp, State, Stream, Usage, Wall,
 };
 
 use crate::exporter::System;
@@ -23,6 +23,12 @@ pub(crate) const BUILD: BuildInfo = BuildInfo { version: "1.2.3", revision: "012
 
 /// 2026-11-20T18:37:30.500Z; 10000 s after the fixture machine's start.
 pub(crate) const NOW: Wall = Wall(1_795_199_850_500_000_000);
+/// The monotonic clock at that moment, which knows nothing of the other one.
+pub(crate) const MONO: Mono = Mono(10_000_000_000_000);
+
+fn began(seconds: u64) -> Stamp {
+    Stamp { mono: Mono(MONO.0 - seconds * 1_000_000_000), wall: before(seconds) }
+}
 
 fn before(seconds: u64) -> Wall {
     Wall(NOW.0 - seconds * 1_000_000_000)
@@ -72,7 +78,8 @@ pub(crate) fn exporter(source: impl Source) -> Exporter {
 
 pub(crate) fn exporter_on(source: impl Source, proc: &str) -> Exporter {
     let proc = ProcFs::at(tree(proc), 1000, 100, Some(4096), false);
-    let system = System { proc, cgroup: Some(tree("cgroup").into()), now: || NOW };
+    let system =
+        System { proc, cgroup: Some(tree("cgroup").into()), now: || Stamp { mono: MONO, wall: NOW } };
     let durations = Durations::default();
     durations.health_check(Duration::from_millis(3), true);
     Exporter::on(Arc::new(source), Arc::new(durations), BUILD, system)
@@ -111,7 +118,7 @@ fn running(name: &str, pid: u32, age: u64) -> ProcessView {
         number: RunNumber(1),
         invocation: InvocationId(1),
         pid: Some(pid),
-        started: before(age),
+        started: began(age),
     });
     view
 }

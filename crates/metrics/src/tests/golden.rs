@@ -44,6 +44,21 @@ fn the_exposition_is_as_agreed() {
     );
 }
 
+/// Neither how long a run is up nor which process it is depends on what the clock was set to meanwhile.
+#[test]
+fn a_clock_that_was_set_changes_no_uptime() {
+    let mut set = Fixture::default();
+    for run in set.processes.iter_mut().filter_map(|view| view.run.as_mut()) {
+        run.started.wall = model::Wall(0);
+    }
+    let without_times = |exposition: String| -> Vec<String> {
+        let lines = steady(&exposition);
+        let others = lines.lines().filter(|line| !line.starts_with("ddprocmgr_process_start_time_seconds{"));
+        others.map(str::to_owned).collect()
+    };
+    assert_eq!(without_times(render(set)), without_times(render(Fixture::default())));
+}
+
 #[test]
 fn open_metrics_is_the_same_but_for_what_it_wants_otherwise() {
     let text = steady(&render(Fixture::default()));

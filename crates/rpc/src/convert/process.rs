@@ -45,7 +45,7 @@ pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
             number: run.number.0,
             invocation_id: run.invocation.to_string(),
             pid: run.pid,
-            start_time: Some(timestamp(run.started)),
+            start_time: Some(timestamp(run.started.wall)),
         }),
         next_action: view.next.map(|next| v1::NextAction {
             kind: match next.kind {

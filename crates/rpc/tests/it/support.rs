@@ -54,7 +54,7 @@ pub fn view(text: &str, id: &str) -> ProcessView {
             number: RunNumber(2),
             invocation: InvocationId(0xfeed),
             pid: Some(4242),
-            started: AT,
+            started: Stamp { mono: Mono(0), wall: AT },
         }),
         next: Some(NextAction { kind: NextActionKind::Kill, at: AT }),
         exits: Arc::new([

@@ -94,7 +94,7 @@ impl Machine {
                 phase: Phase::Down(rest),
                 helpers: Vec::new(),
                 timer: None,
-                shown: (State::Stopped, t.now.wall),
+                shown: (State::Stopped, t.now),
                 status: String::new(),
                 directories: false,
                 held: None,

@@ -254,7 +254,7 @@ pub(super) struct Process {
     /// Its entry among the timers.
     pub(super) timer: Option<Mono>,
     /// The visible state as last published, and since when.
-    pub(super) shown: (State, Wall),
+    pub(super) shown: (State, Stamp),
     /// What it said of itself; at most 512 bytes (the driver cuts).
     pub(super) status: String,
     /// Whether directories were made for its runs, which are to be removed.

@@ -67,9 +67,9 @@ impl Process {
     fn run(&self) -> Option<RunView> {
         let run = self.phase.run()?;
         let started = match &self.phase {
-            Phase::Up(live) => live.started.wall,
-            Phase::Stopping { started, .. } => started.wall,
-            Phase::Starting { since, .. } => since.wall,
+            Phase::Up(live) => live.started,
+            Phase::Stopping { started, .. } => *started,
+            Phase::Starting { since, .. } => *since,
             _ => self.shown.1,
         };
         Some(RunView {
@@ -88,7 +88,7 @@ impl Machine {
             spec: Arc::clone(&process.spec),
             state: process.shown.0,
             reason: self.reason(key, process),
-            since: process.shown.1,
+            since: process.shown.1.wall,
             wanted_up: process.goal == Goal::Up,
             run: process.run(),
             next: process.next(),
@@ -185,7 +185,7 @@ impl Machine {
         if let Some(process) = self.processes.get_mut(&key) {
             let state = process.state();
             if process.shown.0 != state {
-                process.shown = (state, now.wall);
+                process.shown = (state, now);
             }
         }
     }
