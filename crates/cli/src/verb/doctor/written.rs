@@ -54,6 +54,7 @@ fn load(mut layout: Layout, found: &mut Definitions) -> Loaded {
         defaults: model::Definition::default(),
         problems,
         files: Vec::new(),
+        silent: Vec::new(),
     };
     // Each try takes one layer away, and there are five.
     for _ in 0..6 {
