@@ -14,7 +14,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Definition, ProcessName, ProcessView, Refusal};
+use model::{Definition, Impact, ProcessName, ProcessView, Refusal, State};
 use tokio::sync::{Semaphore, watch};
 use tonic::{Request, Status};
 
@@ -142,6 +142,24 @@ impl Service {
         }
     }
 
+    /// There is no such process; what is kept of changes to one that was there is removed all the same.
+    async fn delete_leftover(
+        &self,
+        caller: Caller,
+        text: &str,
+        error: ControlError,
+    ) -> Result<v1::DeleteProcessResponse, Status> {
+        let Some(name) = ProcessName::new(text).ok().filter(|_| error.kind == ErrorKind::NotFound) else {
+            return Err(error.into());
+        };
+        let removed = self.control.delete_leftover(name.clone());
+        let removed = async move { removed.await?.ok_or(error) };
+        let act = Act::new(Method::DeleteProcess, name.as_str());
+        let id = self.operate(caller, act, Box::pin(removed)).await?;
+        let note = format!("what was set for {name} over the API is removed; nothing defined it any more");
+        Ok(v1::DeleteProcessResponse { name: name.to_string(), process_id: id.to_string(), note })
+    }
+
     /// The calls that need nothing but a name differ only in the verb.
     async fn on_one(
         &self,
@@ -185,7 +203,30 @@ impl Service {
         shown.unwrap_or_else(|| Arc::clone(before))
     }
 
-    /// Writes `auto_start`, and nothing else, as an update would.
+    /// After a change: what became of the start that it took, where it took one.
+    async fn came_up(
+        &self,
+        before: &ProcessView,
+        Updated { view, change }: &Updated,
+    ) -> Result<Arc<ProcessView>, ControlError> {
+        let down = |view: &ProcessView| view.run.is_none();
+        let takes_time = change.as_ref().is_some_and(|change| {
+            change.impact != Impact::Hot || change.keys.contains(&"resource_limits") || down(before)
+        });
+        let after = match takes_time && view.wanted_up {
+            true => self.control.await_start(view.spec.name.clone()).await?,
+            false => Arc::clone(view),
+        };
+        // It may have failed before anybody could wait for it.
+        let failed = matches!(after.state, State::Backoff | State::CrashLoop | State::Failed);
+        let anew = after.last_exit().map(|exit| exit.at) != before.last_exit().map(|exit| exit.at);
+        if failed && anew {
+            return Err(Refusal::NotStarted(after.spec.name.clone(), after.reason.to_string()).into());
+        }
+        Ok(after)
+    }
+
+    /// Writes `auto_start`, and nothing else, as an update would; nothing where it is so already.
     async fn switch(
         &self,
         caller: Caller,
@@ -193,10 +234,18 @@ impl Service {
         text: &str,
         on: bool,
     ) -> Result<(Option<v1::Process>, Option<v1::ConfigChange>), Status> {
-        let name = self.find(text)?.spec.name.clone();
-        let definition = Definition { auto_start: Some(on), ..Definition::default() };
+        let view = self.find(text)?;
+        let name = view.spec.name.clone();
         let act = Act::new(method, name.as_str());
-        let operation = self.control.update(Update { name, definition, unset: Vec::new(), dry_run: false });
+        // What is so already is not written down: it would win over the files from then on. Of a broken definition nobody
+        // knows what it says.
+        let already = view.spec.auto_start == on && view.state != State::Invalid && view.problem.is_none();
+        let operation = if already {
+            Box::pin(std::future::ready(Ok(Updated { view, change: None })))
+        } else {
+            let definition = Definition { auto_start: Some(on), ..Definition::default() };
+            self.control.update(Update { name: name.clone(), definition, unset: Vec::new(), dry_run: false })
+        };
         let Updated { view, change } = self.operate(caller, act, operation).await?;
         Ok((Some(self.show(&view, caller, true)), change.map(convert::change)))
     }
