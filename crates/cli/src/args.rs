@@ -5,6 +5,7 @@ mod definition;
 mod ending;
 mod health;
 mod hooks;
+pub(crate) mod keys;
 mod limits;
 mod list;
 mod local;
@@ -129,9 +130,9 @@ pub(crate) enum Verb {
     /// Forget the failures of processes, so that they are tried again
     Reset(Names),
     /// Start processes whenever the daemon starts
-    Enable(SwitchArgs),
+    Enable(EnableArgs),
     /// Don't start processes when the daemon starts
-    Disable(SwitchArgs),
+    Disable(DisableArgs),
     /// Define a process that survives restarts of the daemon, and start it with --auto-start
     Create(Box<CreateArgs>),
     /// Change some keys of a process
@@ -141,7 +142,7 @@ pub(crate) enum Verb {
     /// Show everything that defines processes, and where it stands
     Cat(Names),
     /// Stop processes and remove their definitions
-    Delete(Names),
+    Delete(DeleteArgs),
     /// Show what reload-config would do
     Plan,
     /// Read the configuration again and apply what changed
@@ -218,6 +219,16 @@ pub(crate) struct ActArgs {
     pub(crate) no_wait: bool,
 }
 
+/// `delete`
+#[derive(Debug, Args)]
+pub(crate) struct DeleteArgs {
+    #[command(flatten)]
+    pub(crate) names: Names,
+    /// Also what others require, which then can't be started any more
+    #[arg(long)]
+    pub(crate) force: bool,
+}
+
 /// `is-active`, `is-enabled`
 #[derive(Debug, Args)]
 pub(crate) struct AskArgs {
@@ -241,12 +252,22 @@ pub(crate) struct KillArgs {
     pub(crate) all: bool,
 }
 
-/// `enable`, `disable`
+/// `enable`
 #[derive(Debug, Args)]
-pub(crate) struct SwitchArgs {
+pub(crate) struct EnableArgs {
     #[command(flatten)]
     pub(crate) names: Names,
-    /// Also start or stop them now
+    /// Also start them now
+    #[arg(long)]
+    pub(crate) now: bool,
+}
+
+/// `disable`
+#[derive(Debug, Args)]
+pub(crate) struct DisableArgs {
+    #[command(flatten)]
+    pub(crate) names: Names,
+    /// Also stop them now
     #[arg(long)]
     pub(crate) now: bool,
 }
@@ -298,8 +319,8 @@ pub(crate) struct LogsArgs {
 }
 
 const LOGS_HELP: &str = "\
-TIME is 2026-11-21, '2026-11-21 10:00[:00]' or 10:00 in the local time zone, RFC 3339, today, yesterday, now, -1h30m, \
-'2h ago', or @SECONDS since the epoch.
+TIME is 10s, 5m, 2h, -1h30m or '2h ago' (before now), 2026-11-21, '2026-11-21 10:00[:00]' or 10:00 in the local time \
+zone, today, yesterday, now, RFC 3339, or @SECONDS since the epoch.
 
 Lines of several processes are shown in the order of their times. Lines of which the time, run or stream is not known \
 (files that have no index) are left out where --since, --until, --run or --stream asks for it; a note says so.";
@@ -340,6 +361,12 @@ fn misfit(output: Output, verb: &Verb) -> Option<&'static str> {
             | Verb::Version
             | Verb::Completion { .. },
         ) => Some(NO_NAMES),
+        (Output::Name, Verb::Import(_) | Verb::Export(_) | Verb::Schema) => {
+            Some("`--output name` is for verbs that show processes; this one writes a file: leave it out")
+        }
+        (Output::Name, Verb::Validate(_)) => {
+            Some("`--output name` is for verbs that show processes; `validate` has table, json and yaml")
+        }
         (Output::Name, Verb::Status(args)) if args.names.is_empty() => Some(NO_NAMES),
         _ => None,
     }
@@ -358,9 +385,19 @@ pub(crate) fn parse(argv: &[OsString]) -> Result<Parsed, clap::Error> {
         return Err(Parsed::command().error(clap::error::ErrorKind::ArgumentConflict, error));
     }
     let Verb::Create(create) = &first.verb else { return Ok(first) };
-    match create::reorder(argv, create.line.len()) {
-        Some(argv) => Parsed::try_parse_from(argv),
-        None => Ok(first),
+    let refused = |kind, text: String| Err(Parsed::command().error(kind, text));
+    let parsed = match create::reorder(argv, create.line.len()) {
+        Ok(Some(argv)) => Parsed::try_parse_from(argv)?,
+        Ok(None) => first,
+        Err(text) => return refused(clap::error::ErrorKind::UnknownArgument, text),
+    };
+    match &parsed.verb {
+        Verb::Create(create) if create.options.check_change().is_some() => refused(
+            clap::error::ErrorKind::MissingRequiredArgument,
+            "a health check needs to know what is asked: give --health-http, --health-tcp, --health-exec or --health-grpc"
+                .to_owned(),
+        ),
+        _ => Ok(parsed),
     }
 }
 
@@ -526,7 +563,7 @@ mod tests {
             "pm-cli stats --watch --once",
             "pm-cli stats --watch=0",
             "pm-cli wait",
-            "pm-cli wait a --for healthy",
+            "pm-cli wait a --for happy",
             "pm-cli graph --format svg",
             "pm-cli plan a",
             "pm-cli import",

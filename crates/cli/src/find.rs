@@ -30,6 +30,25 @@ pub(crate) struct Found {
     pub(crate) own: bool,
 }
 
+impl Found {
+    /// What tells the entries of this daemon from others, for journalctl: whose journal has them is a matter of who it runs
+    /// as, not of who asks.
+    pub(crate) async fn journal(&mut self, own: u32) -> String {
+        let daemon = self.client.status().await.map(|status| status.uid).ok();
+        journal(daemon, own, self.own)
+    }
+}
+
+/// `at_home` = it was found where the user's own daemon is.
+fn journal(daemon: Option<u32>, own: u32, at_home: bool) -> String {
+    match daemon {
+        Some(uid) if at_home && uid != own && uid != 0 => format!("_UID={uid}"),
+        Some(0) => "-u dd-procmgrd".to_owned(),
+        _ if at_home => "--user -u dd-procmgrd".to_owned(),
+        _ => "-u dd-procmgrd".to_owned(),
+    }
+}
+
 /// Where one daemon may be.
 #[derive(Clone, Debug)]
 pub(crate) struct Place {
@@ -84,17 +103,11 @@ pub(crate) fn places(context: &Context, global: &Global) -> Result<Vec<Place>, F
         targets: vec![Target::Unix(path.into())],
         said: said.to_owned(),
     };
-    let tcp = |address: &str, said: &str| Place {
-        label: address.to_owned(),
-        targets: vec![Target::Tcp(with_port(address), token(context))],
-        said: said.to_owned(),
-    };
     if let Some(path) = &global.socket {
         return Ok(vec![unix(path, "")]);
     }
     if !global.host.is_empty() {
-        named_token(context)?;
-        return Ok(once(&global.host).map(|address| tcp(address, "")).collect());
+        return once(&global.host).map(|address| host(context, address, "--host", "")).collect();
     }
     if !global.context.is_empty() {
         let saved = Saved::read(context)?;
@@ -107,14 +120,65 @@ pub(crate) fn places(context: &Context, global: &Global) -> Result<Vec<Place>, F
         return Ok(vec![unix(path, " (from PM_SOCKET)")]);
     }
     if let Some(address) = context.var("PM_HOST") {
-        named_token(context)?;
-        return Ok(vec![tcp(address, " (from PM_HOST)")]);
+        return Ok(vec![host(context, address, "PM_HOST", " (from PM_HOST)")?]);
     }
     let saved = Saved::read(context)?;
     if let Some(name) = &saved.current {
         return Ok(vec![at(context, name, saved.get(name)?, &format!(" (the current context, {name})"))?]);
     }
     Ok(vec![Place { label: "here".to_owned(), targets: here(context), said: String::new() }])
+}
+
+/// What `--host` says: an address, or a path to a socket as other programs take it there.
+fn host(context: &Context, text: &str, option: &str, said: &str) -> Result<Place, Failure> {
+    let place = |target| Place { label: text.to_owned(), targets: vec![target], said: said.to_owned() };
+    if let Some(path) = socket_path(text) {
+        return Ok(place(Target::Unix(path.into())));
+    }
+    check_address(text)
+        .map_err(|(why, hint)| Failure::new(USAGE, format!("{option} {text:?}: {why}")).with_hint(hint))?;
+    named_token(context)?;
+    Ok(place(Target::Tcp(with_port(text), token(context))))
+}
+
+/// `/run/x.sock`, `unix:/run/x.sock`, `unix:///run/x.sock`.
+fn socket_path(text: &str) -> Option<&str> {
+    let path = text.strip_prefix("unix:").map(|path| path.strip_prefix("//").unwrap_or(path));
+    path.or(Some(text)).filter(|path| path.starts_with('/'))
+}
+
+/// What is wrong with an address, and the way out.
+pub(crate) fn check_address(text: &str) -> Result<(), (String, String)> {
+    let fault = |why: &str, hint: String| Err((why.to_owned(), hint));
+    if let Some((scheme, rest)) = text.split_once("://") {
+        let bare = rest.trim_end_matches('/');
+        let encrypted = if scheme == "https" {
+            "; encryption is a matter of certificates: pm-cli context add --help"
+        } else {
+            ""
+        };
+        return fault("an address has no scheme", format!("write {bare}{encrypted}"));
+    }
+    let (host, port) = match text.rsplit_once(':') {
+        Some((host, port)) if !host.contains(':') || host.ends_with(']') => (host, Some(port)),
+        _ => (text, None),
+    };
+    if host.is_empty() {
+        return fault("there is no host in it", format!("write localhost{text}, for example"));
+    }
+    if host.contains(['/', ' ', '@']) {
+        return fault("that is no host", "write HOST, HOST:PORT, or the path of a socket".to_owned());
+    }
+    if host.contains(':') && !host.starts_with('[') {
+        return fault("an IPv6 address stands in brackets", format!("write [{text}]"));
+    }
+    match port.map(str::parse::<u16>) {
+        None | Some(Ok(1..)) => Ok(()),
+        Some(_) => fault(
+            "the port is a number from 1 to 65535",
+            format!("write {host}:{DEFAULT_PORT}, or {host} alone for that port"),
+        ),
+    }
 }
 
 /// The user's own daemon, the system's, and its TCP port.
@@ -253,6 +317,43 @@ mod tests {
     }
 
     #[test]
+    fn a_host_may_be_a_socket() {
+        for (text, path) in [
+            ("/run/x.sock", Some("/run/x.sock")),
+            ("unix:/run/x.sock", Some("/run/x.sock")),
+            ("unix:///run/x.sock", Some("/run/x.sock")),
+            ("unix", None),
+            ("unix:1", None),
+            ("h:1", None),
+        ] {
+            assert_eq!(socket_path(text), path, "{text}");
+        }
+    }
+
+    #[test]
+    fn addresses_that_cant_be_say_how_to_write_them() {
+        for text in ["h", "h:1", "[::1]", "[::1]:50051", "10.0.0.1:65535", "a-b.c"] {
+            assert_eq!(check_address(text), Ok(()), "{text}");
+        }
+        for (text, hint) in [
+            ("http://h:1", "write h:1"),
+            ("https://h:1/", "write h:1; encryption"),
+            ("grpc://h", "write h"),
+            (":1", "localhost:1"),
+            ("h:0", "h:50051"),
+            ("h:65536", "h:50051"),
+            ("h:", "h:50051"),
+            ("h:x", "h:50051"),
+            ("::1", "[::1]"),
+            ("a/b", "HOST"),
+            ("", "localhost"),
+        ] {
+            let (_, told) = check_address(text).unwrap_err();
+            assert!(told.contains(hint), "{text}: {told}");
+        }
+    }
+
+    #[test]
     fn contexts_come_before_the_environment_and_the_current_one_behind_it() {
         let dir = tempfile::tempdir().unwrap();
         fs::create_dir(dir.path().join("dd-procmgrd")).unwrap();
@@ -265,6 +366,22 @@ mod tests {
         assert_eq!(shown(0, &[config, ("PM_SOCKET", "/s"), ("PM_CONTEXT", "a")], &any), ["/a"]);
         let named = Global { context: vec!["b".into(), "a".into()], ..Global::default() };
         assert_eq!(shown(0, &[config, ("PM_CONTEXT", "x")], &named), ["b:50051", "/a"]);
+    }
+
+    #[test]
+    fn whose_journal_it_is_depends_on_the_daemon() {
+        for (daemon, own, at_home, expected) in [
+            (Some(1000), 1000, true, "--user -u dd-procmgrd"),
+            (None, 1000, true, "--user -u dd-procmgrd"),
+            (Some(0), 1000, true, "-u dd-procmgrd"),
+            (Some(1001), 1000, true, "_UID=1001"),
+            // The system's daemon may run as a user of its own.
+            (Some(998), 1000, false, "-u dd-procmgrd"),
+            (Some(0), 0, false, "-u dd-procmgrd"),
+            (None, 0, false, "-u dd-procmgrd"),
+        ] {
+            assert_eq!(journal(daemon, own, at_home), expected, "{daemon:?} {own} {at_home}");
+        }
     }
 
     #[test]

@@ -48,8 +48,10 @@ fn breadth(verb: &Verb) -> Breadth {
             exact(&args.names.names)
         }
         Verb::Kill(args) => exact(&args.names.names),
-        Verb::Enable(args) | Verb::Disable(args) => exact(&args.names.names),
-        Verb::Reset(names) | Verb::Delete(names) => exact(&names.names),
+        Verb::Enable(args) => exact(&args.names.names),
+        Verb::Disable(args) => exact(&args.names.names),
+        Verb::Delete(args) => exact(&args.names.names),
+        Verb::Reset(names) => exact(&names.names),
         Verb::Create(_) | Verb::Update(_) => Breadth::InTurn,
         _ => Breadth::No(ONE_ONLY),
     }

@@ -8,11 +8,12 @@ use std::time::{Duration, Instant};
 use model::Wall;
 use rpc::{Client, ClientError};
 
-use crate::args::{Global, Output};
+use crate::args::{Global, Output, keys};
 use crate::context::Context;
 use crate::find::{self, Found};
 use crate::render::paint::visible;
 use crate::render::{Paint, document};
+use crate::when::Clock;
 use crate::{DONE, FAILED, NO_SUCH_PROCESS, UNREACHABLE};
 
 /// `UNIMPLEMENTED` of gRPC.
@@ -76,6 +77,12 @@ impl Failure {
             Some(host) => Self { message: format!("{host}: {}", self.message), ..self },
             None => self,
         }
+    }
+
+    /// The same for somebody who gave options: it names these, and not the keys that they stand for.
+    pub(crate) fn in_options(self) -> Self {
+        let hint = self.hint.map(|hint| keys::in_options(&hint));
+        Self { message: keys::about_options(&self.message), hint, ..self }
     }
 
     /// The way out; empty when there is none.
@@ -164,6 +171,11 @@ impl<'a> Session<'a> {
     /// The time by now: a watch goes on for hours.
     pub(crate) fn now(&self) -> Wall {
         self.context.now.after(self.began.elapsed())
+    }
+
+    /// The same, where the user is.
+    pub(crate) fn clock(&self) -> Clock {
+        Clock { now: self.context.now, zone: (self.context.zone)() }
     }
 
     /// Says once which versions talk to each other, when the daemon did not know a call.

@@ -140,14 +140,6 @@ pub(crate) fn duration(d: prost_types::Duration) -> Duration {
     Duration::try_from(d).unwrap_or_default()
 }
 
-/// `2026-11-20 18:37:30 UTC`
-pub(crate) fn moment(at: Wall) -> String {
-    let text = at.to_string();
-    let (day, time) = text.split_once('T').unwrap_or((&text, ""));
-    let time = time.split_once('.').map_or(time, |(whole, _)| whole);
-    format!("{day} {time} UTC")
-}
-
 #[cfg(test)]
 mod tests {
     use super::*;
@@ -241,6 +233,5 @@ mod tests {
             (bytes(17), bytes(4096), bytes(3 << 30)),
             ("17 B".into(), "4.0 KiB".into(), "3.0 GiB".into())
         );
-        assert_eq!(moment(Wall(1_795_199_850_123_456_789)), "2026-11-20 18:37:30 UTC");
     }
 }

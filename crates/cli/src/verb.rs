@@ -1,5 +1,6 @@
 //! The verbs, one a file.
 
+mod along;
 mod ask;
 mod cat;
 mod complete;
@@ -76,7 +77,7 @@ pub(crate) async fn run(session: &mut Session<'_>, verb: Verb) -> Result<(), Sto
         Verb::Update(args) => update::run(session, *args).await,
         Verb::Edit(args) => edit::run(session, args).await,
         Verb::Cat(names) => cat::run(session, names).await,
-        Verb::Delete(names) => delete::run(session, names).await,
+        Verb::Delete(args) => delete::run(session, args).await,
         Verb::Plan => plan::run(session).await,
         Verb::ReloadConfig(args) => reload_config::run(session, args.dry_run).await,
         Verb::Daemon(DaemonVerb::Status) => daemon::run(session).await,

@@ -9,7 +9,7 @@ use model::Wall;
 
 use crate::units::parse_duration;
 
-const ACCEPTED: &str = "write 2026-11-21, '2026-11-21 10:00', 10:00, today, yesterday, now, -1h30m, '2h ago', \
+const ACCEPTED: &str = "write 2026-11-21, '2026-11-21 10:00', 10:00, today, yesterday, now, 10s, -1h30m, '2h ago', \
                         @1795250000 or 2026-11-21T10:00:00Z";
 
 /// The moment that a text means at the moment `now`.
@@ -20,9 +20,14 @@ pub(crate) fn parse(text: &str, now: Wall, zone: &TimeZone) -> Result<Wall, Stri
 
 fn find(text: &str, now: Wall, zone: &TimeZone) -> Option<Wall> {
     let ago = text.strip_suffix("ago").map(str::trim_end).or_else(|| text.strip_prefix('-'));
-    if let Some(span) = ago {
-        let span = parse_duration(span).ok().filter(|_| span.ends_with(|c: char| c.is_ascii_alphabetic()))?;
+    // `10s` alone can't mean anything else. A number needs its unit: `10` may be an hour, a day, or seconds.
+    let span = ago.unwrap_or(text);
+    let has_unit = span.ends_with(|c: char| c.is_ascii_alphabetic());
+    if let Some(span) = parse_duration(span).ok().filter(|_| has_unit) {
         return Some(Wall(now.0.saturating_sub(u64::try_from(span.as_nanos()).ok()?)));
+    }
+    if ago.is_some() {
+        return None;
     }
     if let Some(epoch) = text.strip_prefix('@') {
         let digits = epoch.bytes().all(|b| b.is_ascii_digit() || b == b'.');
@@ -51,9 +56,36 @@ fn find(text: &str, now: Wall, zone: &TimeZone) -> Option<Wall> {
     wall(moment.timestamp())
 }
 
-/// `2026-11-21 19:03:04.120`, as a clock on the wall shows it.
+/// `2026-11-21 19:03:04.120+01:00`, as a clock on the wall shows it, and where that wall is: what people read is in the
+/// local time zone with its offset, what programs read (JSON, YAML) is in UTC.
 pub(crate) fn local(at: Wall, zone: &TimeZone) -> String {
-    zoned(at, zone).map_or_else(|| at.to_string(), |at| at.strftime("%Y-%m-%d %H:%M:%S%.3f").to_string())
+    written(at, zone, "%Y-%m-%d %H:%M:%S%.3f%:z")
+}
+
+/// The length of [`local`].
+pub(crate) const LOCAL_WIDTH: usize = "2026-11-21 19:03:04.120+01:00".len();
+
+fn written(at: Wall, zone: &TimeZone, format: &str) -> String {
+    zoned(at, zone).map_or_else(|| at.to_string(), |at| at.strftime(format).to_string())
+}
+
+/// The time now, where the user is.
+#[derive(Clone, Debug)]
+pub(crate) struct Clock {
+    pub(crate) now: Wall,
+    pub(crate) zone: TimeZone,
+}
+
+impl Clock {
+    /// `2026-11-21 19:03:04+01:00`
+    pub(crate) fn moment(&self, at: Wall) -> String {
+        written(at, &self.zone, "%Y-%m-%d %H:%M:%S%:z")
+    }
+
+    /// How long ago that is.
+    pub(crate) fn since(&self, at: Wall) -> Duration {
+        self.now.since(at)
+    }
 }
 
 fn zoned(at: Wall, zone: &TimeZone) -> Option<Zoned> {
@@ -82,6 +114,10 @@ mod tests {
             ("today", "2026-11-20T23:00:00.000Z"),
             ("yesterday", "2026-11-19T23:00:00.000Z"),
             ("-1h30m", "2026-11-21T16:33:04.500Z"),
+            ("10s", "2026-11-21T18:02:54.500Z"),
+            ("5m", "2026-11-21T17:58:04.500Z"),
+            ("2h", "2026-11-21T16:03:04.500Z"),
+            ("-10s", "2026-11-21T18:02:54.500Z"),
             ("2h ago", "2026-11-21T16:03:04.500Z"),
             ("90s ago", "2026-11-21T18:01:34.500Z"),
             ("10:00", "2026-11-21T09:00:00.000Z"),
@@ -118,6 +154,14 @@ mod tests {
 
     #[test]
     fn times_are_shown_as_on_the_wall() {
-        assert_eq!(local(NOW, &berlin()), "2026-11-21 19:03:04.500");
+        assert_eq!(local(NOW, &berlin()), "2026-11-21 19:03:04.500+01:00");
+        assert_eq!(local(NOW, &berlin()).len(), LOCAL_WIDTH);
+        let clock = Clock { now: NOW, zone: berlin() };
+        assert_eq!(clock.moment(NOW), "2026-11-21 19:03:04+01:00");
+        // What is shown can be given back.
+        for shown in [local(NOW, &berlin()), clock.moment(NOW)] {
+            let read = parse(&shown, NOW, &TimeZone::UTC).unwrap();
+            assert!(NOW.since(read) < Duration::from_secs(1), "{shown}");
+        }
     }
 }

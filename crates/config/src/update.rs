@@ -1,10 +1,11 @@
 //! Changes of what the API keeps of a process: keys that are set, and keys that are taken back.
 
-use model::Definition;
+use model::{Definition, ResourceLimits, Rlimit};
 
 use crate::definition::{find, meant};
 use crate::fault::{Fault, Faults};
 use crate::keys::{KEYS, Key, LOG_KEYS, overlay};
+use crate::suggest::one_of;
 use crate::tree::quoted;
 
 /// Whether a definition has no key at all.
@@ -18,7 +19,8 @@ fn keys() -> impl Iterator<Item = &'static Key> {
 }
 
 /// The definition that results when the keys in `unset` are removed from `earlier` and those of `set` are put on top.
-/// A key is named as in a file: `restart`, `log.max_size`, `log` for all keys below it, `env.NAME` for one variable.
+/// A key is named as in a file: `restart`, `log.max_size`, `log` for all keys below it, `env.NAME` for one variable,
+/// `resource_limits.memory_max` and `rlimits.nofile` for one limit.
 /// Removing what is not there changes nothing.
 ///
 /// What the result means, together with the other layers, is for [`resolve`](crate::resolve) to judge.
@@ -61,6 +63,26 @@ fn remove(definition: &mut Definition, set: &Definition, name: &str, faults: &mu
             // An empty mapping would still count as a key.
             definition.env = definition.env.take().filter(|env| !env.is_empty());
         }
+        ["resource_limits", inner] => match resource(inner) {
+            Some(take) => {
+                also_set = set.resource_limits.is_some_and(|limits| take(&mut limits.clone()));
+                if let Some(limits) = &mut definition.resource_limits {
+                    take(limits);
+                }
+                definition.resource_limits = definition.resource_limits.filter(|limits| !limits.is_empty());
+            }
+            None => return unknown(name, listed(&RESOURCES.map(|(key, _)| key)), faults),
+        },
+        ["rlimits", inner] => match Rlimit::ALL.into_iter().find(|limit| limit.as_str() == *inner) {
+            Some(limit) => {
+                also_set = set.rlimits.as_ref().is_some_and(|limits| limits.contains_key(&limit));
+                if let Some(limits) = &mut definition.rlimits {
+                    limits.remove(&limit);
+                }
+                definition.rlimits = definition.rlimits.take().filter(|limits| !limits.is_empty());
+            }
+            None => return unknown(name, listed(&Rlimit::ALL.map(Rlimit::as_str)), faults),
+        },
         [key] => match find(&KEYS, key) {
             Some(key) => clear(key),
             None => return unknown(name, meant(key, &KEYS), faults),
@@ -71,6 +93,29 @@ fn remove(definition: &mut Definition, set: &Definition, name: &str, faults: &mu
         let message = format!("{} is both set and removed", quoted(name));
         faults.at(name, |faults| faults.key(message, "do one of them"));
     }
+}
+
+/// Takes one limit away and says whether it was there.
+type Take = fn(&mut ResourceLimits) -> bool;
+
+/// The keys below `resource_limits`.
+const RESOURCES: [(&str, Take); 8] = [
+    ("memory_max", |limits| limits.memory_max.take().is_some()),
+    ("memory_high", |limits| limits.memory_high.take().is_some()),
+    ("memory_swap_max", |limits| limits.memory_swap_max.take().is_some()),
+    ("oom_group", |limits| limits.oom_group.take().is_some()),
+    ("cpu_max", |limits| limits.cpu_max.take().is_some()),
+    ("cpu_weight", |limits| limits.cpu_weight.take().is_some()),
+    ("pids_max", |limits| limits.pids_max.take().is_some()),
+    ("io_weight", |limits| limits.io_weight.take().is_some()),
+];
+
+fn resource(name: &str) -> Option<Take> {
+    RESOURCES.into_iter().find(|(key, _)| *key == name).map(|(_, take)| take)
+}
+
+fn listed(keys: &[&str]) -> String {
+    format!("the keys there are {}", one_of(keys))
 }
 
 fn unknown(name: &str, hint: String, faults: &mut Faults) {
@@ -139,6 +184,43 @@ mod tests {
         assert!(is_empty(&unset(&["command", "args", "args", "env", "restart", "log"]).unwrap()));
         assert!(!is_empty(&unset(&["command", "args", "env", "log"]).unwrap()));
         assert!(is_empty(&Definition::default()));
+    }
+
+    #[test]
+    fn one_limit_is_taken_back_and_the_others_stay() {
+        let limits = ResourceLimits {
+            memory_max: Some(model::Ceiling::At(1)),
+            pids_max: Some(model::Ceiling::At(2)),
+            ..ResourceLimits::default()
+        };
+        let pair = model::LimitPair { soft: 1, hard: 2 };
+        let earlier = Definition {
+            resource_limits: Some(limits),
+            rlimits: Some([(Rlimit::Nofile, pair), (Rlimit::Core, pair)].into()),
+            ..Definition::default()
+        };
+        let unset = |names: &[&str], set: &Definition| {
+            let names: Vec<String> = names.iter().map(|name| (*name).to_owned()).collect();
+            merge_update(Some(earlier.clone()), set, &names)
+        };
+        let none = Definition::default();
+        let left = unset(&["resource_limits.memory_max", "rlimits.nofile"], &none).unwrap();
+        assert_eq!(left.resource_limits, Some(ResourceLimits { memory_max: None, ..limits }));
+        assert_eq!(left.rlimits.unwrap().len(), 1);
+        let all =
+            ["resource_limits.memory_max", "resource_limits.pids_max", "rlimits.nofile", "rlimits.core"];
+        assert!(is_empty(&unset(&all, &none).unwrap()));
+        let told = unset(&["resource_limits.memory", "rlimits.files"], &none).unwrap_err();
+        assert!(told[0].to_string().contains("`memory_max`"), "{}", told[0]);
+        assert!(told[1].to_string().contains("`nofile`"), "{}", told[1]);
+        assert!(
+            unset(&["rlimits.core", "resource_limits.pids_max"], &earlier).is_err(),
+            "both set and removed"
+        );
+        // Every limit that there is can be named.
+        for (key, _) in RESOURCES {
+            assert!(unset(&[&format!("resource_limits.{key}")], &none).is_ok(), "{key}");
+        }
     }
 
     #[test]

@@ -28,20 +28,26 @@ pub(crate) struct Args {
 
 const AFTER_HELP: &str = "\
 Environment:
-  PM_CONFIG_PATH         file with the process definitions; without it the daemon starts all the same
-  PM_BIND_ADDRESS        gRPC over TCP [127.0.0.1:50051], empty or \"off\" for none
+  PM_CONFIG_PATH      file with the process definitions; without it the daemon
+                      starts all the same
+  PM_BIND_ADDRESS     gRPC over TCP [127.0.0.1:50051], empty or \"off\" for none
   PM_TLS_CERT, PM_TLS_KEY
-                         PEM files: gRPC over TCP speaks TLS only
-  PM_TLS_CLIENT_CA       PEM file: clients may present certificates of this authority; needed for an address that other
-                         hosts can reach, where they have to
-  METRICS_ENABLED        true or false [true]
-  METRICS_BIND_ADDRESS   address of the metrics server [127.0.0.1]
-  METRICS_PORT           port of the metrics server [9090]
-  METRICS_WEB_CONFIG     YAML file: TLS, basic authentication and bearer token of the metrics server
-  PM_JOURNAL_SOCKET      the journal's socket [/run/systemd/journal/socket], \"off\" for none
-  RUST_LOG               the daemon's own log: error, warn, info, debug, or per crate as in supervisor=debug [info]
+                      PEM files: gRPC over TCP speaks TLS only
+  PM_TLS_CLIENT_CA    PEM file: clients may present certificates of this
+                      authority; needed for an address that other hosts can
+                      reach, where they have to
+  METRICS_ENABLED     true or false [true]
+  METRICS_BIND_ADDRESS
+                      address of the metrics server [127.0.0.1]
+  METRICS_PORT        port of the metrics server [9090]
+  METRICS_WEB_CONFIG  YAML file: TLS, basic authentication and bearer token of
+                      the metrics server
+  PM_JOURNAL_SOCKET   the journal's socket [/run/systemd/journal/socket],
+                      \"off\" for none
+  RUST_LOG            the daemon's own log: error, warn, info, debug, or per
+                      crate as in supervisor=debug [info]
   STATE_DIRECTORY, LOGS_DIRECTORY, RUNTIME_DIRECTORY, CONFIGURATION_DIRECTORY
-                         set by systemd; they win over the built-in directories
+                      set by systemd; they win over the built-in directories
 
 Exit status:
   0   stopped as asked, or --check found nothing
@@ -49,8 +55,8 @@ Exit status:
   2   wrong usage
   64  it can't start with these settings; the message says which and why
   70  a defect in the daemon itself
-  and when a process with `critical: true` ended for good, that process's exit code, or 128 + its signal; the first one
-  decides, whatever signal comes later";
+  and when a process with `critical: true` ended for good, that process's exit
+  code, or 128 + its signal; the first one decides, whatever signal comes later";
 
 /// When to show the children's lines.
 #[derive(Clone, Copy, Debug, PartialEq, Eq, ValueEnum)]
@@ -68,6 +74,13 @@ mod tests {
     use clap::CommandFactory as _;
 
     use super::*;
+
+    #[test]
+    fn the_help_fits_a_terminal() {
+        for line in AFTER_HELP.lines() {
+            assert!(line.chars().count() <= 80, "{line}");
+        }
+    }
 
     #[test]
     fn the_manual_names_every_option_and_variable() {

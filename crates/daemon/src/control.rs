@@ -4,7 +4,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{Command, InvocationId, ProcessName, ProcessView, Reply, Signal, Snapshot, Wall};
+use model::{Command, InvocationId, ProcessId, ProcessName, ProcessView, Reply, Signal, Snapshot, Wall};
 use rpc::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, EventRing, Fragment,
     LogBatch, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride, Stats,
@@ -123,7 +123,8 @@ impl Control for Desk {
     }
 
     fn reload_process(&self, name: ProcessName) -> BoxFuture<ViewResult> {
-        self.command(Command::Reload(name))
+        let supervisor = self.supervisor.clone();
+        Box::pin(async move { crate::reload::reload(&supervisor, name).await })
     }
 
     fn signal(&self, name: ProcessName, signal: Signal, all: bool) -> BoxFuture<ViewResult> {
@@ -138,8 +139,16 @@ impl Control for Desk {
         self.on_definitions(|d| async move { d.update(update).await })
     }
 
+    fn await_start(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        self.command(Command::AwaitStart(name))
+    }
+
     fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>> {
         self.on_definitions(|d| async move { d.delete(name).await })
+    }
+
+    fn delete_leftover(&self, name: ProcessName) -> BoxFuture<Result<Option<ProcessId>, ControlError>> {
+        self.on_definitions(|d| async move { d.delete_leftover(name).await })
     }
 
     fn reload(&self, dry_run: bool) -> BoxFuture<Result<ReloadReport, ControlError>> {

@@ -8,8 +8,8 @@
 //!   never signals one that is not of its processes. When PID 1 ends, the kernel kills what is left.
 //! * **Signals.** What PID 1 has no handler for is dropped by the kernel. TERM, INT and QUIT stop everything in order and
 //!   the daemon ends with 0. HUP re-reads the definitions, and is then passed on to every critical process that runs, as
-//!   its own reload (`exec_reload`, else `reload_signal`): that is what `docker kill -s HUP` is for. USR1 reopens log
-//!   files. SIGKILL needs nobody's consent.
+//!   its own reload (`exec_reload`, else `reload_signal`, unless that would end it): that is what `docker kill -s HUP` is
+//!   for. USR1 reopens log files. SIGKILL needs nobody's consent.
 //! * **The exit status.** Once a process with `critical: true` ended for good, everything else is stopped and the daemon
 //!   ends with its exit code, or 128 + the signal: the container ends as its main program would have without a
 //!   supervisor. (This holds for a daemon that is not PID 1, too.)
@@ -22,10 +22,9 @@
 //!
 //! Not meant to be the init of a machine: nobody mounts file systems or loads modules here.
 
-use model::{Command, State};
+use model::State;
 
 use crate::control::Desk;
-use crate::definitions::ask;
 
 /// Whether this process is the init of its pid namespace.
 pub(crate) fn is_init() -> bool {
@@ -42,7 +41,7 @@ pub(crate) fn pass_reload_on(desk: &Desk) {
         let supervisor = desk.supervisor.clone();
         // Side by side: the hooks of one may take their time.
         tokio::spawn(async move {
-            match ask(&supervisor, Command::Reload(name.clone())).await {
+            match crate::reload::reload(&supervisor, name.clone()).await {
                 Ok(_) => tracing::info!("SIGHUP was passed on to {name}"),
                 Err(error) => tracing::warn!("SIGHUP could not be passed on to {name}: {error}"),
             }

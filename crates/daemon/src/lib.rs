@@ -23,6 +23,7 @@ mod listeners;
 mod logging;
 mod logs;
 mod prober;
+mod reload;
 mod settings;
 mod signals;
 mod stats;

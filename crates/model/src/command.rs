@@ -55,6 +55,9 @@ pub enum Command {
     /// Forgets its failures: one in `backoff` or `crash_loop` is tried again at once, one that `failed` or was
     /// `skipped` becomes `stopped`. Counters stay.
     Reset(ProcessName),
+    /// Changes nothing; answered when it is up as its type says or that start failed. At once where it is not on its way:
+    /// nobody wants it up, or it waits for the time of its restart.
+    AwaitStart(ProcessName),
     /// Stops it and removes it from the table; answered when both are done.
     Delete(ProcessName),
     /// Makes the table equal to the desired set; answered at once with what is going to happen. Runtime-created

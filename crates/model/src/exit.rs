@@ -286,6 +286,6 @@ pub struct Usage {
     pub user: Duration,
     /// System CPU time.
     pub system: Duration,
-    /// Largest resident set in bytes.
+    /// Largest resident set in bytes; 0 = not known, as it was less than the daemon's.
     pub max_rss: u64,
 }

@@ -14,8 +14,10 @@ pub enum Impact {
     Hot,
     /// Needs a new run when it runs.
     Restart,
-    /// A new process; started when `auto_start` is set.
+    /// A new process, which is started.
     Start,
+    /// A new process with `auto_start: false`: nothing is started.
+    Add,
     /// The definition is gone: stopped and removed.
     Stop,
 }
@@ -29,8 +31,17 @@ impl Impact {
             Self::Hot => "hot",
             Self::Restart => "restart",
             Self::Start => "start",
+            Self::Add => "add",
             Self::Stop => "stop",
         }
+    }
+}
+
+impl Impact {
+    /// What a definition of something new does.
+    #[must_use]
+    pub fn of_new(spec: &ProcessSpec) -> Self {
+        if spec.auto_start { Self::Start } else { Self::Add }
     }
 }
 
@@ -138,7 +149,7 @@ pub fn plan(old: &[Arc<ProcessSpec>], new: &[Arc<ProcessSpec>]) -> Vec<Change> {
     for (name, spec) in &new {
         let (impact, keys) = match old.get(name) {
             Some(before) => plan_one(before, spec),
-            None => (Impact::Start, Vec::new()),
+            None => (Impact::of_new(spec), Vec::new()),
         };
         if impact != Impact::None {
             changes.push(Change { name: name.clone(), impact, keys });

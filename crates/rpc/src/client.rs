@@ -212,6 +212,23 @@ impl Client {
         limited(self.timeout, self.inner.update_process(request)).await
     }
 
+    /// Changes keys of a process, and waits for the new run where that takes one.
+    pub async fn update_and_wait(
+        &mut self,
+        name: &str,
+        definition: Definition,
+        unset: Vec<String>,
+    ) -> Result<v1::UpdateProcessResponse, ClientError> {
+        let request = v1::UpdateProcessRequest {
+            name: name.to_owned(),
+            definition: Some(convert::to_wire(definition)),
+            unset,
+            wait: true,
+            ..Default::default()
+        };
+        limited(self.timeout, self.inner.update_process(request)).await
+    }
+
     /// What each layer of the configuration says about a process, lowest first.
     pub async fn fragments(&mut self, name: &str) -> Result<Vec<v1::Fragment>, ClientError> {
         let request = v1::GetFragmentsRequest { name: name.to_owned() };
@@ -232,6 +249,17 @@ impl Client {
         dry_run: bool,
     ) -> Result<v1::SetOverrideResponse, ClientError> {
         let request = v1::SetOverrideRequest { name: name.to_owned(), text, dry_run, ..Default::default() };
+        limited(self.timeout, self.inner.set_override(request)).await
+    }
+
+    /// Replaces the override file of a process, and waits for the new run where that takes one.
+    pub async fn set_override_and_wait(
+        &mut self,
+        name: &str,
+        text: String,
+    ) -> Result<v1::SetOverrideResponse, ClientError> {
+        let request =
+            v1::SetOverrideRequest { name: name.to_owned(), text, wait: true, ..Default::default() };
         limited(self.timeout, self.inner.set_override(request)).await
     }
 

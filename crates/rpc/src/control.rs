@@ -8,7 +8,9 @@ use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
 
-use model::{Change, Definition, ProcessName, ProcessView, RunNumber, Signal, Snapshot, Stream, Wall};
+use model::{
+    Change, Definition, ProcessId, ProcessName, ProcessView, RunNumber, Signal, Snapshot, Stream, Wall,
+};
 
 pub use error::{ControlError, ErrorKind, Violation};
 pub use stats::{Member, Stats, StatsRequest, Usage};
@@ -56,8 +58,17 @@ pub trait Control: Send + Sync + 'static {
     fn reset(&self, name: ProcessName) -> BoxFuture<ViewResult>;
     /// Changes keys in its runtime layer and applies them, or tells what that would do.
     fn update(&self, update: Update) -> BoxFuture<Result<Updated, ControlError>>;
+    /// Changes nothing; resolves when a start that is under way is through, and is an error when it failed.
+    fn await_start(&self, name: ProcessName) -> BoxFuture<ViewResult> {
+        let view = self.view(&name).ok_or_else(|| model::Refusal::NotFound(name).into());
+        Box::pin(std::future::ready(view))
+    }
     /// Stops and removes it; resolves when both are done.
     fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>>;
+    /// Removes what is kept of changes to something that nothing defines any more; its id, `None` = there is nothing.
+    fn delete_leftover(&self, _name: ProcessName) -> BoxFuture<Result<Option<ProcessId>, ControlError>> {
+        Box::pin(std::future::ready(Ok(None)))
+    }
     /// Reads the configuration again and applies what changed, or only tells what that would be.
     fn reload(&self, dry_run: bool) -> BoxFuture<Result<ReloadReport, ControlError>>;
     /// What each layer says about it, lowest first, with values that look secret masked.

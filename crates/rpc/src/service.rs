@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Definition, ProcessName, ProcessView, Refusal};
+use model::{Definition, Impact, ProcessName, ProcessView, Refusal, State};
 use tokio::sync::watch;
 
 use crate::auth::{Caller, Policy};
@@ -97,6 +97,20 @@ impl Service {
         convert::process(view, &sight)
     }
 
+    /// There is no such process; what is kept of changes to one that was there is removed all the same.
+    async fn delete_leftover(
+        &self,
+        text: &str,
+        error: ControlError,
+    ) -> Result<v1::DeleteProcessResponse, ControlError> {
+        let Some(name) = ProcessName::new(text).ok().filter(|_| error.kind == ErrorKind::NotFound) else {
+            return Err(error);
+        };
+        let id = self.control.delete_leftover(name.clone()).await?.ok_or(error)?;
+        let note = format!("what was set for {name} over the API is removed; nothing defined it any more");
+        Ok(v1::DeleteProcessResponse { name: name.to_string(), process_id: id.to_string(), note })
+    }
+
     /// The calls that need nothing but a name differ only in the verb. With `no_wait` the answer comes as soon as the
     /// command is accepted.
     async fn on_one(
@@ -146,17 +160,47 @@ impl Service {
         shown.unwrap_or_else(|| Arc::clone(before))
     }
 
-    /// Writes `auto_start`, and nothing else, as an update would.
+    /// After a change: what became of the start that it took, where it took one.
+    async fn came_up(
+        &self,
+        before: &ProcessView,
+        Updated { view, change }: &Updated,
+    ) -> Result<Arc<ProcessView>, ControlError> {
+        let down = |view: &ProcessView| view.run.is_none();
+        let takes_time = change.as_ref().is_some_and(|change| {
+            change.impact != Impact::Hot || change.keys.contains(&"resource_limits") || down(before)
+        });
+        let after = match takes_time && view.wanted_up {
+            true => self.control.await_start(view.spec.name.clone()).await?,
+            false => Arc::clone(view),
+        };
+        // It may have failed before anybody could wait for it.
+        let failed = matches!(after.state, State::Backoff | State::CrashLoop | State::Failed);
+        let anew = after.last_exit().map(|exit| exit.at) != before.last_exit().map(|exit| exit.at);
+        if failed && anew {
+            return Err(Refusal::NotStarted(after.spec.name.clone(), after.reason.to_string()).into());
+        }
+        Ok(after)
+    }
+
+    /// Writes `auto_start`, and nothing else, as an update would; nothing where it is so already.
     async fn switch(
         &self,
         call: &Call,
         text: &str,
         on: bool,
     ) -> Result<(Option<v1::Process>, Option<v1::ConfigChange>), ControlError> {
-        let name = self.find(text)?.spec.name.clone();
-        let definition = Definition { auto_start: Some(on), ..Definition::default() };
-        let update = Update { name, definition, unset: Vec::new(), dry_run: false };
-        let Updated { view, change } = self.control.update(update).await?;
+        let view = self.find(text)?;
+        // What is so already is not written down: it would win over the files from then on. Of a broken definition nobody
+        // knows what it says.
+        let already = view.spec.auto_start == on && view.state != State::Invalid && view.problem.is_none();
+        let Updated { view, change } = if already {
+            Updated { view, change: None }
+        } else {
+            let definition = Definition { auto_start: Some(on), ..Definition::default() };
+            let name = view.spec.name.clone();
+            self.control.update(Update { name, definition, unset: Vec::new(), dry_run: false }).await?
+        };
         Ok((Some(self.show(&view, call.caller, true)), change.map(convert::change)))
     }
 }

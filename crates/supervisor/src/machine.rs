@@ -346,7 +346,7 @@ impl Machine {
         let Some(process) = self.get(key) else { return };
         if process.renew.is_some() {
             self.take_down(t, key);
-        } else if process.phase.is_up() {
+        } else if process.phase.is_up() && !process.live().is_some_and(|live| live.limits.changing()) {
             self.answer(t, key, Want::Up);
         }
     }

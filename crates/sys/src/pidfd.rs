@@ -8,6 +8,7 @@ use std::ptr;
 use std::time::Duration;
 
 use nix::errno::Errno;
+use nix::sys::resource::{UsageWho, getrusage};
 
 pub use signal_as::{SignalError, send_signal_as};
 
@@ -20,8 +21,9 @@ pub struct Exit {
     pub user: Duration,
     /// CPU time in the kernel, likewise.
     pub system: Duration,
-    /// Largest resident set in bytes, of itself or a descendant that it waited for. Never less than what the
-    /// daemon had in memory at the spawn: the kernel counts the memory that was shared until execve.
+    /// Largest resident set in bytes, of itself or a descendant that it waited for; 0 = not known. The kernel counts the
+    /// memory that was shared with the daemon until execve, so that it never tells less than the daemon has: what does
+    /// not exceed that is the daemon's, and not known of the child.
     pub max_rss: u64,
 }
 
@@ -90,8 +92,14 @@ pub fn reap(pidfd: BorrowedFd<'_>) -> nix::Result<Option<Exit>> {
         status,
         user: duration(usage.ru_utime),
         system: duration(usage.ru_stime),
-        max_rss: u64::try_from(usage.ru_maxrss).unwrap_or(0).saturating_mul(1024),
+        max_rss: beyond_ours(usage.ru_maxrss).saturating_mul(1024),
     }))
+}
+
+/// A largest resident set in KiB, when it is larger than that of this process.
+fn beyond_ours(kib: libc::c_long) -> u64 {
+    let ours = getrusage(UsageWho::RUSAGE_SELF).map_or(libc::c_long::MAX, |usage| usage.max_rss());
+    if kib > ours { u64::try_from(kib).unwrap_or(0) } else { 0 }
 }
 
 /// Waits for a child that is on its way out and forgets its status. Already taken by somebody else is as good.

@@ -64,18 +64,35 @@ impl CreateArgs {
 
 /// The command line with create's own options moved in front of `--` and the command; `None` = nothing to move.
 /// `line` is the number of words at the end of it that clap took for the command.
-pub(crate) fn reorder(argv: &[OsString], line: usize) -> Option<Vec<OsString>> {
+///
+/// # Errors
+/// A word that is nearly one of these options. To hand it to the command would be a surprise that shows late.
+pub(crate) fn reorder(argv: &[OsString], line: usize) -> Result<Option<Vec<OsString>>, String> {
     let (front, words) = argv.split_at(argv.len() - line);
     if front.last().is_some_and(|word| word == "--") {
-        return None;
+        return Ok(None);
     }
-    let (own, command) = split(words);
+    let (own, command) = split(words)?;
     let moved = front.iter().cloned().chain(own).chain([OsString::from("--")]).chain(command);
-    Some(moved.collect())
+    Ok(Some(moved.collect()))
+}
+
+/// Without what people leave out, add or write in another way: `--autostart`, `--Auto_Start`, `--after-s`.
+fn bare(option: &str) -> String {
+    let letters: String =
+        option.chars().filter(|c| c.is_alphanumeric()).flat_map(char::to_lowercase).collect();
+    letters.strip_suffix('s').map_or(letters.clone(), str::to_owned)
+}
+
+/// The option that a word is, but for its spelling. Short ones are words of many programs' own.
+fn near_miss<'a>(word: &str, options: &'a BTreeMap<String, bool>) -> Option<&'a str> {
+    let meant = bare(word);
+    let near = |option: &&String| option.len() > 5 && bare(option) == meant;
+    options.keys().find(near).map(String::as_str)
 }
 
 /// Tells create's own options from the words of the command, the first of which is the command itself.
-fn split(words: &[OsString]) -> (Vec<OsString>, Vec<OsString>) {
+fn split(words: &[OsString]) -> Result<(Vec<OsString>, Vec<OsString>), String> {
     let options = own_options();
     let (mut own, mut command) = (Vec::new(), Vec::new());
     let mut words = words.iter().cloned();
@@ -93,13 +110,21 @@ fn split(words: &[OsString]) -> (Vec<OsString>, Vec<OsString>) {
                             own.extend(words.next());
                         }
                     }
-                    None => command.push(word),
+                    None => match near_miss(name, &options) {
+                        Some(option) => {
+                            return Err(format!(
+                                "--{name} is no option of create; did you mean --{option}?\n\nIf it belongs to the \
+                                 command, put -- in front of that: pm-cli create NAME -- COMMAND --{name}"
+                            ));
+                        }
+                        None => command.push(word),
+                    },
                 }
             }
             None => command.push(word),
         }
     }
-    (own, command)
+    Ok((own, command))
 }
 
 /// create's long options, and whether the word after each is its value.
@@ -186,6 +211,27 @@ mod tests {
         assert_eq!(line(&["x", "srv", "-o", "json", ""]), ["srv", "-o", "json", ""]);
         // Not the name of an option, only its beginning.
         assert_eq!(line(&["x", "srv", "--use", "u"]), ["srv", "--use", "u"]);
+    }
+
+    #[test]
+    fn what_is_nearly_an_option_is_asked_about() {
+        for (word, meant) in [
+            ("--autostart", "--auto-start"),
+            ("--auto_start=true", "--auto-start"),
+            ("--working-dirs", "--working-dir"),
+            ("--member-Of=x", "--member-of"),
+        ] {
+            let error = create(&["x", "srv", word]).unwrap_err();
+            assert_eq!(error.exit_code(), 2, "{word}");
+            assert!(error.to_string().contains(&format!("did you mean {meant}?")), "{error}");
+            assert_eq!(line(&["x", "--", "srv", word]), ["srv", word]);
+            assert_eq!(line(&["x", "srv", "--", word]), ["srv", word]);
+        }
+        // What many programs have.
+        assert_eq!(
+            line(&["x", "srv", "--users", "--afters", "--type_"]),
+            ["srv", "--users", "--afters", "--type_"]
+        );
     }
 
     #[test]

@@ -7,7 +7,7 @@ use clap::builder::{PossibleValuesParser, TypedValueParser};
 use model::{CommandLine, Definition, EnvironmentFile, MetricsDetail, Output};
 
 use super::ending::EndingArgs;
-use super::health::HealthArgs;
+use super::health::{HealthArgs, HealthChange};
 use super::hooks::HookArgs;
 use super::limits::LimitArgs;
 use super::needs::NeedArgs;
@@ -89,6 +89,11 @@ fn variable(text: &str) -> Result<(String, String), String> {
 }
 
 impl DefinitionArgs {
+    /// What is to be changed of the health check that a process has.
+    pub(crate) fn check_change(&self) -> Option<HealthChange> {
+        self.health.change()
+    }
+
     /// The keys that were given. Relative paths mean the caller's directory, since the daemon has another one.
     pub(crate) fn definition(self, cwd: &Path) -> Definition {
         let target = |target: Output| match target {
@@ -169,7 +174,7 @@ mod tests {
     use std::time::Duration;
 
     use clap::Parser;
-    use model::{Dependency, Probe};
+    use model::{Dependency, HealthSpec, Probe};
 
     use super::*;
 
@@ -253,6 +258,19 @@ mod tests {
     }
 
     #[test]
+    fn a_part_of_a_health_check_changes_the_one_that_is_there() {
+        let line = Line::try_parse_from(["x", "--health-interval", "2s"]).unwrap();
+        let mut now = HealthSpec::new(Probe::Tcp { address: "h:1".into() });
+        now.retries = 9;
+        let changed = line.options.check_change().unwrap().of(now.clone());
+        assert_eq!(changed, HealthSpec { interval: Duration::from_secs(2), ..now });
+        assert_eq!(line.options.definition(Path::new("/")).health_check, None);
+        // Another check brings its own defaults.
+        let line = Line::try_parse_from(["x", "--health-tcp", "h:2", "--health-retries=2"]).unwrap();
+        assert_eq!(line.options.check_change(), None);
+    }
+
+    #[test]
     fn what_is_refused() {
         for words in [
             &["--pty=perhaps"][..],
@@ -262,7 +280,6 @@ mod tests {
             &["--exec-stop", ""],
             &["--exec-stop", "-"],
             &["--exec-stop", "sh -c 'x"],
-            &["--health-interval", "2s"],
             &["--health-http", "http://a/", "--health-tcp", "a:1"],
             &["--health-http", "http://a/", "--health-retries", "-1"],
             &["--start-timeout", "soon"],

@@ -35,6 +35,9 @@ pub(crate) struct EventsArgs {
     /// How many of the last events come first: a number, or all [default: 20]
     #[arg(long, short = 'n', value_parser = super::lines, value_name = "N")]
     pub(crate) lines: Option<u32>,
+    /// Only events that happened then or later, of those that the daemon still knows
+    #[arg(long, value_name = "TIME", allow_hyphen_values = true, conflicts_with = "since_seq")]
+    pub(crate) since: Option<String>,
     /// Only events of these kinds, for example exited,health
     #[arg(long = "kind", value_name = "KIND", value_delimiter = ',')]
     pub(crate) kinds: Vec<String>,
@@ -44,6 +47,8 @@ pub(crate) struct EventsArgs {
 }
 
 const EVENTS_HELP: &str = "\
+TIME is 10s, 5m, 2h or -1h30m (before now), 10:00, '2026-11-21 10:00', today, yesterday, RFC 3339, or @SECONDS.
+
 The daemon keeps its last events, some thousands; all of them are in the journal: journalctl -u dd-procmgrd EVENT=exited.
 
 Numbers begin anew when the daemon is started. With its EPOCH a number can't be taken for that of another daemon: then \
@@ -100,7 +105,8 @@ pub(crate) struct TopArgs {
 
 const TOP_HELP: &str = "\
 Keys: c, m, n, u, R sort by CPU, memory, name, uptime, restarts (again: the other way round); r restart, s stop, t start \
-(each asks first); l logs, enter details, / filter, ? help, q quit.";
+(each asks first); l logs, enter details, / filter, ? help, q quit; the cursor keys, page up and down, home and end (or j, \
+k, g, G) move.";
 
 /// What `top` is sorted by.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq, ValueEnum)]
@@ -139,6 +145,8 @@ pub(crate) enum ConditionArg {
     /// It is up as its type says, and healthy where it has a health check
     #[default]
     Ready,
+    /// Its health check says so; refused where it has none
+    Healthy,
     /// Its run ended, however
     Exited,
     /// Nothing of it is alive, and nothing will start it by itself

@@ -6,6 +6,7 @@ use clap::Args;
 use model::Definition;
 
 use super::definition::{DefinitionArgs, program};
+use super::health::HealthChange;
 use super::one_name;
 
 /// `update`
@@ -18,26 +19,35 @@ pub(crate) struct UpdateArgs {
     /// Another command with all of its arguments; taken word by word
     #[arg(last = true, value_name = "COMMAND")]
     line: Vec<String>,
-    /// Take back what was set before, so that the files decide again: a key as in processes.yaml, or env.NAME; several
-    /// with commas
+    /// Take back what was set before, so that the files decide again: an option (memory-max), a key as in processes.yaml
+    /// (resource_limits.memory_max), or env.NAME; several with commas
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub(crate) unset: Vec<String>,
     /// Only show what would change
     #[arg(long)]
     pub(crate) dry_run: bool,
+    /// Return once the change is stored, not when the process is up with it
+    #[arg(long)]
+    pub(crate) no_wait: bool,
     #[command(flatten)]
     options: DefinitionArgs,
 }
 
 const AFTER_HELP: &str = "\
-Only what is given changes. A list (--after, --exec-start-pre, ...) and the health check replace what was there.
+Only what is given changes. A list (--after, --exec-start-pre, ...) and another health check replace what was there; \
+--health-interval and its like change the check that is there.
 
 Examples:
   pm-cli update web --env WORKERS=8 --restart always --dry-run
-  pm-cli update web --pty=false --unset env.DEBUG,stdout
+  pm-cli update web --pty=false --unset env.DEBUG,stdout,memory-max
   pm-cli update web -- /usr/bin/web --port 81";
 
 impl UpdateArgs {
+    /// What is to be changed of the health check that it has.
+    pub(crate) fn check_change(&self) -> Option<HealthChange> {
+        self.options.check_change()
+    }
+
     /// The keys that were given.
     pub(crate) fn definition(self, cwd: &Path) -> Definition {
         let mut definition = self.options.definition(cwd);

@@ -3,8 +3,9 @@
 use std::collections::BTreeMap;
 use std::path::{Path, PathBuf};
 
-use model::Wall;
 use rpc::v1;
+
+use crate::when::Clock;
 
 /// Something that was looked for, or why nobody could look.
 pub(crate) type Fact<T> = Result<T, String>;
@@ -13,7 +14,7 @@ pub(crate) type Fact<T> = Result<T, String>;
 #[derive(Clone, Debug)]
 pub(crate) struct Facts {
     /// The time.
-    pub(crate) now: Wall,
+    pub(crate) clock: Clock,
     /// Who asks.
     pub(crate) uid: u32,
     /// The version of this program.

@@ -4,7 +4,7 @@ use std::time::Duration;
 
 use super::facts::{Capabilities, Fact, Metrics};
 use super::{Facts, Finding, some};
-use crate::units::{moment, wall};
+use crate::units::wall;
 
 const SETGID: u64 = 1 << 6;
 const SETUID: u64 = 1 << 7;
@@ -155,8 +155,9 @@ pub(super) fn clock(facts: &Facts) -> Vec<Finding> {
     if let Err(why) = &facts.here {
         return vec![Finding::not_checked(why)];
     }
-    let now = moment(facts.now);
-    if u128::from(facts.now.0) < BUILT_AFTER.as_nanos() {
+    let clock = &facts.clock;
+    let now = clock.moment(clock.now);
+    if u128::from(clock.now.0) < BUILT_AFTER.as_nanos() {
         return vec![Finding::problem(
             format!("it is {now}"),
             "the clock was never set: times of logs mean nothing, certificates are not valid yet. Restarts and delays do \
@@ -166,8 +167,8 @@ pub(super) fn clock(facts: &Facts) -> Vec<Finding> {
     }
     let started = facts.status().ok().and_then(|status| status.start_time.as_ref()).map(wall);
     vec![match started {
-        Some(started) if started.0 > facts.now.0 + 60_000_000_000 => Finding::warning(
-            format!("it is {now}, and the daemon was started at {}", moment(started)),
+        Some(started) if started.0 > clock.now.0 + 60_000_000_000 => Finding::warning(
+            format!("it is {now}, and the daemon was started at {}", clock.moment(started)),
             "the clock was set back since: times of logs are not in order; --since and --until find less",
             "timedatectl",
         ),

@@ -14,6 +14,7 @@ use super::show;
 use super::table::{CHECKS, markdown};
 use super::{Found, Verdict, examine};
 use crate::render::Paint;
+use crate::when::Clock;
 
 /// 2026-11-20
 const NOW: Wall = Wall(1_795_199_850_000_000_000);
@@ -59,7 +60,7 @@ fn well() -> Facts {
     let limit = [("LogRateLimitIntervalUSec", "1s"), ("LogRateLimitBurst", "1000000")];
     let disk = Disk { bytes: 100 << 30, bytes_free: 50 << 30, inodes: 1000, inodes_free: 900 };
     Facts {
-        now: NOW,
+        clock: Clock { now: NOW, zone: jiff::tz::TimeZone::UTC },
         uid: 0,
         own_version: "1.2.3".into(),
         here: Ok(()),
@@ -378,7 +379,7 @@ fn disks_descriptors_and_clocks() {
     finds("descriptors", Fine, "of 1024", many(100));
     finds("descriptors", Warning, "of 1024", many(160));
     finds("descriptors", Problem, "of 1024", many(10_000));
-    finds("clock", Problem, "1970", |facts| facts.now = Wall(5));
+    finds("clock", Problem, "1970", |facts| facts.clock.now = Wall(5));
     finds("clock", Warning, "was started at", |facts| {
         let start = prost_types::Timestamp { seconds: 1_795_203_450, nanos: 0 };
         status(facts).start_time = Some(start);

@@ -26,13 +26,71 @@ pub(super) fn detect(files: &dyn Files, path: &Path) -> Result<Format, Unusable>
             ),
         ));
     }
-    by_content(&text(files, path)?, extension).ok_or_else(|| {
+    let text = text(files, path)?;
+    if is_own(&text) {
+        return Err(Unusable::new(
+            &file(path),
+            "this is already a processes.yaml: there is nothing to import",
+            format!(
+                "check it: pm-cli validate {}; then put it where the daemon reads it (pm-cli status shows `config`) and run: \
+                 pm-cli reload-config",
+                path.display()
+            ),
+        ));
+    }
+    by_content(&text, extension).ok_or_else(|| {
         Unusable::new(
             &file(path),
             "can't tell which format this is",
             "say it: --format supervisord, systemd, procfile, pm2 or process-compose",
         )
     })
+}
+
+/// What only process-compose has, at the top and in a process.
+const FOREIGN_TOP: [&str; 8] = [
+    "version",
+    "environment",
+    "shell",
+    "log_location",
+    "log_level",
+    "log_configuration",
+    "is_strict",
+    "vars",
+];
+const FOREIGN: [&str; 22] = [
+    "availability",
+    "depends_on",
+    "readiness_probe",
+    "liveness_probe",
+    "environment",
+    "log_location",
+    "log_configuration",
+    "namespace",
+    "replicas",
+    "is_daemon",
+    "is_foreground",
+    "is_tty",
+    "is_elevated",
+    "is_disabled",
+    "disabled",
+    "shutdown",
+    "entrypoint",
+    "launch_timeout_seconds",
+    "ready_log_line",
+    "disable_ansi_colors",
+    "schedule",
+    "vars",
+];
+
+/// Whether it is a file of definitions as the daemon reads it. Both kinds have `processes:`; what tells them apart are
+/// keys that one of them doesn't know. What has none of these needs no import either.
+fn is_own(text: &str) -> bool {
+    let Ok(serde_yaml::Value::Mapping(top)) = serde_yaml::from_str(text) else { return false };
+    let has = |map: &serde_yaml::Mapping, keys: &[&str]| keys.iter().any(|key| map.contains_key(*key));
+    let Some(serde_yaml::Value::Mapping(processes)) = top.get("processes") else { return false };
+    let mut maps = processes.values().filter_map(serde_yaml::Value::as_mapping);
+    !has(&top, &FOREIGN_TOP) && !processes.is_empty() && maps.all(|process| !has(process, &FOREIGN))
 }
 
 fn by_name(name: &str, extension: &str) -> Option<Format> {
@@ -77,6 +135,23 @@ fn by_content(text: &str, extension: &str) -> Option<Format> {
 #[cfg(test)]
 mod tests {
     use super::*;
+
+    #[test]
+    fn own_files_are_told_from_those_of_process_compose() {
+        for (text, own) in [
+            ("processes:\n  web:\n    command: x\n    restart: always\n", true),
+            ("defaults: {user: x}\nprocesses: {web: {command: x}}\n", true),
+            ("processes:\n  web:\n    command: x\n    comand: typo\n", true),
+            ("version: '0.5'\nprocesses: {web: {command: x}}\n", false),
+            ("processes:\n  web: {command: x}\n  db: {command: y, availability: {restart: always}}\n", false),
+            ("processes: {}\n", false),
+            ("processes: [a]\n", false),
+            ("web: bin/web\n", false),
+            ("processes:\n\tx", false),
+        ] {
+            assert_eq!(is_own(text), own, "{text}");
+        }
+    }
 
     #[test]
     fn names_and_contents() {

@@ -1,12 +1,14 @@
 //! What a new definition does, or would do, to processes.
 
-use rpc::v1::ConfigChange;
+use rpc::ClientError;
+use rpc::v1::{ConfigChange, Impact, Process};
 use serde_json::{Value, json};
 
 use super::paint::one_line;
 use super::word;
+use crate::report::{Session, Stop};
 
-/// `none`, `hot`, `restart`, `start` or `stop`.
+/// `none`, `hot`, `restart`, `start`, `add` or `stop`.
 fn impact(change: &ConfigChange) -> String {
     word(change.impact().as_str_name(), "IMPACT_")
 }
@@ -14,7 +16,34 @@ fn impact(change: &ConfigChange) -> String {
 /// `web: restart (args, env)`
 pub(crate) fn line(change: &ConfigChange) -> String {
     let keys = if change.keys.is_empty() { String::new() } else { format!(" ({})", change.keys.join(", ")) };
-    format!("{}: {}{}\n", one_line(&change.name), impact(change), one_line(&keys))
+    let what = match change.impact() {
+        Impact::Stop => "stop and remove".to_owned(),
+        Impact::Add => "add, not started (auto_start is false)".to_owned(),
+        _ => impact(change),
+    };
+    format!("{}: {what}{}\n", one_line(&change.name), one_line(&keys))
+}
+
+/// What became of the process by that: `web: running (pid 4242)`, and what of it can't be done.
+pub(crate) fn outcome(
+    session: &mut Session<'_>,
+    change: &ConfigChange,
+    process: Option<&Process>,
+) -> Result<(), Stop> {
+    let Some(process) = process else { return Ok(()) };
+    if matches!(change.impact(), Impact::Restart | Impact::Start) {
+        let standing = super::standing(process, session.paint());
+        session.show(&format!("{}: {standing}\n", process.name))?;
+    }
+    match &process.degraded {
+        Some(degraded) => session.say(&format!("warning: {} runs, but {}", process.name, one_line(degraded))),
+        None => Ok(()),
+    }
+}
+
+/// Whether an error means that the change is made, and the run that it took failed.
+pub(crate) fn did_not_start(error: &ClientError) -> bool {
+    matches!(error, ClientError::Rejected(rejection) if rejection.reason == "START_FAILED")
 }
 
 /// `{"name", "impact", "keys"}`

@@ -9,6 +9,7 @@ use serde_json::{Value, json};
 
 use super::{Paint, json, status};
 use crate::units::bytes;
+use crate::when::Clock;
 
 /// What this side knows of a daemon.
 #[derive(Clone, Debug, Default)]
@@ -20,7 +21,7 @@ pub(crate) struct Beside {
 }
 
 /// The sheet.
-pub(crate) fn text(d: &DaemonStatus, beside: &Beside, now: Wall, paint: Paint) -> String {
+pub(crate) fn text(d: &DaemonStatus, beside: &Beside, now: &Clock, paint: Paint) -> String {
     let mut text = status::daemon(d, now, paint);
     let mut line = |label: &str, value: &str| {
         let _infallible = writeln!(text, "{label:<11} {value}").is_ok();

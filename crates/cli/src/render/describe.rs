@@ -3,7 +3,6 @@
 use std::fmt::Write as _;
 use std::time::Duration;
 
-use model::Wall;
 use rpc::v1::{self, NextActionKind, OnStartLimit, ProcessType};
 
 use super::definition::{
@@ -13,7 +12,8 @@ use super::definition::{
 use super::limits;
 use super::paint::one_line;
 use super::{Paint, ending, health_word, starts, state_word, uptime};
-use crate::units::{bytes, duration, moment, setting, shortly, span, wall};
+use crate::units::{bytes, duration, setting, shortly, span, wall};
+use crate::when::Clock;
 
 /// Width of the labels.
 const LABEL: usize = 15;
@@ -32,13 +32,14 @@ impl Sheet {
     }
 }
 
-/// The sheet of one process. `own`: it belongs to the user's own daemon, whose journal is the user's.
-pub(crate) fn process(p: &v1::Process, now: Wall, own: bool, paint: Paint) -> String {
+/// The sheet of one process. `journal` = what tells its daemon's entries from others, for journalctl.
+pub(crate) fn process(p: &v1::Process, now: &Clock, journal: &str, paint: Paint) -> String {
     let mut sheet = Sheet(format!("{} ({})\n", paint.bold(&p.name), p.process_id));
     sheet.line("description", &p.description);
     let word = state_word(p.state());
     let since = p.state_time.as_ref().map(wall);
-    let since = since.map_or(String::new(), |at| format!(" since {} ({})", moment(at), span(now.since(at))));
+    let since =
+        since.map_or(String::new(), |at| format!(" since {} ({})", now.moment(at), span(now.since(at))));
     sheet.line("state", format!("{}{since}", paint.state(p.state(), &word)));
     sheet.line("reason", &p.reason);
     sheet.line("hint", p.hint.as_deref().unwrap_or_default());
@@ -53,7 +54,7 @@ pub(crate) fn process(p: &v1::Process, now: Wall, own: bool, paint: Paint) -> St
     }
     if let Some(run) = &p.run {
         let pid = run.pid.map_or("no main process".to_owned(), |pid| format!("pid {pid}"));
-        let up = uptime(p, now).map_or(String::new(), |up| format!(", up {}", span(up)));
+        let up = uptime(p, now.now).map_or(String::new(), |up| format!(", up {}", span(up)));
         sheet.line("run", format!("{}, {pid}{up}, invocation {}", run.number, run.invocation_id));
     }
     sheet.line("last exit", p.last_exit.as_ref().map(|last| last_exit(last, now)).unwrap_or_default());
@@ -79,27 +80,26 @@ pub(crate) fn process(p: &v1::Process, now: Wall, own: bool, paint: Paint) -> St
     sheet.line("stdout", target(definition.and_then(|d| d.stdout.as_ref()), p.stdout_path.as_ref()));
     sheet.line("stderr", target(definition.and_then(|d| d.stderr.as_ref()), p.stderr_path.as_ref()));
     sheet.line("defined in", super::json::origin_text(p.origin.as_ref()));
-    let user = if own { "--user " } else { "" };
-    sheet.line("journal", format!("journalctl {user}-u dd-procmgrd PROCESS_ID={}", p.process_id));
+    sheet.line("journal", format!("journalctl {journal} PROCESS_ID={}", p.process_id));
     sheet.0
 }
 
-fn next_action(next: &v1::NextAction, now: Wall) -> String {
+fn next_action(next: &v1::NextAction, now: &Clock) -> String {
     let what = match next.kind() {
         NextActionKind::Start => "start",
         NextActionKind::Kill => "SIGKILL",
         NextActionKind::Unspecified => "something",
     };
     let Some(at) = next.time.as_ref().map(wall) else { return what.to_owned() };
-    format!("{what} in {} ({})", shortly(at.since(now)), moment(at))
+    format!("{what} in {} ({})", shortly(at.since(now.now)), now.moment(at))
 }
 
 /// `unhealthy since … (5m 3s), 4 failures in a row: connection refused`
-pub(super) fn health(health: &v1::Health, now: Wall, paint: Paint) -> String {
+pub(super) fn health(health: &v1::Health, now: &Clock, paint: Paint) -> String {
     let word = health_word(health.state());
     let mut text = paint.health(health.state(), &word).into_owned();
     if let Some(at) = health.since.as_ref().map(wall) {
-        let _infallible = write!(text, " since {} ({})", moment(at), span(now.since(at))).is_ok();
+        let _infallible = write!(text, " since {} ({})", now.moment(at), span(now.since(at))).is_ok();
     }
     if health.failures > 0 {
         let plural = if health.failures == 1 { "" } else { "s" };
@@ -111,10 +111,10 @@ pub(super) fn health(health: &v1::Health, now: Wall, paint: Paint) -> String {
     text
 }
 
-fn last_exit(last: &v1::LastExit, now: Wall) -> String {
+fn last_exit(last: &v1::LastExit, now: &Clock) -> String {
     let mut text = format!("{} (run {})", ending(last), last.run);
     if let Some(at) = last.end_time.as_ref().map(wall) {
-        let _infallible = write!(text, ", {} ago ({})", span(now.since(at)), moment(at)).is_ok();
+        let _infallible = write!(text, ", {} ago ({})", span(now.since(at)), now.moment(at)).is_ok();
     }
     for part in [cause(last), used(last)].into_iter().flatten() {
         text.push('\n');
@@ -124,7 +124,7 @@ fn last_exit(last: &v1::LastExit, now: Wall) -> String {
 }
 
 /// One finished run on one line: `run 3: exit code 3, 2h 5m ago, ran 1.5s, used 33ms CPU, 5.0 MiB at most; why`.
-pub(super) fn exit_line(last: &v1::LastExit, now: Wall) -> String {
+pub(super) fn exit_line(last: &v1::LastExit, now: &Clock) -> String {
     let mut text = format!("run {}: {}", last.run, ending(last));
     if let Some(at) = last.end_time.as_ref().map(wall) {
         let _infallible = write!(text, ", {} ago", span(now.since(at))).is_ok();
@@ -150,7 +150,11 @@ fn used(last: &v1::LastExit) -> Option<String> {
     last.status.as_ref()?;
     let ran = shortly(last.ran.map(duration).unwrap_or_default());
     let cpu: Duration = [last.user_cpu, last.system_cpu].into_iter().flatten().map(duration).sum();
-    Some(format!("ran {ran}, used {} CPU, {} at most", span(cpu), bytes(last.max_rss_bytes)))
+    let memory = match last.max_rss_bytes {
+        0 => String::new(),
+        most => format!(", {} at most", bytes(most)),
+    };
+    Some(format!("ran {ran}, used {} CPU{memory}", span(cpu)))
 }
 
 fn definition(sheet: &mut Sheet, d: &v1::ProcessDefinition) {

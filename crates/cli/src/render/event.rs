@@ -7,7 +7,7 @@ use serde_json::{Value, json};
 use super::paint::one_line;
 use super::{Paint, word};
 use crate::units::{duration, wall};
-use crate::when;
+use crate::when::{self, LOCAL_WIDTH};
 
 /// Names grow the column up to here; longer ones push their line to the right.
 const WIDEST_NAME: usize = 24;
@@ -51,7 +51,7 @@ impl Lines {
             EventSeverity::Warning => self.paint.yellow(&what),
             EventSeverity::Unspecified | EventSeverity::Info | EventSeverity::Notice => what.as_str().into(),
         };
-        format!("{at:<23} {mark} {name:<0$}  {what}\n", self.name)
+        format!("{at:<LOCAL_WIDTH$} {mark} {name:<0$}  {what}\n", self.name)
     }
 }
 
@@ -137,9 +137,9 @@ mod tests {
             event("web", "spawn_failed", "something else", EventSeverity::Error),
         ];
         let expected = "\
-2026-11-21 18:03:04.500 W web   exited        ended with exit code 3 after 2.5 s [pid=812 run=4]
-2026-11-21 18:03:04.500   db-2  created       is defined
-2026-11-21 18:03:04.500 E web   spawn_failed  something else
+2026-11-21 18:03:04.500+00:00 W web   exited        ended with exit code 3 after 2.5 s [pid=812 run=4]
+2026-11-21 18:03:04.500+00:00   db-2  created       is defined
+2026-11-21 18:03:04.500+00:00 E web   spawn_failed  something else
 ";
         assert_eq!(lines(&events, false), expected);
         let colored = lines(&events, true);

@@ -89,7 +89,7 @@ fn last_exit(last: &v1::LastExit) -> Value {
         "ran_seconds": seconds(last.ran),
         "user_cpu_seconds": seconds(last.user_cpu),
         "system_cpu_seconds": seconds(last.system_cpu),
-        "max_rss_bytes": last.max_rss_bytes,
+        "max_rss_bytes": (last.max_rss_bytes > 0).then_some(last.max_rss_bytes),
         "cause": last.cause,
     })
 }

@@ -9,7 +9,7 @@ use crate::when;
 /// Colors of the names, the same as those of a daemon in the foreground: readable on dark and light backgrounds.
 const COLORS: [u8; 6] = [36, 33, 32, 35, 34, 31];
 /// Columns of a time.
-const TIME_WIDTH: usize = "2026-11-21 19:03:04.120".len();
+const TIME_WIDTH: usize = when::LOCAL_WIDTH;
 
 /// How lines are shown.
 #[derive(Clone, Debug)]
@@ -122,9 +122,9 @@ mod tests {
         let at = Some(Wall(1_795_284_184_500_000_000));
         assert_eq!(
             shown(&lines, at, b"one\ntwo"),
-            "2026-11-21 18:03:04.500 web   | one\n2026-11-21 18:03:04.500 web   | two\n"
+            "2026-11-21 18:03:04.500+00:00 web   | one\n2026-11-21 18:03:04.500+00:00 web   | two\n"
         );
-        assert_eq!(shown(&lines, None, b"one\n"), "-                       web   | one\n");
+        assert_eq!(shown(&lines, None, b"one\n"), "-                             web   | one\n");
         let colored = Lines { times: None, color: true, ..lines };
         let start = shown(&colored, None, b"x\n");
         assert!(start.starts_with("\x1b[3") && start.ends_with("mweb   | \x1b[0mx\n"), "{start:?}");

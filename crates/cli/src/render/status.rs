@@ -4,14 +4,14 @@ pub(crate) mod process;
 
 use std::fmt::Write as _;
 
-use model::Wall;
 use rpc::v1::{DaemonStatus, ListenerState};
 
 use super::{Paint, state_word};
-use crate::units::{moment, span, wall};
+use crate::units::{span, wall};
+use crate::when::Clock;
 
 /// The sheet of the daemon.
-pub(crate) fn daemon(d: &DaemonStatus, now: Wall, paint: Paint) -> String {
+pub(crate) fn daemon(d: &DaemonStatus, now: &Clock, paint: Paint) -> String {
     let mut text = String::new();
     let up = d.start_time.as_ref().map_or(String::new(), |at| format!(", up {}", span(now.since(wall(at)))));
     let ready = if d.ready { "ready".into() } else { paint.red("not ready") };
@@ -34,7 +34,7 @@ pub(crate) fn daemon(d: &DaemonStatus, now: Wall, paint: Paint) -> String {
     match &d.last_reload {
         None => line("last load", "never"),
         Some(load) => {
-            let at = load.time.as_ref().map_or(String::new(), |at| moment(wall(at)));
+            let at = load.time.as_ref().map_or(String::new(), |at| now.moment(wall(at)));
             let result = match (load.ok, load.problems.is_empty()) {
                 (true, true) => "ok".into(),
                 (true, false) => "with warnings".into(),

@@ -6,14 +6,14 @@ mod sentence;
 use std::collections::HashMap;
 use std::fmt::Write as _;
 
-use model::Wall;
 use rpc::v1::{self, State};
 use serde_json::{Value, json};
 
 use super::describe::{exit_line, health};
 use super::paint::one_line;
 use super::{Paint, json, starts};
-use crate::units::{moment, span, wall};
+use crate::units::{span, wall};
+use crate::when::Clock;
 pub(crate) use chain::{Link, chain};
 pub(crate) use sentence::way_out;
 
@@ -37,7 +37,7 @@ pub(crate) struct Facts<'a> {
     pub(crate) processes: &'a [v1::Process],
     /// By place in the list.
     pub(crate) printed: &'a HashMap<usize, Printed>,
-    pub(crate) now: Wall,
+    pub(crate) now: &'a Clock,
 }
 
 /// The explanation for humans.
@@ -62,8 +62,9 @@ fn write(text: &mut String, link: &Link, facts: &Facts<'_>, paint: Paint, depth:
     }
     let phrase = sentence::phrase(process.state());
     let since = process.state_time.as_ref().map(wall);
-    let since =
-        since.map_or(String::new(), |at| format!(" since {} ({})", moment(at), span(facts.now.since(at))));
+    let since = since.map_or(String::new(), |at| {
+        format!(" since {} ({})", facts.now.moment(at), span(facts.now.since(at)))
+    });
     line(&format!("{} {}{since}", paint.bold(name), paint.state(process.state(), phrase)));
     let mut item = |label: &str, value: &str| {
         if !value.is_empty() {
@@ -128,7 +129,7 @@ pub(crate) fn json(link: &Link, facts: &Facts<'_>) -> Value {
     if link.again {
         return json!({ "name": process.name, "process_id": process.process_id, "again": true });
     }
-    let mut value = json::process(process, facts.now);
+    let mut value = json::process(process, facts.now.now);
     if let Some(object) = value.as_object_mut() {
         object.remove("definition");
     }

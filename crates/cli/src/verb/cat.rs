@@ -1,5 +1,6 @@
 //! `cat`: everything that defines processes, and where each piece of it stands.
 
+use rpc::v1::Process;
 use serde_json::json;
 
 use crate::args::Names;
@@ -11,8 +12,16 @@ pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), S
     let found = session.connect().await?;
     let call = |mut client: rpc::Client, name: String| async move {
         // What was typed may be an id: with several processes each has to be told by its name.
-        let process = client.get(&name).await?;
-        Ok((client.fragments(&process.name).await?, process))
+        match client.get(&name).await {
+            Ok(process) => Ok((client.fragments(&process.name).await?, process)),
+            // There may be settings of something that nothing defines any more.
+            Err(error) => match client.fragments(&name).await {
+                Ok(fragments) if !fragments.is_empty() => {
+                    Ok((fragments, Process { name, ..Process::default() }))
+                }
+                _ => Err(error),
+            },
+        }
     };
     let done = each(session, &found.client, names, call).await?;
     if session.json() {
@@ -21,7 +30,8 @@ pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), S
             .map(|(fragments, process)| {
                 let fragments: Vec<_> =
                     fragments.iter().map(|f| json!({ "origin": f.origin, "text": f.text })).collect();
-                json!({ "name": process.name, "process_id": process.process_id, "fragments": fragments })
+                let id = (!process.process_id.is_empty()).then_some(&process.process_id);
+                json!({ "name": process.name, "process_id": id, "fragments": fragments })
             })
             .collect();
         return session.write_json(&json!({ "processes": processes }));
@@ -32,6 +42,12 @@ pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), S
             session.show(&format!("{gap}## {}\n", process.name))?;
         }
         session.show(&text(fragments))?;
+        if process.process_id.is_empty() {
+            let name = &process.name;
+            session.say(&format!(
+                "note: nothing defines {name} any more; remove this with: pm-cli delete {name}"
+            ))?;
+        }
     }
     Ok(())
 }

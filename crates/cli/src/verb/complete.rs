@@ -32,6 +32,15 @@ pub(super) async fn run(session: &mut Session<'_>, line: &OsStr) -> Result<(), S
             let saved = Saved::read(session.context).unwrap_or_default();
             candidates = saved.contexts.into_keys().map(|name| (name, String::new())).collect();
         }
+        Want::From(Source::Hosts) => {
+            let saved = Saved::read(session.context).unwrap_or_default();
+            let hosts = saved.contexts.into_iter().filter_map(|(name, entry)| Some((entry.host?, name)));
+            candidates = hosts.collect();
+        }
+        Want::From(Source::Users) => {
+            let accounts = std::fs::read_to_string("/etc/passwd").unwrap_or_default();
+            candidates = users(&accounts);
+        }
         Want::From(source) => {
             let global = Global { timeout: Some(PATIENCE), ..options };
             let asked = tokio::time::timeout(PATIENCE, processes(session, &global)).await;
@@ -51,6 +60,16 @@ pub(super) async fn run(session: &mut Session<'_>, line: &OsStr) -> Result<(), S
 async fn processes(session: &Session<'_>, global: &Global) -> Option<Vec<Process>> {
     let mut found = find::connect(session.context, global).await.ok()?;
     found.client.list(ProcessView::Basic).await.ok()
+}
+
+/// The names of passwd(5), each with its id.
+fn users(accounts: &str) -> Vec<(String, String)> {
+    let account = |line: &str| {
+        let mut fields = line.split(':');
+        let (name, uid) = (fields.next()?, fields.nth(1)?);
+        (!name.is_empty() && !name.starts_with(['#', '+', '-'])).then(|| (name.to_owned(), uid.to_owned()))
+    };
+    accounts.lines().filter_map(account).collect()
 }
 
 /// Names with their states, groups with the number of their members.
@@ -73,6 +92,18 @@ fn live(source: &Source, processes: &[Process]) -> Vec<(String, String)> {
             let all = ("@all".to_owned(), "every process".to_owned());
             names().chain(groups).chain((!processes.is_empty()).then_some(all)).collect()
         }
-        Source::Contexts | Source::Files => Vec::new(),
+        Source::Contexts | Source::Hosts | Source::Users | Source::Files => Vec::new(),
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn accounts_of_the_machine() {
+        let text = "root:x:0:0:root:/root:/bin/sh\n# x\n+nis\n\nbroken\nweb:x:33:33::/:\n";
+        let found = users(text);
+        assert_eq!(found, [("root".to_owned(), "0".to_owned()), ("web".to_owned(), "33".to_owned())]);
     }
 }

@@ -5,6 +5,7 @@ use std::path::{Path, PathBuf};
 use serde_json::{Value, json};
 
 use crate::args::{ContextAddArgs, ContextVerb};
+use crate::find;
 use crate::report::{Failure, Session, Stop};
 use crate::saved::{Entry, Saved, Tls, check_name};
 use crate::{FAILED, USAGE};
@@ -85,6 +86,10 @@ fn add(session: &mut Session<'_>, args: &ContextAddArgs) -> Result<(), Stop> {
         }),
     };
     let usage = |text: &str| Failure::new(USAGE, text).with_hint("see pm-cli context add --help");
+    if let [address] = session.global.host.as_slice() {
+        find::check_address(address)
+            .map_err(|(why, hint)| usage(&format!("--host {address:?}: {why}")).with_hint(hint))?;
+    }
     match (&entry.socket, session.global.host.as_slice()) {
         (None, []) => return Err(usage("it is not said where the daemon is: give --socket or --host").into()),
         (_, [_, _, ..]) => return Err(usage("a context is one daemon: give one --host").into()),

@@ -6,7 +6,7 @@ use crate::args::create::CreateArgs;
 use crate::progress::{self, What};
 use crate::render::paint::one_line;
 use crate::render::{self, json};
-use crate::report::{Session, Stop};
+use crate::report::{Failure, Session, Stop};
 
 pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(), Stop> {
     let mut found = session.connect().await?;
@@ -20,7 +20,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
         Ok(process) => process,
         Err(error) => {
             let defined = matches!(&error, ClientError::Rejected(r) if r.reason == "START_FAILED");
-            session.fail(&error.into());
+            session.fail(&Failure::from(error).in_options());
             if defined {
                 session.say(&format!(
                     "\n{name} stays defined, and the daemon goes on as its restart policy says; to define it differently, remove it \

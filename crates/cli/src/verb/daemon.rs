@@ -14,10 +14,9 @@ pub(super) async fn run(session: &mut Session<'_>) -> Result<(), Stop> {
         pss: if here { daemon::pss(&session.context.proc, daemon.pid) } else { None },
         reached: found.target.to_string(),
     };
-    let now = session.now();
     if session.json() {
-        return session.write_json(&daemon::document(&daemon, &beside, now));
+        return session.write_json(&daemon::document(&daemon, &beside, session.now()));
     }
-    let text = daemon::text(&daemon, &beside, now, session.paint());
+    let text = daemon::text(&daemon, &beside, &session.clock(), session.paint());
     session.show(&text)
 }

@@ -12,9 +12,11 @@ pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), S
     if session.json() {
         return session.write_json(&json::processes(&done, session.context.now));
     }
+    let mut found = found;
+    let (clock, journal) = (session.clock(), found.journal(session.context.uid).await);
     for (i, process) in done.iter().enumerate() {
         let gap = if i == 0 { "" } else { "\n" };
-        let text = describe::process(process, session.context.now, found.own, session.paint());
+        let text = describe::process(process, &clock, &journal, session.paint());
         session.show(&format!("{gap}{text}"))?;
     }
     Ok(())

@@ -110,7 +110,7 @@ async fn gather(session: &mut Session<'_>) -> Result<Facts, Stop> {
     );
     let (definitions, files) = written;
     Ok(Facts {
-        now: session.now(),
+        clock: session.clock(),
         uid: context.uid,
         own_version: env!("CARGO_PKG_VERSION").to_owned(),
         here,

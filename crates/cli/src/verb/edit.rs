@@ -7,12 +7,13 @@ use std::io;
 use std::path::Path;
 
 use model::ProcessName;
-use rpc::v1::{ConfigChange, GetOverrideResponse};
+use rpc::v1::{ConfigChange, GetOverrideResponse, Process};
 use rpc::{Client, ClientError};
 use serde_json::json;
 
 use crate::FAILED;
 use crate::args::OneName;
+use crate::progress::{self, What};
 use crate::render::change;
 use crate::render::paint::one_line;
 use crate::report::{Failure, Session, Stop};
@@ -57,6 +58,10 @@ struct Outcome {
     exists: bool,
     /// What that does to the process.
     change: Option<ConfigChange>,
+    /// It, as it is now.
+    process: Option<Process>,
+    /// Why its new run is not up.
+    failure: Option<Failure>,
 }
 
 /// One sitting of the user at the text.
@@ -78,8 +83,9 @@ impl Editing<'_, '_> {
                 .map_err(|e| Failure::new(FAILED, format!("can't read what the editor wrote: {e}")))?;
             let removed = is_empty(&text);
             if same(&text, &stored.text) || (removed && !stored.exists) {
-                let (changed, change) = (false, None);
-                return Ok(Some(Outcome { changed, exists: stored.exists, change }));
+                let (process, failure) = (None, None);
+                let (changed, change, exists) = (false, None, stored.exists);
+                return Ok(Some(Outcome { changed, exists, change, process, failure }));
             }
             if removed {
                 text.clear();
@@ -112,14 +118,27 @@ impl Editing<'_, '_> {
                 let hint = format!("edit it again, as it is now: pm-cli edit {}", self.name);
                 return Err(Failure::new(FAILED, text).with_hint(hint).into());
             }
-            let saved = signals.unless(self.client.set_override(self.name.as_str(), text, false)).await;
+            let names = [self.name.to_string()];
+            let what = What { names: &names, outcome: "to be changed", client: Some(self.client.clone()) };
+            let save = signals.unless(self.client.set_override_and_wait(self.name.as_str(), text));
+            let saved = progress::during(self.session, &what, save).await?;
             // The daemon carries on with what it accepted.
             let unsure = |_| {
                 let text = format!("interrupted; pm-cli cat {} shows whether it is saved", self.name);
                 Failure::new(FAILED, text)
             };
-            let done = saved.map_err(unsure)??;
-            return Ok(Some(Outcome { changed: true, exists: !removed, change: done.change }));
+            let (changed, exists) = (true, !removed);
+            return match saved.map_err(unsure)? {
+                Ok(done) => {
+                    let (process, change) = (done.process, done.change);
+                    Ok(Some(Outcome { changed, exists, change, process, failure: None }))
+                }
+                Err(error) if change::did_not_start(&error) => {
+                    let (process, change, failure) = (None, None, Some(error.into()));
+                    Ok(Some(Outcome { changed, exists, change, process, failure }))
+                }
+                Err(error) => Err(error.into()),
+            };
         }
     }
 }
@@ -167,7 +186,10 @@ async fn header(client: &mut Client, name: &ProcessName, stored: &GetOverrideRes
 }
 
 fn show(session: &mut Session<'_>, name: &ProcessName, path: &str, outcome: &Outcome) -> Result<(), Stop> {
-    let Outcome { changed, exists, change } = outcome;
+    let Outcome { changed, exists, change, process, failure } = outcome;
+    if let Some(failure) = failure {
+        session.fail(failure);
+    }
     if session.json() {
         return session.write_json(&json!({
             "name": name.as_str(),
@@ -183,7 +205,11 @@ fn show(session: &mut Session<'_>, name: &ProcessName, path: &str, outcome: &Out
     let done = if *exists { "saved" } else { "removed" };
     session.show(&format!("{name}: {} {done}\n", one_line(path)))?;
     match change {
-        Some(change) => session.show(&change::line(change)),
+        Some(change) => {
+            session.show(&change::line(change))?;
+            change::outcome(session, change, process.as_ref())
+        }
+        None if failure.is_some() => Ok(()),
         None => session.show(&format!("{name}: that changes nothing of its definition\n")),
     }
 }

@@ -5,6 +5,7 @@
 use std::io;
 use std::time::Duration;
 
+use model::Wall;
 use rpc::v1::{self, ProcessView};
 use rpc::{Client, ClientError};
 use serde_json::json;
@@ -12,9 +13,11 @@ use serde_json::json;
 use crate::args::look::EventsArgs;
 use crate::find;
 use crate::render::event::{self, Lines};
-use crate::report::{Session, Stop};
+use crate::report::{Failure, Session, Stop};
 use crate::select::{Pick, pick};
+use crate::units::wall;
 use crate::verb::reader;
+use crate::{USAGE, when};
 
 /// Events that come first when nobody says how many.
 const DEFAULT: u32 = 20;
@@ -22,12 +25,16 @@ const DEFAULT: u32 = 20;
 const RETRY: (Duration, Duration) = (Duration::from_millis(100), Duration::from_secs(2));
 
 pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(), Stop> {
+    let since = since(session, args.since.as_deref())?;
     let mut found = session.connect().await?;
     let names = names(session, &mut found.client, args.names.names).await?;
     let Some(names) = names else { return Ok(()) };
     let (epoch, after, last) = match (args.since_seq, args.lines) {
         (Some(place), _) => (place.epoch, Some(place.sequence), 0),
-        (None, Some(u32::MAX)) => (String::new(), Some(0), 0),
+        // With a time all that the daemon knows is looked at, and those are shown that fit.
+        (None, Some(u32::MAX)) | (None, None) if since.is_some() || args.lines.is_some() => {
+            (String::new(), Some(0), 0)
+        }
         (None, lines) => (String::new(), None, lines.unwrap_or(DEFAULT)),
     };
     let mut watch = Watch {
@@ -40,6 +47,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(
             last,
         },
         lines: Lines::new((session.context.zone)(), session.paint()),
+        since,
         began: false,
         shown: false,
     };
@@ -59,6 +67,15 @@ pub(super) async fn run(session: &mut Session<'_>, args: EventsArgs) -> Result<(
         )?;
     }
     Ok(())
+}
+
+/// The moment that `--since` means.
+fn since(session: &Session<'_>, text: Option<&str>) -> Result<Option<Wall>, Stop> {
+    let Some(text) = text else { return Ok(None) };
+    match when::parse(text, session.context.now, &(session.context.zone)()) {
+        Ok(at) => Ok(Some(at)),
+        Err(error) => Err(Failure::new(USAGE, format!("--since: {error}")).into()),
+    }
 }
 
 /// The names of processes that the words mean. `None` = none of them means any, which was said.
@@ -88,6 +105,8 @@ struct Watch {
     /// What to ask for next: it remembers where it stands.
     request: v1::WatchEventsRequest,
     lines: Lines,
+    /// Earlier ones are left out.
+    since: Option<Wall>,
     /// An answer came.
     began: bool,
     shown: bool,
@@ -136,6 +155,11 @@ impl Watch {
     }
 
     fn show(&mut self, session: &mut Session<'_>, batch: &v1::WatchEventsResponse) -> Result<(), Stop> {
+        let late = |event: &&v1::Event| match (self.since, &event.time) {
+            (Some(since), Some(at)) => wall(at) >= since,
+            _ => true,
+        };
+        let fit: Vec<v1::Event> = batch.events.iter().filter(late).cloned().collect();
         if batch.missed {
             if session.json() {
                 session.write_json_line(&json!({ "missed": true, "epoch": batch.epoch }))?;
@@ -150,14 +174,14 @@ impl Watch {
                     .say(&format!("({what}; the journal has the earlier ones: journalctl -u dd-procmgrd)"))?;
             }
         }
-        self.shown |= !batch.events.is_empty();
+        self.shown |= !fit.is_empty();
         if session.json() {
-            for event in &batch.events {
+            for event in &fit {
                 session.write_json_line(&event::json(event, &batch.epoch))?;
             }
             return Ok(());
         }
-        let text = self.lines.text(&batch.events);
+        let text = self.lines.text(&fit);
         session.show(&text)
     }
 }

@@ -49,7 +49,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogsArgs) -> Result<(),
     let mut sources: Vec<Source> = Vec::new();
     for process in processes {
         let request = v1::StreamLogsRequest { name: process.name.clone(), ..request.clone() };
-        let events = feed::start(Arc::clone(&link), request);
+        let events = feed::start(Arc::clone(&link), request, session.context.now);
         sources.push(Source::new(process.name, process.process_id, events));
     }
     let several = sources.len() > 1;

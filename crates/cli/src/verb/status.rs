@@ -30,7 +30,7 @@ async fn daemon(session: &mut Session<'_>) -> Result<(), Stop> {
     if session.json() {
         return session.write_json(&json::status(&daemon, session.context.now));
     }
-    let text = status::daemon(&daemon, session.context.now, session.paint());
+    let text = status::daemon(&daemon, &session.clock(), session.paint());
     session.show(&text)
 }
 

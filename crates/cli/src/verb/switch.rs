@@ -1,25 +1,35 @@
 //! What `enable` and `disable` have in common: one key in the runtime layer, and maybe a start or a stop.
 
-use model::Definition;
-use rpc::v1::UpdateProcessResponse;
+use rpc::v1::{ConfigChange, Process};
 use serde_json::json;
 
-use crate::args::{Names, SwitchArgs};
+use crate::args::Names;
 use crate::render::{self, change, json};
 use crate::report::{Session, Stop};
+use crate::verb::along::along;
 use crate::verb::each::each_until;
 
+/// What came of one; without a change it was so already.
+struct Switched {
+    process: Option<Process>,
+    change: Option<ConfigChange>,
+}
+
 /// Sets `auto_start`, and brings the processes up or down when asked to.
-pub(super) async fn switch(session: &mut Session<'_>, args: SwitchArgs, on: bool) -> Result<(), Stop> {
+pub(super) async fn switch(session: &mut Session<'_>, names: Names, now: bool, on: bool) -> Result<(), Stop> {
     let found = session.connect().await?;
     let update = move |mut client: rpc::Client, name: String| async move {
-        let definition = Definition { auto_start: Some(on), ..Definition::default() };
-        client.update(&name, definition, Vec::new(), false).await
+        let switched = if on {
+            client.enable(&name).await.map(|done| (done.process, done.change))
+        } else {
+            client.disable(&name).await.map(|done| (done.process, done.change))
+        };
+        switched.map(|(process, change)| Switched { process, change })
     };
-    let updated = each_until(session, &found.client, args.names, "to be changed", update).await?;
+    let updated = each_until(session, &found.client, names, "to be changed", update).await?;
     let word = if on { "enabled" } else { "disabled" };
     if !session.json() {
-        for UpdateProcessResponse { process, change } in &updated {
+        for Switched { process, change } in &updated {
             let name = process.as_ref().map_or("", |p| &p.name);
             let already = if change.is_none() { " already" } else { "" };
             session.show(&format!("{name}: {word}{already}\n"))?;
@@ -27,8 +37,11 @@ pub(super) async fn switch(session: &mut Session<'_>, args: SwitchArgs, on: bool
     }
     let changes: Vec<_> = updated.iter().filter_map(|u| u.change.as_ref()).map(change::json).collect();
     let mut processes: Vec<_> = updated.into_iter().filter_map(|updated| updated.process).collect();
-    if args.now && !processes.is_empty() {
+    if now && !processes.is_empty() {
         let names = Names { names: processes.into_iter().map(|process| process.name).collect() };
+        if !on {
+            along(&found.client, &names.names).await.tell(session, "stops")?;
+        }
         let call = move |mut client: rpc::Client, name: String| async move {
             if on { client.start(&name).await } else { client.stop(&name).await }
         };

@@ -19,6 +19,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: WaitArgs) -> Result<(),
     let found = session.connect().await?;
     let (condition, word) = match args.condition {
         ConditionArg::Ready => (v1::WaitCondition::Ready, "ready"),
+        ConditionArg::Healthy => (v1::WaitCondition::Healthy, "healthy"),
         ConditionArg::Exited => (v1::WaitCondition::Exited, "exited"),
         ConditionArg::Stopped => (v1::WaitCondition::Stopped, "stopped"),
     };
@@ -47,7 +48,9 @@ pub(super) async fn run(session: &mut Session<'_>, args: WaitArgs) -> Result<(),
                 });
                 let failure = Failure::new(FAILED, format!("{name}: not {word}{limit}{is}"));
                 let hint = match args.condition {
-                    ConditionArg::Ready => format!("pm-cli why {name} tells what it waits for"),
+                    ConditionArg::Ready | ConditionArg::Healthy => {
+                        format!("pm-cli why {name} tells what it waits for")
+                    }
                     ConditionArg::Exited | ConditionArg::Stopped => format!("pm-cli stop {name} stops it"),
                 };
                 session.fail(&failure.with_hint(hint));

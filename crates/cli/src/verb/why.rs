@@ -46,7 +46,8 @@ pub(super) async fn run(session: &mut Session<'_>, names: Names) -> Result<(), S
         };
         printed.insert(place, outcome);
     }
-    let facts = Facts { processes: &processes, printed: &printed, now: session.context.now };
+    let clock = session.clock();
+    let facts = Facts { processes: &processes, printed: &printed, now: &clock };
     if session.json() {
         let chains: Vec<_> = chains.iter().map(|chain| why::json(chain, &facts)).collect();
         return session.write_json(&json!({ "processes": chains }));

@@ -7,8 +7,8 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use model::{
-    Change, Event, EventKind, ExitReason, ExitStatus, Impact, InvocationId, Mono, ProcessName, ProcessRef,
-    ProcessView, Reason, Refusal, RunNumber, Seq, Signal, Snapshot, Stamp, State, Stream, Usage,
+    Change, Event, EventKind, ExitReason, ExitStatus, Impact, InvocationId, Mono, ProcessId, ProcessName,
+    ProcessRef, ProcessView, Reason, Refusal, RunNumber, Seq, Signal, Snapshot, Stamp, State, Stream, Usage,
 };
 use rpc::{
     BoxFuture, BoxStream, Config, Control, ControlError, Create, DaemonStatus, ErrorKind, EventRing,
@@ -281,9 +281,19 @@ impl Control for Fake {
         answer(Ok(Updated { view, change }))
     }
 
+    fn delete_leftover(&self, name: ProcessName) -> BoxFuture<Result<Option<ProcessId>, ControlError>> {
+        answer(Ok((name.as_str() == "gone").then(|| ProcessId::from_digest([7; 6]))))
+    }
+
     fn fragments(&self, name: ProcessName) -> BoxFuture<Result<Vec<Fragment>, ControlError>> {
         let fragment =
             |origin: &str, text: &str| Fragment { origin: origin.to_owned(), text: text.to_owned() };
+        if name.as_str() == "gone" {
+            return answer(Ok(vec![fragment("pm-cli create/update", "restart: always\n")]));
+        }
+        if self.table.lock().unwrap().iter().all(|view| view.spec.name != name) {
+            return answer(Err(Refusal::NotFound(name).into()));
+        }
         let mut fragments = vec![
             fragment("/etc/dd-procmgrd/processes.yaml:2 (defaults)", "restart: always\n"),
             fragment(

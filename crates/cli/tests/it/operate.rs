@@ -25,6 +25,39 @@ fn groups() {
 }
 
 #[test]
+fn who_goes_down_along_is_told() {
+    let daemon = daemon();
+    Transcript::new(&daemon)
+        .run("pm-cli stop cache")
+        .run("pm-cli stop db --no-wait")
+        .run("pm-cli restart cache")
+        .run("pm-cli delete api")
+        .run("pm-cli delete api --force")
+        .run("pm-cli delete api db web -o json")
+        .run("pm-cli disable cache --now")
+        .check("along");
+}
+
+#[test]
+fn what_a_newcomer_mistypes() {
+    let daemon = daemon();
+    Transcript::new(&daemon)
+        .run("pm-cli create x sleep 10 --autostart")
+        .run("pm-cli create x sleep 10 --health-interval 1s")
+        .run("pm-cli update old --health-interval 1s")
+        .run("pm-cli wait old --for healthy")
+        .run("pm-cli list --host http://x:1")
+        .run("pm-cli list --host x:port")
+        .run("pm-cli export -o name")
+        .run("pm-cli validate -o name")
+        .run("pm-cli events --since nonsense")
+        .run("pm-cli cat gone")
+        .run("pm-cli delete gone")
+        .run("pm-cli delete nope")
+        .check("mistypes");
+}
+
+#[test]
 fn reload_kill_reset() {
     let daemon = daemon();
     Transcript::new(&daemon)

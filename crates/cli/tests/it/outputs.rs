@@ -78,7 +78,7 @@ fn a_watch_shows_blocks_and_ends_with_its_reader() {
         String::from_utf8(out.0).unwrap()
     };
     let text = watch("pm-cli list web job --watch=0.1", None);
-    assert_eq!(text.matches("2 processes at 2026-11-20 20:42:30 UTC\n").count(), 2, "{text}");
+    assert_eq!(text.matches("2 processes at 2026-11-20 21:42:30+01:00\n").count(), 2, "{text}");
     assert_eq!(text.matches("\n\n").count(), 1, "{text}");
     let text = watch("pm-cli list --watch=0.1 -o json", None);
     let documents: Vec<serde_json::Value> = text.lines().map(|l| serde_json::from_str(l).unwrap()).collect();

@@ -109,7 +109,11 @@ impl Judged {
 fn nothing_to_change(name: &ProcessName, (layer, written): &Piece) -> Problem {
     let changes = if *layer == Layer::Override { "overrides" } else { "updates" };
     let message = format!("this {changes} {name}, which nothing defines");
-    Problem::whole_file(written.path(), message, "remove the file, or define the process").warning()
+    let hint = match layer {
+        Layer::Override => "remove the file, or define the process".to_owned(),
+        _ => format!("remove what is left of it: pm-cli delete {name}; or define the process"),
+    };
+    Problem::whole_file(written.path(), message, &hint).warning()
 }
 
 /// One process from its layers, or everything that is wrong with it. A broken layer is never left out: what it

@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use config::Main;
-use model::{Command, Definition, Origin, ProcessName, ProcessSpec, Reply};
+use model::{Command, Definition, Origin, ProcessId, ProcessName, ProcessSpec, Reply};
 use rpc::{ControlError, ErrorKind};
 
 use super::layers::{Layers, Made};
@@ -19,6 +19,20 @@ enum Standing {
 }
 
 impl Definitions {
+    /// Removes what the API keeps of something that nothing defines any more: its id, and `None` where nothing is kept or
+    /// something is defined.
+    pub(crate) async fn delete_leftover(&self, name: ProcessName) -> Result<Option<ProcessId>, ControlError> {
+        let known = self.known.lock().await;
+        if known.has(&name) || self.view(&name).is_ok() {
+            return Ok(None);
+        }
+        let forget = move |layers: &Layers| {
+            let removed = layers.forget(&name)?;
+            Ok(removed.then(|| layers.id_of(&name)))
+        };
+        self.with_files(forget).await?
+    }
+
     /// Removes a process that was created over the API. What a file defines is the file's. Where a file defines it, too,
     /// that definition comes into force: the process is still there, and the answer says so.
     pub(crate) async fn delete(&self, name: ProcessName) -> Result<Option<String>, ControlError> {

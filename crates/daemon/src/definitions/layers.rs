@@ -148,6 +148,11 @@ impl Layers {
         })
     }
 
+    /// Removes the runtime layer of a process; `false` = there is none.
+    pub(super) fn forget(&self, name: &ProcessName) -> Result<bool, ControlError> {
+        config::remove_runtime(&self.layout.runtime_dir, name).map_err(not_stored(name))
+    }
+
     /// Makes this the runtime layer of a process; none, or an empty one, removes it.
     pub(super) fn keep(
         &self,

@@ -13,9 +13,13 @@ use super::load::unusable;
 impl Definitions {
     /// What each layer says of a process, lowest first.
     pub(crate) async fn fragments(&self, name: ProcessName) -> Result<Vec<Fragment>, ControlError> {
-        self.view(&name)?;
-        let read = move |layers: &Layers| config::fragments(layers.layout(), &name);
+        let of = name.clone();
+        let read = move |layers: &Layers| config::fragments(layers.layout(), &of);
         let found = self.with_files(read).await?.map_err(|e| unusable(&e))?;
+        // What changes something that nothing defines is of no process, and worth seeing all the same.
+        if found.is_empty() {
+            self.view(&name)?;
+        }
         Ok(found.into_iter().map(|f| Fragment { origin: f.origin, text: f.text }).collect())
     }
 

@@ -216,7 +216,7 @@ async fn a_dry_run_tells_and_does_nothing() {
     let report = bed.definitions.reload(true).await.unwrap();
     assert_eq!(
         report.changes.iter().map(|c| (c.name.as_str(), c.impact)).collect::<Vec<_>>(),
-        [("b", Impact::Start)]
+        [("b", Impact::Add)]
     );
     assert!(report.problems[0].contains("comand"), "{report:?}");
     fs::remove_file(&bed.layout.main).unwrap();

@@ -25,6 +25,7 @@ mod logs;
 mod looking;
 mod migration;
 mod needs;
+mod newcomer;
 mod output;
 mod persistence;
 mod plan;

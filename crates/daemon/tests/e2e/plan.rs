@@ -79,7 +79,7 @@ both: restart (description, binds_to)
 bound: restart (binds_to)
 down: restart (args)
 freed: hot (binds_to)
-gone: stop
+gone: stop and remove
 hot: hot (restart, stop_timeout)
 needing: restart (requires)
 new: start
@@ -172,7 +172,7 @@ fn a_directory_that_vanished_stops_nothing() {
     assert_eq!(web["description"], "overridden");
     // An empty directory is an answer, a missing file in it as well.
     fs::remove_file(config.join("processes.d/api.yaml")).expect("it is there");
-    assert_eq!(plan_and_reload(&daemon), ("api: stop\n".into(), "api: stop\n".into()));
+    assert_eq!(plan_and_reload(&daemon), ("api: stop and remove\n".into(), "api: stop and remove\n".into()));
     fs::remove_dir(config.join("processes.d")).expect("it is empty");
     assert_eq!(daemon.pm(&["reload-config"]).success(), "nothing changed\n", "nothing was defined there");
 }
@@ -259,7 +259,10 @@ fn new_ones_start_in_the_order_of_their_needs() {
         story.actor("c", "0", &["auto_start: false", "before: [d]"]),
         story.actor("d", "0", &[]),
     ));
-    assert_eq!(daemon.pm(&["reload-config"]).success(), "a: start\nb: start\nc: start\nd: start\n");
+    assert_eq!(
+        daemon.pm(&["reload-config"]).success(),
+        "a: start\nb: start\nc: add, not started (auto_start is false)\nd: start\n"
+    );
     daemon.wait_for_state("a", "running");
     assert_eq!(story.told(), ["old up", "c up", "d up", "b up", "a up"]);
 }

@@ -159,7 +159,7 @@ mod tests {
         let (proc, leaves) = (ProcFs::detect(), Leaves::default());
         for (count, kept) in [(300, 300), (299, 299), (300, 300), (10, 0)] {
             let many = Many::of(count, dir.path());
-            let fleet = Fleet::of(&many, || model::Wall(0));
+            let fleet = Fleet::of(&many, model::Stamp::default);
             let mut out = Text::new(Format::Text, 0);
             write(&fleet, &many, None, &leaves, &mut Reader::new(&proc), &mut out).unwrap();
             let text = String::from_utf8(out.finish().into()).unwrap();

@@ -64,6 +64,7 @@ pub(crate) fn change(change: Change) -> v1::ConfigChange {
         Impact::Hot => v1::Impact::Hot,
         Impact::Restart => v1::Impact::Restart,
         Impact::Start => v1::Impact::Start,
+        Impact::Add => v1::Impact::Add,
         Impact::Stop => v1::Impact::Stop,
     };
     v1::ConfigChange {

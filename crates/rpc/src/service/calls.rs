@@ -158,10 +158,15 @@ impl ProcessManagerService for Service {
     ) -> Result<Response<v1::UpdateProcessResponse>, Status> {
         const METHOD: Method = Method::UpdateProcess;
         let work = |this: Self, call: Call, asked: v1::UpdateProcessRequest| async move {
-            let (name, dry_run) = (this.find(&asked.name)?.spec.name.clone(), asked.dry_run);
+            let (before, dry_run, wait) = (this.find(&asked.name)?, asked.dry_run, asked.wait);
+            let name = before.spec.name.clone();
             let (definition, unset) = super::keys_to_change(asked)?;
             let operation = this.control.update(Update { name, definition, unset, dry_run });
-            let Updated { view, change } = operation.await?;
+            let mut updated = operation.await?;
+            if wait && !dry_run {
+                updated.view = this.came_up(&before, &updated).await?;
+            }
+            let Updated { view, change } = updated;
             let process = Some(this.show(&view, call.caller, true));
             Ok(v1::UpdateProcessResponse { process, change: change.map(convert::change) })
         };
@@ -174,7 +179,10 @@ impl ProcessManagerService for Service {
     ) -> Result<Response<v1::DeleteProcessResponse>, Status> {
         const METHOD: Method = Method::DeleteProcess;
         let work = |this: Self, _call, asked: v1::DeleteProcessRequest| async move {
-            let view = this.find(&asked.name)?;
+            let view = match this.find(&asked.name) {
+                Ok(view) => view,
+                Err(error) => return this.delete_leftover(&asked.name, error).await,
+            };
             let (name, process_id) = (view.spec.name.clone(), view.spec.id.to_string());
             let operation = this.control.delete(name.clone());
             let note = operation.await?;
@@ -189,8 +197,13 @@ impl ProcessManagerService for Service {
         request: Request<v1::GetFragmentsRequest>,
     ) -> Result<Response<v1::GetFragmentsResponse>, Status> {
         self.admit_reader(&request, Method::GetFragments, &request.get_ref().name).await?;
-        let view = self.find(&request.get_ref().name)?;
-        let fragments = self.control.fragments(view.spec.name.clone()).await?;
+        let asked = &request.get_ref().name;
+        let fragments = match (self.find(asked), ProcessName::new(asked)) {
+            (Ok(view), _) => self.control.fragments(view.spec.name.clone()).await?,
+            // Settings of something that nothing defines any more. Without any it is as if nobody had looked.
+            (Err(error), Ok(name)) => self.control.fragments(name).await.map_err(|_| error)?,
+            (Err(error), Err(_)) => return Err(error.into()),
+        };
         let fragments = fragments.into_iter().map(|f| v1::Fragment { origin: f.origin, text: f.text });
         Ok(Response::new(v1::GetFragmentsResponse { fragments: fragments.collect() }))
     }
@@ -211,8 +224,9 @@ impl ProcessManagerService for Service {
     ) -> Result<Response<v1::SetOverrideResponse>, Status> {
         const METHOD: Method = Method::SetOverride;
         let work = |this: Self, call: Call, asked: v1::SetOverrideRequest| async move {
-            let v1::SetOverrideRequest { name, text, dry_run, request_id: _ } = asked;
-            let name = this.find(&name)?.spec.name.clone();
+            let v1::SetOverrideRequest { name, text, dry_run, wait, request_id: _ } = asked;
+            let before = this.find(&name)?;
+            let name = before.spec.name.clone();
             if text.len() > MAX_OVERRIDE {
                 let message =
                     format!("the text has {} bytes; an override has at most {MAX_OVERRIDE}", text.len());
@@ -222,7 +236,11 @@ impl ProcessManagerService for Service {
                 );
             }
             let operation = this.control.set_override(SetOverride { name, text, dry_run });
-            let Updated { view, change } = operation.await?;
+            let mut updated = operation.await?;
+            if wait && !dry_run {
+                updated.view = this.came_up(&before, &updated).await?;
+            }
+            let Updated { view, change } = updated;
             let process = Some(this.show(&view, call.caller, true));
             Ok(v1::SetOverrideResponse { process, change: change.map(convert::change) })
         };

@@ -32,7 +32,7 @@ impl Service {
             let run = *first.get_or_insert(view.run.as_ref().map(|run| run.number));
             match judge(&view, condition, run) {
                 Verdict::Holds => return Ok(view),
-                Verdict::Never => return Err(never(&view)),
+                Verdict::Never => return Err(never(&view, condition)),
                 Verdict::NotYet => {}
             }
             tokio::select! {
@@ -48,6 +48,10 @@ fn judge(view: &ProcessView, condition: v1::WaitCondition, run: Option<RunNumber
     let holds = |holds| if holds { Verdict::Holds } else { Verdict::NotYet };
     match condition {
         v1::WaitCondition::Unspecified | v1::WaitCondition::Ready => ready(view),
+        v1::WaitCondition::Healthy if view.spec.health.is_none() => Verdict::Never,
+        // One that is done is no longer healthy.
+        v1::WaitCondition::Healthy if view.state == State::Exited => Verdict::Never,
+        v1::WaitCondition::Healthy => ready(view),
         v1::WaitCondition::Exited => {
             holds(view.run.as_ref().is_none_or(|now| run.is_none_or(|run| run != now.number)))
         }
@@ -78,8 +82,13 @@ fn ready(view: &ProcessView) -> Verdict {
     }
 }
 
-fn never(view: &ProcessView) -> ControlError {
+fn never(view: &ProcessView, condition: v1::WaitCondition) -> ControlError {
     let (name, state, reason) = (&view.spec.name, view.state, &view.reason);
+    if condition == v1::WaitCondition::Healthy && view.spec.health.is_none() {
+        let text = format!("{name} has no health check, so that nobody can tell when it is healthy");
+        let error = ControlError::new(ErrorKind::FailedPrecondition, text).about(name.as_str());
+        return error.with_hint("give it one (`health_check`), or wait until it is ready");
+    }
     let text = format!("{name} won't be ready by itself: it is {state} ({reason})");
     ControlError::new(ErrorKind::FailedPrecondition, text).about(name.as_str()).with_hint(match view.state {
         State::Invalid => "correct the definition, then: pm-cli reload-config".to_owned(),

@@ -7,8 +7,8 @@ use std::time::Duration;
 
 use model::{
     Change, Counters, Event, EventKind, ExitReason, ExitStatus, HealthState, HealthView, Impact,
-    InvocationId, LastExit, Mono, NextAction, NextActionKind, Origin, Output, ProcessName, ProcessRef,
-    ProcessSpec, ProcessView, Reason, Refusal, RunId, RunNumber, RunView, Seq, Signal, Snapshot,
+    InvocationId, LastExit, Mono, NextAction, NextActionKind, Origin, Output, ProcessId, ProcessName,
+    ProcessRef, ProcessSpec, ProcessView, Reason, Refusal, RunId, RunNumber, RunView, Seq, Signal, Snapshot,
     SpawnFailure, SpawnStage, Stamp, State, Usage, Wall,
 };
 use rpc::{
@@ -386,8 +386,18 @@ impl Control for Fake {
         Box::pin(std::future::ready(result))
     }
 
+    fn delete_leftover(&self, name: ProcessName) -> BoxFuture<Result<Option<ProcessId>, ControlError>> {
+        let id = (name.as_str() == "gone").then(|| ProcessId::from_digest([7; 6]));
+        Box::pin(std::future::ready(Ok(id)))
+    }
+
     fn fragments(&self, name: ProcessName) -> BoxFuture<Result<Vec<Fragment>, ControlError>> {
         let fragment = |origin: &str, text: String| Fragment { origin: origin.to_owned(), text };
+        if self.table.lock().unwrap().iter().all(|view| view.spec.name != name) {
+            let kept = vec![fragment("pm-cli create/update", "restart: always\n".to_owned())];
+            let found = if name.as_str() == "gone" { Ok(kept) } else { Err(Refusal::NotFound(name).into()) };
+            return Box::pin(std::future::ready(found));
+        }
         Box::pin(std::future::ready(Ok(vec![
             fragment("/etc/dd-procmgrd/processes.yaml:7", format!("{name}:\n  command: web\n")),
             fragment("pm-cli create/update", "restart: always\n".to_owned()),

@@ -33,11 +33,11 @@ impl Machine {
         let mut down: Vec<(Key, bool)> = Vec::new();
         for spec in &desired.specs {
             let key = self.names.get(&spec.name).copied();
-            let (impact, keys) = key.map_or((Impact::Start, Vec::new()), |key| self.impact(key, spec));
+            let (impact, keys) = key.map_or((Impact::of_new(spec), Vec::new()), |key| self.impact(key, spec));
             match impact {
                 Impact::None => continue,
                 Impact::Restart => down.extend(key.map(|key| (key, true))),
-                Impact::Hot | Impact::Start | Impact::Stop => {}
+                Impact::Hot | Impact::Start | Impact::Add | Impact::Stop => {}
             }
             note(&spec.name, impact, keys);
         }
@@ -77,7 +77,7 @@ impl Machine {
     fn impact(&self, key: Key, spec: &ProcessSpec) -> (Impact, Vec<&'static str>) {
         match self.get(key) {
             Some(process) if process.is_invalid() || process.goal == Goal::Gone => {
-                (Impact::Start, Vec::new())
+                (Impact::of_new(spec), Vec::new())
             }
             Some(process) => plan_one(&process.spec, spec),
             None => (Impact::None, Vec::new()),
@@ -112,7 +112,7 @@ impl Machine {
         // Before anything follows from it: who goes up or down with whom is what all the new definitions say.
         self.rebuild_graph();
         for new in redefined {
-            if new.impact == Impact::Start {
+            if matches!(new.impact, Impact::Start | Impact::Add) {
                 fresh.push(new.key);
             }
             self.apply_new(t, new);
@@ -229,6 +229,17 @@ impl Machine {
             Phase::Backoff { .. } if old.auto_start && !spec.auto_start => {
                 self.set_goal(t, key, Goal::Down, Reason::NotStarted, "disable");
             }
+            Phase::Backoff { ended, crash_loop, .. }
+                if cured(&ended.reason(), old, &spec) || (*crash_loop && other_start_limit(old, &spec)) =>
+            {
+                if let Some(process) = self.processes.get_mut(&key) {
+                    process.record.forget();
+                }
+                self.set_phase(key, Phase::Down(Rest::Stopped));
+            }
+            Phase::Down(Rest::Failed(reason)) if spec.auto_start && cured(reason, old, &spec) => {
+                self.try_again(t, key);
+            }
             Phase::Down(Rest::Skipped(_))
                 if old.start.conditions != spec.start.conditions && spec.auto_start =>
             {
@@ -261,4 +272,22 @@ impl Machine {
         let specs = self.processes.iter().map(|(key, p)| (*key, p.spec.as_ref()));
         self.graph = Graph::build(specs, |name| names.get(name).copied());
     }
+}
+
+/// Whether the new definition differs in exactly what the last attempt failed for, so that the next one need not wait.
+/// Keys that the program itself sees need no mention: they mean a new run anyway.
+fn cured(reason: &Reason, old: &ProcessSpec, new: &ProcessSpec) -> bool {
+    match reason {
+        Reason::SpawnFailed(_) | Reason::OutOfMemory(_) => old.limits != new.limits,
+        Reason::HookFailed(kind, _) => old.hooks.of(*kind) != new.hooks.of(*kind),
+        Reason::StartTimedOut(_) => old.start.timeout != new.start.timeout,
+        Reason::Unhealthy(_) => old.health != new.health,
+        Reason::StartLimit { last, .. } => other_start_limit(old, new) || cured(last, old, new),
+        _ => false,
+    }
+}
+
+fn other_start_limit(old: &ProcessSpec, new: &ProcessSpec) -> bool {
+    let limit = |spec: &ProcessSpec| (spec.restart.limit_burst, spec.restart.limit_interval);
+    limit(old) != limit(new)
 }

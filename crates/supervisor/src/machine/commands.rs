@@ -2,7 +2,7 @@
 
 use std::sync::Arc;
 
-use model::{Command, EventKind, ProcessName, ProcessSpec, Reason, Refusal, Reply, Signal, State};
+use model::{Command, EventKind, Lack, ProcessName, ProcessSpec, Reason, Refusal, Reply, Signal, State};
 
 use super::needs::Pull;
 use super::process::{Goal, Key, Phase, Process, Rest, Verdict, Want};
@@ -25,6 +25,7 @@ impl Machine {
             Command::Stop(name) => self.with(t, ticket, &name, Self::on_stop),
             Command::Restart(name) => self.with(t, ticket, &name, Self::on_restart),
             Command::Delete(name) => self.with(t, ticket, &name, Self::on_delete),
+            Command::AwaitStart(name) => self.with(t, ticket, &name, Self::on_await_start),
             Command::Apply(desired) => self.on_apply(t, ticket, desired),
             Command::Reload(name) => self.with(t, ticket, &name, Self::on_reload),
             Command::Reset(name) => match self.names.get(&name) {
@@ -129,6 +130,20 @@ impl Machine {
         self.want_up(t, key, Reason::Wanted, "start");
         self.pull_up(t, key, if up { Pull::NewRun } else { Pull::Start });
         self.wait(key, ticket, Want::Up);
+    }
+
+    fn on_await_start(&mut self, t: &mut Turn<'_>, ticket: Ticket, key: Key) {
+        let Some(process) = self.get(key) else { return };
+        let rests = matches!(process.phase, Phase::Backoff { .. } | Phase::Down(Rest::Invalid(_)));
+        // What is held by something that won't come by itself was told to those who waited then.
+        let held = process.held.as_ref().filter(|_| matches!(process.phase, Phase::Down(_)));
+        let held = held.filter(|reason| !matches!(reason, Reason::Lacks(_, Lack::Restarting))).cloned();
+        let name = process.spec.name.clone();
+        match held {
+            _ if process.goal != Goal::Up || rests => self.asked.push((ticket, key, name)),
+            Some(reason) => t.reply(ticket, Err(Refusal::NotStarted(name, format!("it {reason}")))),
+            None => self.wait(key, ticket, Want::Up),
+        }
     }
 
     /// It is wanted up now, with a clean slate.

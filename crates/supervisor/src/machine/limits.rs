@@ -28,6 +28,11 @@ impl Limits {
     pub(super) fn new(set: ResourceLimits) -> Self {
         Self { set, ..Self::default() }
     }
+
+    /// Whether it is not known yet what holds. Who waits for the process to be up hears that, too.
+    pub(super) fn changing(&self) -> bool {
+        self.changing
+    }
 }
 
 impl Machine {

@@ -70,7 +70,7 @@ pub(super) fn account(exec: &ExecSpec, error: CredentialsError) -> SpawnFailure 
             (0, "no such user".into(), "a number without an entry needs group: beside it".to_owned())
         }
         CredentialsErrorKind::UnknownUser => {
-            (0, "no such user".into(), "create it with useradd, or fix user:".to_owned())
+            (0, "no such user".into(), "create it with useradd, or fix `user`".to_owned())
         }
         CredentialsErrorKind::UnknownGroup => {
             let key = if exec.group.as_ref() == Some(&subject) { "group" } else { "supplementary_groups" };
@@ -265,11 +265,11 @@ mod tests {
         };
         let failure = lookup(&ExecSpec { user: Some("no-such".into()), ..exec("x") });
         assert_eq!(failure.to_string(), "looking up user and group \"no-such\": no such user");
-        assert_eq!(failure.hint, "create it with useradd, or fix user:");
+        assert_eq!(failure.hint, "create it with useradd, or fix `user`");
         let failure = lookup(&ExecSpec { user: Some("3999999".into()), ..exec("x") });
         assert!(failure.hint.contains("needs group:"), "{failure:?}");
         let failure = lookup(&ExecSpec { group: Some("no-such".into()), ..exec("x") });
-        assert_eq!(failure.hint, "create it with groupadd, or fix group:");
+        assert_eq!(failure.hint, "create it with groupadd, or fix `group`");
         let groups = Some(vec!["no-such".into()]);
         let failure = lookup(&ExecSpec { supplementary_groups: groups, ..exec("x") });
         assert_eq!(failure.hint, "create it with groupadd, or fix supplementary_groups:");

@@ -203,3 +203,82 @@ fn a_oneshot_that_counts_as_up_keeps_its_directories() {
     w.ask(Command::Stop(name("web")));
     assert_eq!(w.cleaned, [(name("web"), RunNumber(1))]);
 }
+
+#[test]
+fn one_that_failed_for_its_limits_is_tried_at_once_when_they_change() {
+    let mut w = World::new();
+    w.apply(vec![limited(memory(1))]);
+    w.spawn_failed("web", 22);
+    assert_eq!(w.state("web"), State::Backoff);
+    // What does not cure it leaves it waiting.
+    w.apply(vec![ProcessSpec { description: "x".into(), ..limited(memory(1)) }]);
+    assert_eq!(w.state("web"), State::Backoff);
+    w.apply(vec![spec("web")]);
+    assert_eq!(w.state("web"), State::Starting);
+    w.spawned("web");
+    oom(&mut w, 1);
+    w.exited_leaving("web", KILLED, vec![]);
+    assert_eq!(w.state("web"), State::Backoff);
+    w.apply(vec![limited(memory(1 << 30))]);
+    assert_eq!(w.state("web"), State::Starting);
+}
+
+#[test]
+fn one_that_had_given_up_for_its_limits_is_tried_at_once_when_they_change() {
+    let never = |limits| {
+        let mut process = limited(limits);
+        process.restart.policy = RestartPolicy::Never;
+        process
+    };
+    let mut w = World::new();
+    w.apply(vec![never(memory(1))]);
+    w.spawn_failed("web", 22);
+    assert_eq!(w.state("web"), State::Failed);
+    w.apply(vec![never(memory(2))]);
+    assert_eq!(w.state("web"), State::Starting);
+    w.spawn_failed("web", 22);
+    w.ask(Command::Stop(name("web")));
+    w.apply(vec![never(memory(3))]);
+    assert_eq!(w.state("web"), State::Stopped, "an operator stopped it");
+}
+
+#[test]
+fn who_waits_for_a_start_hears_what_came_of_it() {
+    let mut w = World::running(limited(memory(1)));
+    let changed = |args: &str| {
+        let mut process = limited(memory(1));
+        process.exec.args = vec![args.into()];
+        process
+    };
+    let at_once = w.ask(Command::AwaitStart(name("web")));
+    assert!(matches!(w.replies[&at_once], Ok(Reply::Done(_))));
+    w.apply(vec![changed("a")]);
+    let ticket = w.ask(Command::AwaitStart(name("web")));
+    assert!(!w.replies.contains_key(&ticket));
+    w.exited("web", 0);
+    w.spawned("web");
+    assert!(matches!(w.replies[&ticket], Ok(Reply::Done(_))));
+    w.apply(vec![changed("b")]);
+    let ticket = w.ask(Command::AwaitStart(name("web")));
+    w.exited("web", 0);
+    w.spawn_failed("web", 2);
+    assert!(matches!(w.replies[&ticket], Err(Refusal::StartFailed(..) | Refusal::NotStarted(..))));
+    // It waits for its time, or is not wanted: nobody waits with it.
+    let ticket = w.ask(Command::AwaitStart(name("web")));
+    assert!(matches!(w.replies[&ticket], Ok(Reply::Done(_))));
+    w.ask(Command::Stop(name("web")));
+    let ticket = w.ask(Command::AwaitStart(name("web")));
+    assert!(matches!(w.replies[&ticket], Ok(Reply::Done(_))));
+}
+
+#[test]
+fn who_waits_for_a_start_hears_whether_new_limits_hold() {
+    let mut w = World::running(limited(memory(1)));
+    let run = w.run_of("web");
+    w.apply(vec![limited(memory(2))]);
+    let ticket = w.ask(Command::AwaitStart(name("web")));
+    assert!(!w.replies.contains_key(&ticket));
+    w.feed(Input::Limited { run, limits: memory(2), degraded: Some("no cpu_max".into()) });
+    let Ok(Reply::Done(view)) = &w.replies[&ticket] else { panic!("{:?}", w.replies[&ticket]) };
+    assert_eq!(view.degraded.as_deref(), Some("no cpu_max"));
+}

@@ -14,7 +14,7 @@ use crate::render::why::way_out;
 use crate::render::{Paint, ending, health_word, members, starts, state_word, stats};
 use crate::units::{bytes, shortly, span, wall};
 use crate::verb::tail::Line;
-use crate::when;
+use crate::when::Clock;
 
 /// Width of the labels.
 const LABEL: usize = 10;
@@ -113,8 +113,7 @@ fn usage(s: &v1::ProcessStats, style: &Style<'_>, line: &mut impl FnMut(&str, &s
 fn standing(p: &v1::Process, style: &Style<'_>) -> String {
     let word = style.paint.state(p.state(), &state_word(p.state())).into_owned();
     let Some(since) = p.state_time.as_ref().map(wall) else { return word };
-    let at = when::local(since, style.zone);
-    let at = at.split_once('.').map_or(&*at, |(whole, _)| whole);
+    let at = Clock { now: style.now, zone: style.zone.clone() }.moment(since);
     format!("{word} since {at} ({})", span(style.now.since(since)))
 }
 
@@ -251,7 +250,7 @@ mod tests {
         assert!(text.ends_with(expected), "{text}");
         let narrow = sheet(&facts(), &style(Some(24)));
         assert!(narrow.contains(" processes: 10 /usr/bin"), "{narrow}");
-        assert_eq!(output(&facts(), &style(None)), b"2026-11-21 18:03:04.500 up\\u{1b}[2J\n");
+        assert_eq!(output(&facts(), &style(None)), b"2026-11-21 18:03:04.500+00:00 up\\u{1b}[2J\n");
     }
 
     #[test]

@@ -1,10 +1,10 @@
 //! Sentences about a state: what it means, what comes next, and the way out.
 
-use model::Wall;
 use rpc::v1::{self, NextActionKind, State};
 
 use crate::render::{paint::one_line, word};
-use crate::units::{moment, shortly, wall};
+use crate::units::{shortly, wall};
+use crate::when::Clock;
 
 /// What follows the name: `failed and waits for its restart (backoff)`.
 pub(super) fn phrase(state: State) -> &'static str {
@@ -26,7 +26,7 @@ pub(super) fn phrase(state: State) -> &'static str {
 }
 
 /// What the daemon will do by itself.
-pub(super) fn next(process: &v1::Process, now: Wall) -> String {
+pub(super) fn next(process: &v1::Process, now: &Clock) -> String {
     if let Some(next) = &process.next_action {
         let what = match next.kind() {
             NextActionKind::Start => "it is started".to_owned(),
@@ -37,7 +37,9 @@ pub(super) fn next(process: &v1::Process, now: Wall) -> String {
             }
         };
         return match next.time.as_ref().map(wall) {
-            Some(at) if at > now => format!("{what} in {} ({})", shortly(at.since(now)), moment(at)),
+            Some(at) if at > now.now => {
+                format!("{what} in {} ({})", shortly(at.since(now.now)), now.moment(at))
+            }
             Some(_) => format!("{what} at any moment"),
             None => what,
         };

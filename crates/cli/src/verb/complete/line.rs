@@ -2,7 +2,7 @@
 
 use clap::{Arg, Command};
 
-use crate::args::Global;
+use crate::args::{Global, keys};
 
 /// Where candidates come from that the program does not know by itself.
 #[derive(Clone, Copy, Debug, PartialEq, Eq)]
@@ -11,6 +11,10 @@ pub(super) enum Source {
     NamesAndGroups,
     Groups,
     Contexts,
+    /// Addresses of saved contexts.
+    Hosts,
+    /// Accounts of this machine.
+    Users,
     Files,
 }
 
@@ -156,15 +160,23 @@ fn value_of(arg: &Arg, typed: &str, prefix: &str, slot: impl Fn(Want, &str, &str
         (Some("context"), _) | (None, "CONTEXT") => Want::From(Source::Contexts),
         (None, "NAME") if several(arg) => Want::From(Source::NamesAndGroups),
         (None, "NAME") => Want::From(Source::Names),
-        (Some("after" | "before" | "requires" | "wants" | "binds-to" | "conflicts"), "NAME") => {
+        (Some("after" | "before" | "requires" | "wants" | "binds-to" | "conflicts"), _) => {
             Want::From(Source::Names)
         }
+        (Some("host"), _) => Want::From(Source::Hosts),
+        (Some("user"), _) => Want::From(Source::Users),
+        (Some("unset"), _) => Want::Words(bare(keys::options())),
+        (Some("kind"), _) => Want::Words(bare(model::EventKind::NAMES)),
         (_, "GROUP") => Want::From(Source::Groups),
         (_, "FILE" | "PATH" | "DIR" | "COMMAND") => Want::From(Source::Files),
         (Some("signal"), _) => Want::Words(signals()),
         _ => Want::Nothing,
     };
     slot(want, typed, &before)
+}
+
+fn bare(words: impl IntoIterator<Item = impl Into<String>>) -> Vec<(String, String)> {
+    words.into_iter().map(|word| (word.into(), String::new())).collect()
 }
 
 fn signals() -> Vec<(String, String)> {

@@ -3,12 +3,12 @@
 use std::time::Duration;
 
 use super::{document, gather};
+use crate::UNREACHABLE;
 use crate::args::ListArgs;
 use crate::context;
 use crate::find::Place;
 use crate::render::table::{self, Look};
 use crate::report::{Session, Stop};
-use crate::units::moment;
 
 /// Clears what is right of the cursor, everything below it, and goes home.
 const REST_OF_LINE: &str = "\x1b[K";
@@ -22,15 +22,30 @@ pub(super) async fn run(
     interval: Duration,
 ) -> Result<(), Stop> {
     let screen = session.context.width.is_some() && !session.json();
-    let mut first = true;
+    let (mut first, mut waiting) = (true, false);
     loop {
         let (rows, failures) = gather(session, args, places).await?;
-        // Somebody who sits before it sees what is wrong, and a daemon that restarts comes back.
+        // Somebody who sits before it sees what is wrong, and a daemon that restarts comes back. What was wrong from the
+        // start stays so, most likely.
         if !failures.is_empty() && !screen {
-            for failure in &failures {
-                session.fail(failure);
+            let away = failures.iter().all(|failure| failure.code() == UNREACHABLE);
+            if first || !away {
+                for failure in &failures {
+                    session.fail(failure);
+                }
+                return Ok(());
             }
-            return Ok(());
+            if !waiting {
+                session.flush()?;
+                session.say("(the daemon does not answer; waiting for it)")?;
+            }
+            waiting = true;
+            tokio::time::sleep(interval).await;
+            continue;
+        }
+        if waiting {
+            session.say("(connected again)")?;
+            waiting = false;
         }
         let window = context::window().filter(|_| screen);
         let width = window.map(|(columns, _)| columns).or(session.width()).filter(|_| !session.wide());
@@ -39,7 +54,7 @@ pub(super) async fn run(
             session.write_json_line(&document(&rows, look))?;
         } else {
             let text = table::list(&rows, look, session.paint());
-            let title = format!("{} processes at {}", rows.len(), moment(look.now));
+            let title = format!("{} processes at {}", rows.len(), session.clock().moment(look.now));
             if screen {
                 let problems: String = failures.iter().map(|f| format!("error: {}\n", f.message)).collect();
                 // A line that wraps would push the others down.

@@ -6,6 +6,7 @@
 use std::sync::Arc;
 use std::time::Duration;
 
+use model::Wall;
 use rpc::{Client, ClientError, v1};
 use tokio::sync::{Mutex, mpsc};
 
@@ -13,6 +14,7 @@ use crate::args::Global;
 use crate::context::Context;
 use crate::find;
 use crate::report::Failure;
+use crate::units::wall;
 
 /// Messages between the connection and the screen. When the screen is slow, the daemon holds back this reader, and the
 /// lines stay in their file.
@@ -76,20 +78,81 @@ impl Link {
 }
 
 /// Starts to read.
-pub(super) fn start(link: Arc<Link>, request: v1::StreamLogsRequest) -> mpsc::Receiver<Event> {
+pub(super) fn start(link: Arc<Link>, request: v1::StreamLogsRequest, now: Wall) -> mpsc::Receiver<Event> {
     let (sender, receiver) = mpsc::channel(AHEAD);
     tokio::spawn(async move {
+        let mut request = request;
+        if request.follow {
+            let end = request_end(&request, now);
+            let followed = tokio::select! {
+                followed = feed(&link, &mut request, &sender) => Some(followed),
+                () = nothing_more(&link, end) => None,
+            };
+            if followed.is_some() {
+                return;
+            }
+            // Nothing more can fit; what is written already may not have come yet.
+            request.follow = false;
+        }
         // An error means that nobody listens any more.
-        let _gone = feed(&link, request, &sender).await.is_none();
+        let _gone = feed(&link, &mut request, &sender).await.is_none();
     });
     receiver
 }
 
-async fn feed(link: &Link, mut request: v1::StreamLogsRequest, events: &mpsc::Sender<Event>) -> Option<()> {
+/// When no further line can fit, although somebody follows.
+struct End {
+    name: String,
+    /// Number of the run that is asked for; 0 = all.
+    run: u64,
+    /// Until the moment that is asked for.
+    until: Option<Duration>,
+}
+
+fn request_end(request: &v1::StreamLogsRequest, now: Wall) -> End {
+    let until = request.until.as_ref().map(|until| wall(until).since(now));
+    End { name: request.name.clone(), run: request.run, until }
+}
+
+/// Waits for the first of the two; for ever where nothing is asked for.
+async fn nothing_more(link: &Link, end: End) {
+    let late = async {
+        match end.until {
+            Some(time) => tokio::time::sleep(time).await,
+            None => std::future::pending().await,
+        }
+    };
+    let over = async {
+        if end.run == 0 {
+            std::future::pending::<()>().await;
+        }
+        while !run_is_over(link, &end).await {
+            tokio::time::sleep(RETRY.1).await;
+        }
+    };
+    tokio::select! {
+        () = late => {}
+        () = over => {}
+    }
+}
+
+/// Waits for the end of the run where it is the live one. `false` = ask again: it has not begun, or nobody knows.
+async fn run_is_over(link: &Link, end: &End) -> bool {
+    let mut client = link.now.lock().await.0.clone();
+    let Ok(process) = client.get(&end.name).await else { return false };
+    let last = process.last_exit.as_ref().map_or(0, |exit| exit.run);
+    match process.run.map(|run| run.number) {
+        Some(live) if live == end.run => client.wait(&end.name, v1::WaitCondition::Exited).await.is_ok(),
+        Some(live) => live > end.run,
+        None => last >= end.run,
+    }
+}
+
+async fn feed(link: &Link, request: &mut v1::StreamLogsRequest, events: &mpsc::Sender<Event>) -> Option<()> {
     let (mut client, mut number) = link.now.lock().await.clone();
     let mut began = false;
     loop {
-        let ended = stream(&mut client, &mut request, &mut began, events).await?;
+        let ended = stream(&mut client, request, &mut began, events).await?;
         let why = match ended {
             Ok(()) if !request.follow => return Some(()),
             Ok(()) => match client.get(&request.name).await {
@@ -127,10 +190,12 @@ async fn stream(
         };
         match lines {
             Ok(Some(lines)) => {
-                if !lines.cursor.is_empty() {
-                    request.after_cursor.clone_from(&lines.cursor);
-                }
+                let cursor = lines.cursor.clone();
                 events.send(Event::Lines(lines)).await.ok()?;
+                // Afterwards: what was not handed on is read again.
+                if !cursor.is_empty() {
+                    request.after_cursor = cursor;
+                }
             }
             Ok(None) => return Some(Ok(())),
             Err(error) => return Some(Err(error)),

@@ -15,7 +15,6 @@ use crate::find;
 use crate::render::{Paint, describe, standing};
 use crate::report::Failure;
 use crate::select::{Pick, pick};
-use crate::units::moment;
 use crate::verb::tail::{self, tail};
 use crate::when;
 
@@ -141,7 +140,9 @@ impl Place {
         match page {
             Page::Details => {
                 let process = found.client.get(name).await?;
-                let text = describe::process(&process, clock(), found.own, Paint::new(false));
+                let journal = found.journal(self.context.uid).await;
+                let at = when::Clock { now: clock(), zone: (self.context.zone)() };
+                let text = describe::process(&process, &at, &journal, Paint::new(false));
                 Ok(text.lines().map(str::to_owned).collect())
             }
             Page::Logs => {
@@ -152,7 +153,7 @@ impl Place {
                 let zone = (self.context.zone)();
                 let shown = |line: &tail::Line| {
                     let at = line.at.map_or_else(|| "-".to_owned(), |at| when::local(at, &zone));
-                    format!("{at:<23} {}", String::from_utf8_lossy(&line.text))
+                    format!("{at:<0$} {1}", when::LOCAL_WIDTH, String::from_utf8_lossy(&line.text))
                 };
                 Ok(lines.iter().map(shown).collect())
             }
@@ -178,5 +179,5 @@ pub(super) fn clock() -> Wall {
 pub(super) fn face(at: Wall, zone: &jiff::tz::TimeZone) -> String {
     let local = when::local(at, zone);
     let time = local.split_once(' ').and_then(|(_, time)| time.split_once('.'));
-    time.map_or_else(|| moment(at), |(time, _)| time.to_owned())
+    time.map_or_else(|| at.to_string(), |(time, _)| time.to_owned())
 }

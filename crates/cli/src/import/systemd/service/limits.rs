@@ -2,6 +2,7 @@
 
 use model::{Capabilities, Ceiling, Definition, LimitPair, Rlimit};
 
+use super::flag;
 use crate::import::draft::Import;
 use crate::import::systemd::unit::Assignment;
 use crate::units;
@@ -20,7 +21,7 @@ pub(super) fn read(from: &Assignment, definition: &mut Definition, into: &mut Im
             .ok()
             .filter(|score| (-1000..=1000).contains(score))
             .map(|score| definition.oom_score_adj = Some(score)),
-        "NoNewPrivileges" => flag(value).map(|on| definition.no_new_privileges = Some(on)),
+        "NoNewPrivileges" => flag::read(value).map(|on| definition.no_new_privileges = Some(on)),
         "AmbientCapabilities" => capabilities(value, definition),
         "RuntimeDirectory" => {
             directories(from, value, definition, into);
@@ -115,14 +116,6 @@ fn bytes(value: &str) -> Option<Ceiling> {
 /// `idle` is a policy, and not a share.
 fn weight(value: &str) -> Option<u16> {
     value.parse().ok().filter(|weight| (1..=10_000).contains(weight))
-}
-
-fn flag(value: &str) -> Option<bool> {
-    match value.to_ascii_lowercase().as_str() {
-        "1" | "yes" | "true" | "on" | "y" | "t" => Some(true),
-        "0" | "no" | "false" | "off" | "n" | "f" => Some(false),
-        _ => None,
-    }
 }
 
 /// `~` is all but these, which nobody wants of ambient ones.

@@ -4,6 +4,7 @@ use std::time::Duration;
 
 use model::{Definition, LineParser, Output, RateLimit};
 
+use super::flag;
 use crate::import::draft::Import;
 use crate::import::systemd::specifier::Specifiers;
 use crate::import::systemd::time::span;
@@ -27,8 +28,8 @@ pub(super) fn read(
             definition.stderr = target(from, specifiers, into).filter(|output| *output != Output::Capture);
         }
         "SyslogLevelPrefix" => {
-            definition.log.parse = matches!(from.value.as_str(), "yes" | "true" | "1" | "on")
-                .then_some(LineParser::SyslogPrefix);
+            definition.log.parse =
+                (flag::read(&from.value) == Some(true)).then_some(LineParser::SyslogPrefix);
         }
         "LogRateLimitBurst" => match from.value.parse::<u32>().ok().filter(|lines| *lines > 0) {
             Some(lines) => {

@@ -1,0 +1,84 @@
+//! What bites somebody who is new: a reload that would end a program, a change that is answered before it is up, settings
+//! of a process that is gone.
+
+use testkit::TempDaemon;
+
+use crate::support::{pid, process, until_state};
+
+const ONE: &str = "processes:\n  web: {command: sleep 1000}\n";
+
+#[test]
+fn a_reload_that_would_end_the_program_is_refused() {
+    let daemon = TempDaemon::start(ONE);
+    let before = until_state(&daemon, "web", "running");
+    let error = daemon.pm(&["reload", "web"]).failure(1);
+    for part in ["doesn't handle SIGHUP", "`exec_reload`", "`reload_signal`", "pm-cli restart web"] {
+        assert!(error.contains(part), "{error}");
+    }
+    let error = daemon.pm(&["reload", "@all"]).failure(1);
+    assert!(error.contains("web was not reloaded"), "{error}");
+    assert_eq!(pid(&process(&daemon, "web").expect("defined")), pid(&before), "it runs on");
+    // Whoever means the signal itself has a verb for that.
+    daemon.pm(&["kill", "web", "-s", "HUP"]).success();
+}
+
+#[test]
+fn an_update_tells_what_became_of_it() {
+    let daemon = TempDaemon::start(ONE);
+    let before = until_state(&daemon, "web", "running");
+    let told = daemon.pm(&["update", "web", "--env", "A=1"]).success();
+    let after = process(&daemon, "web").expect("defined");
+    assert_eq!(told, format!("web: restart (env)\nweb: running (pid {})\n", pid(&after)));
+    assert_ne!(pid(&before), pid(&after));
+    let error = daemon.pm(&["update", "web", "--", "/nowhere/to/be/found"]).failure(1);
+    assert!(error.contains("web could not start") && error.contains("--unset KEY"), "{error}");
+    // The change stays, and what corrects it is tried at once.
+    let told = daemon.pm(&["update", "web", "--unset", "command,args"]).success();
+    let now = process(&daemon, "web").expect("defined");
+    assert!(told.ends_with(&format!("web: running (pid {})\n", pid(&now))), "{told}");
+    let told = daemon.pm(&["update", "web", "--description", "x"]).success();
+    assert_eq!(told, "web: hot (description)\n");
+}
+
+#[test]
+fn what_is_so_already_is_not_written_down() {
+    let daemon = TempDaemon::start(ONE);
+    until_state(&daemon, "web", "running");
+    assert_eq!(daemon.pm(&["enable", "web"]).success(), "web: enabled already\n");
+    let text = daemon.pm(&["cat", "web"]).success();
+    assert!(!text.contains("pm-cli create/update"), "{text}");
+    daemon.pm(&["disable", "web"]).success();
+    assert_eq!(daemon.pm(&["disable", "web"]).success(), "web: disabled already\n");
+    assert_eq!(daemon.pm(&["enable", "web"]).success(), "web: enabled\n");
+}
+
+#[test]
+fn settings_of_a_process_that_is_gone_are_seen_and_removed() {
+    let daemon = TempDaemon::start(&format!("{ONE}  other: {{command: sleep 1000}}\n"));
+    until_state(&daemon, "other", "running");
+    daemon.pm(&["update", "other", "--description", "set once"]).success();
+    daemon.write_config(ONE);
+    let plan = daemon.pm(&["plan"]).success();
+    assert!(plan.contains("other: stop and remove\n"), "{plan}");
+    daemon.pm(&["reload-config"]).success();
+    let status = daemon.pm(&["status"]).success();
+    assert!(status.contains("pm-cli delete other"), "{status}");
+    let text = daemon.pm(&["cat", "other"]).success();
+    assert!(text.contains("set once"), "{text}");
+    let told = daemon.pm(&["delete", "other"]).success();
+    assert!(told.contains("is removed"), "{told}");
+    daemon.pm(&["cat", "other"]).failure(4);
+    daemon.pm(&["delete", "other"]).failure(4);
+}
+
+#[test]
+fn a_plan_tells_what_is_added_and_not_started() {
+    let daemon = TempDaemon::start(ONE);
+    until_state(&daemon, "web", "running");
+    daemon.write_config(&format!("{ONE}  lazy: {{command: sleep 1000, auto_start: false}}\n"));
+    let plan = daemon.pm(&["plan"]).success();
+    assert!(plan.contains("lazy: add, not started (auto_start is false)\n"), "{plan}");
+    let report = daemon.pm(&["reload-config"]).success();
+    assert_eq!(report, "lazy: add, not started (auto_start is false)\n");
+    assert_eq!(process(&daemon, "lazy").expect("defined")["state"], "stopped");
+}
