@@ -82,6 +82,8 @@ pub(crate) struct Chain {
     /// Without follow: where to stop.
     until: Option<Mark>,
     missed: bool,
+    /// Where the reader stood when it found that. Until it is told, a reader that goes on has to find it again.
+    gap: Option<Mark>,
     left_out: bool,
 }
 
@@ -104,6 +106,7 @@ impl Chain {
             skip: 0,
             until: None,
             missed: false,
+            gap: None,
             left_out: false,
         }
     }
@@ -130,6 +133,9 @@ impl Chain {
 
     /// Where a reader that has taken all that it took would go on.
     pub(crate) fn mark(&self) -> Option<Mark> {
+        if self.gap.is_some() {
+            return self.gap;
+        }
         let Position { segment, .. } = self.position.as_ref()?;
         let offset = if self.ready.is_empty() { segment.at } else { self.taken };
         Some(segment.mark(offset))
@@ -141,7 +147,14 @@ impl Chain {
     }
 
     pub(crate) fn take_missed(&mut self) -> bool {
+        self.gap = None;
         std::mem::take(&mut self.missed)
+    }
+
+    /// Lines are missing behind this place.
+    fn miss(&mut self, behind: Option<Mark>) {
+        self.missed = true;
+        self.gap = self.gap.or(behind);
     }
 
     /// Lines were left out of which something that the filter asks for is not known.
@@ -254,7 +267,7 @@ impl Chain {
             let Some(path) = older.next() else { break };
             next = self.open_archive(&path)?;
         }
-        self.missed = true;
+        self.miss(own.first().copied().copied());
         Ok(())
     }
 
@@ -331,7 +344,11 @@ impl Chain {
             self.ready = pieces.into();
             return Ok(Progress::Busy);
         }
-        self.missed |= segment.is_damaged();
+        if segment.is_damaged() {
+            let here = segment.mark(before);
+            self.missed = true;
+            self.gap = self.gap.or(Some(here));
+        }
         if stop.is_some() {
             self.stage = Stage::Done;
             return Ok(Progress::Idle);
@@ -347,7 +364,9 @@ impl Chain {
         }
         match self.successor()? {
             Some(next) => {
-                self.missed |= self.is_lost()?;
+                if self.is_lost()? {
+                    self.miss(self.mark());
+                }
                 self.position = Some(next);
                 Ok(Progress::Busy)
             }

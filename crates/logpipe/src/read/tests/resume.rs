@@ -174,6 +174,26 @@ proptest! {
     }
 }
 
+/// Found by the property above: the reader had gone on to the file behind the gap, and its position was there already.
+#[test]
+fn a_gap_that_nobody_was_told_of_is_found_again() {
+    let write = |stream| Step::Write { lines: 1, run: 1, stream, width: 0 };
+    let steps = [
+        write(Stream::Stderr),
+        Step::Rotate,
+        Step::Prune,
+        write(Stream::Stderr),
+        Step::Rotate,
+        Step::Prune,
+        write(Stream::Stdout),
+        Step::Read(1),
+        Step::Restart,
+        write(Stream::Stdout),
+        write(Stream::Stdout),
+    ];
+    play(&steps, &Filter::default(), true).unwrap();
+}
+
 #[test]
 fn a_position_outlives_rotation_and_compression() {
     let mut files = Files::new();
