@@ -74,7 +74,7 @@ pub(super) fn account(exec: &ExecSpec, error: CredentialsError) -> SpawnFailure 
         }
         CredentialsErrorKind::UnknownGroup => {
             let key = if exec.group.as_ref() == Some(&subject) { "group" } else { "supplementary_groups" };
-            (0, "no such group".into(), format!("create it with groupadd, or fix {key}:"))
+            (0, "no such group".into(), format!("create it with groupadd, or fix `{key}`"))
         }
         CredentialsErrorKind::Io(errno) => {
             (errno as i32, errno.desc().to_owned(), hint::name_services(errno))
@@ -91,11 +91,11 @@ pub(super) fn environment_file(path: &Path, trouble: &Trouble) -> SpawnFailure {
         Trouble::NotAFile(what) => (
             shown.to_string(),
             (0, (*what).to_owned()),
-            "only regular files are read: fix environment_file:".into(),
+            "only regular files are read: fix `environment_file`".into(),
         ),
         Trouble::TooLarge => {
             let message = format!("it is larger than {} MiB", MAX_BYTES >> 20);
-            (shown.to_string(), (0, message), "this is no list of variables: fix environment_file:".into())
+            (shown.to_string(), (0, message), "this is no list of variables: fix `environment_file`".into())
         }
         Trouble::BadLine(bad) => {
             (format!("{shown}:{}", bad.line), (0, format!("this line {}", bad.message)), bad.hint.to_owned())
@@ -272,7 +272,7 @@ mod tests {
         assert_eq!(failure.hint, "create it with groupadd, or fix `group`");
         let groups = Some(vec!["no-such".into()]);
         let failure = lookup(&ExecSpec { supplementary_groups: groups, ..exec("x") });
-        assert_eq!(failure.hint, "create it with groupadd, or fix supplementary_groups:");
+        assert_eq!(failure.hint, "create it with groupadd, or fix `supplementary_groups`");
     }
 
     #[test]

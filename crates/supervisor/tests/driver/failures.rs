@@ -61,7 +61,7 @@ fn a_working_directory_that_is_gone_is_named() {
     let failure = failure_of(&Rig::new(), web);
     assert_eq!(failure.stage, SpawnStage::WorkingDir);
     assert_eq!(failure.subject, dir.path().join("gone").display().to_string());
-    assert_eq!(failure.hint, "create it, or fix working_dir:");
+    assert_eq!(failure.hint, "create it, or fix `working_dir`");
 }
 
 #[test]

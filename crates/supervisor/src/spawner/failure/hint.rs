@@ -102,8 +102,8 @@ pub(super) fn descriptors(errno: Errno) -> String {
 
 pub(super) fn working_dir(errno: Errno, attempt: &Attempt<'_>) -> String {
     match errno {
-        Errno::ENOENT => "create it, or fix working_dir:".into(),
-        Errno::ENOTDIR => "it is not a directory: fix working_dir:".into(),
+        Errno::ENOENT => "create it, or fix `working_dir`".into(),
+        Errno::ENOTDIR => "it is not a directory: fix `working_dir`".into(),
         Errno::EACCES => format!("{} may not enter it", who(attempt)),
         other => resources(other),
     }
@@ -165,7 +165,7 @@ pub(super) fn unreadable(error: &io::Error) -> String {
         Some(Errno::ELOOP) => A_CIRCLE.into(),
         Some(Errno::ENOTDIR) => A_PART.into(),
         Some(errno) => resources(errno),
-        None => "fix environment_file:".into(),
+        None => "fix `environment_file`".into(),
     }
 }
 

@@ -13,7 +13,7 @@ type Explained = (String, String);
 /// The kernel does not say which of them it was: the one that is above the daemon's own.
 pub(super) fn rlimits(errno: Errno, spec: &IsolationSpec) -> Explained {
     if errno == Errno::EINVAL {
-        return (String::new(), "the soft limit must not be above the hard one: fix rlimits:".into());
+        return (String::new(), "the soft limit must not be above the hard one: fix `rlimits`".into());
     }
     let above = spec.rlimits.iter().find_map(|(limit, pair)| {
         let own = sys::limits::own(resource(*limit)).ok()?.hard;

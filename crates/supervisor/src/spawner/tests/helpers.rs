@@ -173,7 +173,7 @@ fn a_helper_that_fails_is_named_by_its_key_and_its_command() {
     let (stage, _, hint) = place(&spec, Role::Hook(HookKind::StartPre), &["true"]);
     assert_eq!(
         (stage, hint.as_str()),
-        (SpawnStage::WorkingDir, "create it, or fix working_dir: (exec_start_pre: true)")
+        (SpawnStage::WorkingDir, "create it, or fix `working_dir` (exec_start_pre: true)")
     );
     spec.exec.environment_files = vec![EnvironmentFile { path: "/no/such/file".into(), optional: false }];
     let (stage, _, hint) = place(&spec, Role::Hook(HookKind::StartPre), &["true"]);
