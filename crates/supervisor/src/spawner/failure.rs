@@ -364,7 +364,7 @@ mod tests {
             (Stage::Groups, Errno::ENOMEM, "out of memory"),
             (Stage::Gid, Errno::EINVAL, "user namespace"),
             (Stage::Uid, Errno::EAGAIN, "RLIMIT_NPROC"),
-            (Stage::WorkingDir, Errno::ENOENT, "working_dir:"),
+            (Stage::WorkingDir, Errno::ENOENT, "`working_dir`"),
             (Stage::WorkingDir, Errno::EACCES, "user app may not enter it"),
             (Stage::WorkingDir, Errno::ELOOP, "circle"),
             (Stage::Exec, Errno::ENOENT, "dynamic loader"),
