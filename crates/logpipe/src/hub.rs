@@ -5,7 +5,7 @@ use std::collections::HashMap;
 use std::io;
 use std::os::fd::OwnedFd;
 use std::path::{Path, PathBuf};
-use std::rc::Rc;
+use std::rc::{Rc, Weak};
 use std::sync::Arc;
 use std::time::Duration;
 
@@ -26,6 +26,7 @@ use crate::ready;
 use crate::stats::Account;
 use crate::store::{self, Limits, Store};
 use crate::stream::{Buffer, Ending, Reader, StreamTask};
+use crate::turns::Before;
 use crate::{Config, Shared, Source};
 
 /// Everything that lives on the thread.
@@ -40,35 +41,48 @@ struct Hub {
     /// By path; a process has at most one per stream.
     stores: HashMap<PathBuf, (ProcessName, Rc<Store>)>,
     shared_by_stores: store::Shared,
-    /// The streams of each run until they have ended.
-    runs: HashMap<RunId, Vec<Rc<Ending>>>,
+    /// Each run until its streams have ended.
+    runs: HashMap<RunId, Run>,
     /// Every running stream; each returns its run.
     streams: JoinSet<RunId>,
+}
+
+/// A run whose output is read.
+struct Run {
+    process: Rc<Process>,
+    before: Before,
+    /// Each belongs to its task and goes with it.
+    streams: Vec<Weak<Ending>>,
 }
 
 /// The thread's main function. Returns after a shutdown.
 pub(crate) fn run(config: &Config, shared: &Arc<Shared>, console: Option<ConsoleSink>) -> io::Result<()> {
     let runtime = tokio::runtime::Builder::new_current_thread().enable_io().enable_time().build()?;
     let local = LocalSet::new();
-    let journal = config.journald.clone().map(|path| Rc::new(Journal::new(path, Arc::clone(&shared.ledger))));
-    let hub = Hub {
-        dir: config.dir.clone(),
-        drain: config.drain_deadline,
-        shared: Arc::clone(shared),
-        sinks: Rc::new(Sinks { journal, console: console.map(RefCell::new) }),
-        buffer: Buffer::default(),
-        processes: HashMap::new(),
-        compiler: Compiler::default(),
-        stores: HashMap::new(),
-        shared_by_stores: store::Shared::default(),
-        runs: HashMap::new(),
-        streams: JoinSet::new(),
-    };
+    let hub = Hub::new(config, shared, console);
     local.block_on(&runtime, hub.serve());
     Ok(())
 }
 
 impl Hub {
+    fn new(config: &Config, shared: &Arc<Shared>, console: Option<ConsoleSink>) -> Self {
+        let journal =
+            config.journald.clone().map(|path| Rc::new(Journal::new(path, Arc::clone(&shared.ledger))));
+        Self {
+            dir: config.dir.clone(),
+            drain: config.drain_deadline,
+            shared: Arc::clone(shared),
+            sinks: Rc::new(Sinks { journal, console: console.map(RefCell::new) }),
+            buffer: Buffer::default(),
+            processes: HashMap::new(),
+            compiler: Compiler::default(),
+            stores: HashMap::new(),
+            shared_by_stores: store::Shared::default(),
+            runs: HashMap::new(),
+            streams: JoinSet::new(),
+        }
+    }
+
     async fn serve(mut self) {
         let sender = self.sinks.journal.clone().map(|journal| tokio::task::spawn_local(journal.run()));
         let shared = Arc::clone(&self.shared);
@@ -106,6 +120,7 @@ impl Hub {
         // A definition that came into force after this run was opened has set `log:` already.
         let process = self.process(&source.process, &source.output.log);
         let limits = Limits::from(&process.settings().spec);
+        let before = process.over.before();
         let terminal = source.captured.terminal;
         let mut files = source.captured.files;
         let streams = [(Stream::Stdout, source.captured.stdout), (Stream::Stderr, source.captured.stderr)];
@@ -141,20 +156,28 @@ impl Hub {
                 terminal: is_terminal.then(Crlf::default),
                 // A terminal's size is the kernel's.
                 raised: is_terminal,
+                bytes: 0,
                 ends: false,
             };
-            if let Err(e) = self.spawn(source.run, pipe, reader) {
+            if let Err(e) = self.spawn(source.run, pipe, &before, reader) {
                 tracing::error!(process = %source.process.name, stream = stream.as_str(), error = %e,
                     "a stream can't be captured; its process will find its pipe closed");
             }
         }
     }
 
-    fn spawn(&mut self, run: RunId, pipe: OwnedFd, reader: Reader) -> io::Result<()> {
+    fn spawn(&mut self, run: RunId, pipe: OwnedFd, before: &Before, reader: Reader) -> io::Result<()> {
         let pipe = ready::register(pipe, Interest::READABLE)?;
         let ending = Rc::new(Ending::default());
-        self.runs.entry(run).or_default().push(Rc::clone(&ending));
-        self.streams.spawn_local(StreamTask { pipe, run, ending, reader }.run());
+        let process = &reader.route.process;
+        let known = self.runs.entry(run).or_insert_with(|| Run {
+            process: Rc::clone(process),
+            before: before.clone(),
+            streams: Vec::new(),
+        });
+        known.streams.push(Rc::downgrade(&ending));
+        let before = before.clone();
+        self.streams.spawn_local(StreamTask { pipe, run, ending, before, reader }.run());
         Ok(())
     }
 
@@ -203,16 +226,18 @@ impl Hub {
     }
 
     fn finished(&mut self, run: RunId) {
-        for ending in self.runs.get(&run).into_iter().flatten() {
-            ending.set(self.drain);
+        let Some(run) = self.runs.get(&run) else { return };
+        let unread = run.process.over.add(&run.before);
+        for ending in run.streams.iter().filter_map(Weak::upgrade) {
+            ending.over(Rc::clone(&unread), self.drain);
         }
     }
 
-    /// A stream of this run has ended: its task let go of its share of the deadline.
+    /// A stream of this run has ended, and its task is gone.
     fn ended(&mut self, run: RunId) {
-        if let Some(streams) = self.runs.get_mut(&run) {
-            streams.retain(|ending| Rc::strong_count(ending) > 1);
-            if streams.is_empty() {
+        if let Some(known) = self.runs.get_mut(&run) {
+            known.streams.retain(|ending| ending.strong_count() > 0);
+            if known.streams.is_empty() {
                 self.runs.remove(&run);
             }
         }
@@ -228,7 +253,7 @@ impl Hub {
     /// First the pipes to their end, then what waits for the sinks, each until the deadline.
     async fn shut_down(mut self, deadline: Instant, sender: Option<JoinHandle<()>>) {
         let left = deadline.saturating_duration_since(Instant::now());
-        for ending in self.runs.values().flatten() {
+        for ending in self.runs.values().flat_map(|run| &run.streams).filter_map(Weak::upgrade) {
             ending.set(left);
         }
         while self.streams.join_next().await.is_some() {}
@@ -257,3 +282,6 @@ impl Hub {
         self.shared.tails.clear();
     }
 }
+
+#[cfg(test)]
+mod tests;

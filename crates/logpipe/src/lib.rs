@@ -13,6 +13,7 @@
 //!   else holds its pipe open.
 //! - Any number of runs of one process may print at the same time (the process, its hooks, its health checks): each has
 //!   pipes of its own, and they share files, counters and bounds.
+//! - What a run has printed before its end stands before anything of a run that was started after that.
 //!
 //! What may be lost, when and how it is told: lines as above; lines that the disk refuses, with `overflow: drop_oldest`
 //! or `drop_newest` beyond a buffer (`dropped` of the file sink and a marker line in the file), else only those refused
@@ -47,6 +48,7 @@ mod tail;
 mod testing;
 #[cfg(test)]
 mod tests;
+mod turns;
 
 use std::io;
 use std::path::{Path, PathBuf};

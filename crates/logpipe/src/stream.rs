@@ -19,6 +19,7 @@ use tokio::time::Instant;
 use crate::crlf::Crlf;
 use crate::frame::Framer;
 use crate::lines::Route;
+use crate::turns::{Before, Unread};
 
 /// Bytes read at once. What a pipe can be raised to by default; more brings nothing.
 pub(crate) const READ: usize = 256 << 10;
@@ -30,14 +31,19 @@ const TERMINAL_READ: usize = 64 << 10;
 const READS_PER_TURN: usize = 4;
 /// What is still read when somebody holds a pipe or terminal open beyond the deadline: more than either can hold.
 const LAST_READS: usize = 8;
+/// A run that is over has not left more than this in a pipe (what a child may raise its size to by default). So much is
+/// read out even when somebody else prints without a pause and it is never found empty.
+const PIPE_MAX: u64 = 1 << 20;
 
 /// The thread's read buffer.
 pub(crate) type Buffer = Rc<RefCell<Vec<u8>>>;
 
-/// How the pipeline tells a stream when to end.
+/// How the pipeline tells a stream that its run is over, and when to end.
 #[derive(Default)]
 pub(crate) struct Ending {
     at: Cell<Option<Instant>>,
+    /// From the end of the run until everything that it had printed is read.
+    unread: RefCell<Option<Rc<Unread>>>,
     changed: Notify,
 }
 
@@ -47,8 +53,26 @@ impl Ending {
         let at = Instant::now() + after;
         if self.at.get().is_none_or(|old| at < old) {
             self.at.set(Some(at));
-            self.changed.notify_one();
+            self.changed.notify_waiters();
         }
+    }
+
+    /// The run is over: whoever waits for what it has printed waits until `unread` is let go of.
+    pub(crate) fn over(&self, unread: Rc<Unread>, after: Duration) {
+        self.unread.replace(Some(unread));
+        self.changed.notify_waiters();
+        self.set(after);
+    }
+
+    /// Waits for the end of the run; at once until it is read out, and never again then.
+    async fn to_read_out(&self) {
+        while self.unread.borrow().is_none() {
+            self.changed.notified().await;
+        }
+    }
+
+    fn read_out(&self) {
+        self.unread.take();
     }
 
     async fn reached(&self) {
@@ -69,6 +93,7 @@ pub(crate) struct StreamTask {
     pub(crate) pipe: AsyncFd<OwnedFd>,
     pub(crate) run: RunId,
     pub(crate) ending: Rc<Ending>,
+    pub(crate) before: Before,
     pub(crate) reader: Reader,
 }
 
@@ -81,6 +106,8 @@ pub(crate) struct Reader {
     pub(crate) terminal: Option<Crlf>,
     /// Whether the pipe's size was raised, or could not be.
     pub(crate) raised: bool,
+    /// Bytes read so far.
+    pub(crate) bytes: u64,
     /// It reads its last: nothing makes it wait any more.
     pub(crate) ends: bool,
 }
@@ -90,8 +117,10 @@ pub(crate) struct Reader {
 enum Got {
     /// As much as there was room for.
     Full,
-    /// Less: the pipe is empty now.
+    /// Less: the pipe was empty then. What follows may be its end.
     Emptied,
+    /// Nothing, and it has not ended.
+    Nothing,
     /// No writer is left.
     End,
 }
@@ -99,27 +128,42 @@ enum Got {
 impl StreamTask {
     /// Reads until the end of the pipe or the deadline; returns the run whose stream has ended.
     pub(crate) async fn run(self) -> RunId {
-        let Self { pipe, run, ending, mut reader } = self;
+        let Self { pipe, run, ending, mut before, mut reader } = self;
         let reached = ending.reached();
         tokio::pin!(reached);
+        let mut over_at = None;
         loop {
+            let ready = async {
+                before.passed().await;
+                reader.ready(&pipe, &ending).await
+            };
             tokio::select! {
                 biased;
-                ready = reader.ready(&pipe) => {
-                    let Ok(mut ready) = ready else { break };
-                    match reader.turn(&pipe) {
-                        Got::Full => tokio::task::yield_now().await,
+                ready = ready => {
+                    let Ok(ready) = ready else { break };
+                    let over_at = ready.is_none().then(|| *over_at.get_or_insert(reader.bytes));
+                    let got = reader.turn(&pipe);
+                    if over_at.is_some_and(|at| got == Got::Nothing || reader.bytes - at >= PIPE_MAX) {
+                        reader.route.read_out();
+                        ending.read_out();
+                    }
+                    match (got, ready) {
+                        (Got::End, _) => break,
+                        // Its last line may lack its newline, so that only the end completes it.
+                        (Got::Full, _) | (Got::Emptied, None) => tokio::task::yield_now().await,
+                        (Got::Nothing, None) => {}
                         // Hung up, and yet not at its end: somebody has opened the terminal anew by its name. That it
                         // had an end is final, as for a pipe; else its readiness, which stays, would be polled for ever.
-                        Got::Emptied if reader.terminal.is_some() && ready.ready().is_read_closed() => break,
+                        (_, Some(ready)) if reader.terminal.is_some() && ready.ready().is_read_closed() => break,
                         // Less than there was room for: the pipe was empty at that moment, and what comes now
                         // makes it ready again. The end stays ready.
-                        Got::Emptied => ready.clear_ready(),
-                        Got::End => break,
+                        (_, Some(mut ready)) => ready.clear_ready(),
                     }
                 }
                 () = &mut reached => {
                     tracing::debug!(process = %reader.route.process.who.name, "somebody holds its output open; given up");
+                    // Their deadlines are not behind this one.
+                    before.passed().await;
                     reader.ends = true;
                     for _ in 0..LAST_READS {
                         if reader.route.store.is_blocked() || reader.read(&pipe) != Got::Full {
@@ -151,7 +195,7 @@ fn fetch(pipe: &OwnedFd, room: &mut [u8]) -> (usize, Got) {
         Ok(0) => (0, Got::End),
         Ok(n) => (n, if n == room.len() { Got::Full } else { Got::Emptied }),
         Err(Errno::EINTR) => (0, Got::Full),
-        Err(Errno::EAGAIN) => (0, Got::Emptied),
+        Err(Errno::EAGAIN) => (0, Got::Nothing),
         // EIO: nobody has the terminal open any more.
         Err(_) => (0, Got::End),
     }
@@ -163,6 +207,7 @@ fn fetch_all(terminal: &OwnedFd, room: &mut [u8]) -> (usize, Got) {
     loop {
         match fetch(terminal, &mut room[filled..]) {
             (0, Got::Full) => {}
+            (0, Got::Nothing) if filled > 0 => return (filled, Got::Emptied),
             (0, got) => return (filled, got),
             (n, _) => filled += n,
         }
@@ -174,12 +219,21 @@ fn fetch_all(terminal: &OwnedFd, room: &mut [u8]) -> (usize, Got) {
 
 impl Reader {
     /// Waits until there is something to read and its lines may be taken: until then they stay in the pipe, so that the
-    /// child waits and nothing is lost.
-    async fn ready<'a>(&self, pipe: &'a AsyncFd<OwnedFd>) -> io::Result<AsyncFdReadyGuard<'a, OwnedFd>> {
+    /// child waits and nothing is lost. `None` = the run is over: whether there is something to read is not known yet,
+    /// and must not wait for the next look at all descriptors, which shows those of the next run as well.
+    async fn ready<'a>(
+        &self,
+        pipe: &'a AsyncFd<OwnedFd>,
+        ending: &Ending,
+    ) -> io::Result<Option<AsyncFdReadyGuard<'a, OwnedFd>>> {
         loop {
             self.route.store.unblocked().await;
             self.route.room().await;
-            let ready = pipe.ready(Interest::READABLE).await?;
+            let ready = tokio::select! {
+                biased;
+                () = ending.to_read_out() => None,
+                ready = pipe.ready(Interest::READABLE) => Some(ready?),
+            };
             // Another stream may have filled the file's batch or the journal's lane while this one waited for its pipe.
             if !self.route.store.is_blocked() && !self.route.is_full() {
                 return Ok(ready);
@@ -222,6 +276,8 @@ impl Reader {
         if n == 0 {
             return got;
         }
+        let fresh = u64::try_from(n).unwrap_or(u64::MAX);
+        self.bytes += fresh;
         if n >= BUSY && !self.raised {
             self.raised = true;
             // Not raised (the user's share of pipe memory is used up) is slower and nothing else.
@@ -233,7 +289,7 @@ impl Reader {
             None => start + n,
             Some(crlf) => carry + crlf.strip(&mut buffer[carry..start + n]),
         };
-        self.take(&buffer[..end], u64::try_from(n).unwrap_or(u64::MAX));
+        self.take(&buffer[..end], fresh);
         if buffer.len() > 4 * READ && self.framer.carry().len() < READ {
             // One stream's giant lines must not stay in memory for ever; while one comes its next read needs as much.
             buffer.truncate(READ);

@@ -256,6 +256,31 @@ fn runs_of_one_process_at_the_same_time_share_file_and_accounts() {
 }
 
 #[test]
+fn runs_that_crash_and_are_started_again_at_once_stand_in_their_order() {
+    let mut bed = Bed::new();
+    const RUNS: u64 = 3000;
+    // Of a crash the pipe's end and the news of it come on their own ways, and the next run follows at once.
+    let mut old: Option<crate::testing::Child> = None;
+    for run in 1..=RUNS {
+        if let Some(old) = old.take() {
+            say(&old.stderr, format!("{} dies", run - 1));
+            let id = old.run;
+            drop(old);
+            bed.pipe.finished(id);
+        }
+        let child = bed.start(&output());
+        say(&child.stdout, format!("{run} begins\n"));
+        old = Some(child);
+    }
+    drop(old);
+    assert_eq!(bed.close().iter().map(|s| s.lines_read).sum::<u64>(), 2 * RUNS - 1);
+    let text = bed.text();
+    let runs: Vec<u64> = text.lines().map(|l| l.split(' ').next().unwrap().parse().unwrap()).collect();
+    let wrong = runs.windows(2).filter(|pair| pair[0] > pair[1]).count();
+    assert_eq!(wrong, 0, "lines behind one of a later run");
+}
+
+#[test]
 fn a_run_that_was_opened_before_a_change_does_not_undo_it() {
     let mut bed = Bed::new();
     bed.pipe.configure(web(), output());

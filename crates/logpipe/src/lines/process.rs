@@ -1,4 +1,5 @@
-//! What the streams of one process share: its settings, its rate limits, its lane to the journal.
+//! What the streams of one process share: its settings, its rate limits, its lane to the journal,
+//! and which of its runs are read first.
 
 use std::cell::RefCell;
 use std::rc::Rc;
@@ -9,6 +10,7 @@ use model::{LogSpec, ProcessRef, RateLimit};
 use super::Settings;
 use super::limit::Bucket;
 use crate::journal::LaneRef;
+use crate::turns::Over;
 
 /// One process.
 pub(crate) struct Process {
@@ -16,13 +18,14 @@ pub(crate) struct Process {
     settings: RefCell<Rc<Settings>>,
     pub(super) buckets: Buckets,
     pub(crate) lane: Option<LaneRef>,
+    pub(crate) over: Over,
 }
 
 impl Process {
     pub(crate) fn new(who: ProcessRef, settings: Rc<Settings>, lane: Option<LaneRef>) -> Self {
         let buckets = Buckets::default();
         buckets.set(&settings.spec);
-        Self { who, settings: RefCell::new(settings), buckets, lane }
+        Self { who, settings: RefCell::new(settings), buckets, lane, over: Over::default() }
     }
 
     pub(crate) fn settings(&self) -> Rc<Settings> {

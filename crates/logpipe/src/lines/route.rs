@@ -165,6 +165,15 @@ impl Route {
         self.settle(false, |due| due.is_some_and(|at| at <= now));
     }
 
+    /// The run is over and read out: nothing more belongs to lines that wait for more.
+    pub(crate) fn read_out(&mut self) {
+        if self.pending.held.is_some() {
+            let mut batch = self.begin(false);
+            self.release(&mut batch);
+            self.end(0, batch);
+        }
+    }
+
     /// The stream has ended.
     pub(crate) fn finish(&mut self) {
         self.settle(true, |_| true);
