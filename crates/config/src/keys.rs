@@ -127,7 +127,8 @@ pub(crate) const KEYS: [Key; 59] = [
     key!(restart: RestartKind, "`on-failure`", Hot, ["restart_policy", "auto_restart", "respawn"],
         "What follows an exit that nobody asked for."),
     key!(restart_sec: Seconds, "`1`", Hot, ["restart_delay", "backoff"],
-        "First delay before a restart; doubles with each failure in a row; 0 = at once."),
+        "First delay before a restart; doubles with each failure in a row; 0 = at once. What was not even executed is tried \
+         again after 1 s at the earliest, then 2 s, 4 s and so on."),
     key!(restart_max_delay_sec: Seconds, "`60`, or `restart_sec` if that is longer", Hot, ["max_delay", "restart_max_delay", "backoff_max"], "Longest delay."),
     key!(restart_jitter: Ratio, "`0.1`", Hot, ["jitter"],
         "Each delay is spread by up to this share, so that many processes don't restart in step."),

@@ -19,10 +19,11 @@ use crate::authority::Authority;
 use crate::handshake::Handshakes;
 use crate::shares::{Full, Share};
 use crate::slots::Slots;
+use crate::spare::Spare;
 
 /// A connection that has not sent the HTTP/2 preface (24 bytes) within this time is closed.
 const PREFACE: (usize, Duration) = (24, Duration::from_secs(10));
-/// Pause after accept(2) failed, which mostly means that descriptors ran out.
+/// Pause after accept(2) failed, which mostly means that not even the spare descriptor was to be had.
 const ACCEPT_PAUSE: Duration = Duration::from_millis(100);
 
 /// Whether the TCP port is open.
@@ -195,9 +196,9 @@ impl Gate {
 }
 
 /// Accepts on the Unix socket until the server is gone.
-pub(crate) async fn unix(listener: UnixListener, gate: Gate) {
+pub(crate) async fn unix(listener: UnixListener, mut spare: Spare, gate: Gate) {
     loop {
-        let accepted = listener.accept().await.and_then(|(io, _)| Ok((io.peer_cred()?, io)));
+        let accepted = spare.accept(|| listener.accept()).await.and_then(|(io, _)| Ok((io.peer_cred()?, io)));
         let (cred, io) = match accepted {
             Ok(accepted) => accepted,
             Err(e) => {
@@ -285,6 +286,7 @@ pub(crate) fn warn(state: &ListenState) {
 /// Accepts on the port until the server is gone; while it can't be opened, tries again.
 pub(crate) async fn tcp(
     first: Option<TcpListener>,
+    mut spare: Spare,
     port: Port,
     state: watch::Sender<ListenState>,
     gate: Gate,
@@ -295,7 +297,7 @@ pub(crate) async fn tcp(
     };
     let mut handshakes = port.tls.map(|live| Handshakes::new(live, gate.clone()));
     loop {
-        let (io, address) = match listener.accept().await {
+        let (io, address) = match spare.accept(|| listener.accept()).await {
             Ok(accepted) => accepted,
             Err(e) => {
                 failed(&e).await;

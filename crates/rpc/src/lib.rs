@@ -29,6 +29,7 @@ mod shares;
 mod signal;
 mod slots;
 mod socket;
+mod spare;
 mod token;
 mod turns;
 mod who;

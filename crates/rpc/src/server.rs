@@ -27,6 +27,7 @@ use crate::service::{MAX_FOLLOWERS, MAX_WAITERS, MAX_WATCHERS, Service};
 use crate::shares::Shares;
 use crate::slots::Slots;
 use crate::socket::{self, Bound, SocketError};
+use crate::spare::Spare;
 use crate::token::Keeper;
 use crate::turns::Turns;
 use crate::v1::process_manager_service_server::ProcessManagerServiceServer;
@@ -119,6 +120,8 @@ pub struct Server {
     config: Config,
     unix: Option<(UnixListener, Bound)>,
     tcp: Option<TcpListener>,
+    /// Of the socket and of the port.
+    spares: [Spare; 2],
     port: Option<Port>,
     tcp_state: watch::Sender<ListenState>,
     meter: Arc<Meter>,
@@ -146,6 +149,7 @@ impl Server {
         if let Some(address) = config.tcp.filter(|a| !a.ip().is_loopback() && !certified) {
             return Err(BindError::NotLoopback(address));
         }
+        let spares = [Spare::take(), Spare::take()];
         let unix = config.unix.as_deref().map(|path| bind_unix(path, inherited.unix)).transpose()?;
         // After the lock: a second daemon that is refused must not replace the token of the first.
         if let Some(token) = &config.token {
@@ -162,7 +166,8 @@ impl Server {
                 }
             },
         };
-        Ok(Self { config, unix, tcp, port, tcp_state: watch::Sender::new(state), meter: Arc::default() })
+        let tcp_state = watch::Sender::new(state);
+        Ok(Self { config, unix, tcp, spares, port, tcp_state, meter: Arc::default() })
     }
 
     /// The path of the Unix socket.
@@ -192,7 +197,7 @@ impl Server {
         ready: watch::Receiver<bool>,
         shutdown: impl Future<Output = ()> + Send,
     ) -> Result<(), transport::Error> {
-        let Self { config, unix, tcp, port, tcp_state, meter } = self;
+        let Self { config, unix, tcp, spares: [for_unix, for_tcp], port, tcp_state, meter } = self;
         let token = config.token.map(|token| Arc::new(Keeper::new(token)));
         let policy = Policy {
             daemon_uid: config.daemon_uid,
@@ -227,10 +232,10 @@ impl Server {
         let mut bound = None;
         if let Some((listener, owner)) = unix {
             bound = Some(owner);
-            acceptors.spawn(accept::unix(listener, gate.clone()));
+            acceptors.spawn(accept::unix(listener, for_unix, gate.clone()));
         }
         if let Some(port) = port {
-            acceptors.spawn(accept::tcp(tcp, port, tcp_state, gate));
+            acceptors.spawn(accept::tcp(tcp, for_tcp, port, tcp_state, gate));
         }
         // `sink` stays alive until the end: tonic stops when the stream of connections ends.
 

@@ -11,6 +11,7 @@ mod environment_file;
 mod failure;
 mod launch;
 mod limits;
+mod reserve;
 mod run;
 mod task;
 #[cfg(test)]

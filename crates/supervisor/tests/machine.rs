@@ -16,5 +16,7 @@ mod readiness;
 mod scenarios;
 #[path = "machine/states.rs"]
 mod states;
+#[path = "machine/unborn.rs"]
+mod unborn;
 #[path = "machine/world.rs"]
 mod world;

@@ -2,7 +2,7 @@
 
 use std::time::Duration;
 
-use anyhow::Result;
+use anyhow::{Result, ensure};
 
 use super::Size;
 use super::bed::Bed;
@@ -11,6 +11,9 @@ use super::starve::{Limit, processes, starve};
 
 /// Below what the daemon holds from its start on, so that whatever a child's end sets free is of no use.
 const LEFT: u64 = 16;
+
+/// Within this even then: there is a spare descriptor for one caller at a time, and a machine under load.
+const ANSWERED: Duration = Duration::from_secs(10);
 
 pub(crate) fn run(size: &Size) -> Result<Report> {
     let lasts = size.of(Duration::from_secs(3), Duration::from_secs(60));
@@ -25,6 +28,9 @@ pub(crate) fn run(size: &Size) -> Result<Report> {
     bed.until_all(&["running"])?;
     let before = bed.vitals()?;
     let starved = starve(&bed, &limit, LEFT, lasts, lines)?;
+    let calls = &starved.calls;
+    ensure!(calls.answered > 0 && calls.refused == 0, "control did not answer: {calls}");
+    ensure!(calls.worst <= ANSWERED, "control answered late: {calls}");
     before.until_back(bed.pid())?;
     bed.stop_all()?;
     bed.end()?;

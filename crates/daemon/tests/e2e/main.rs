@@ -4,6 +4,7 @@ mod activation;
 mod bad_input;
 mod boot_set;
 mod control;
+mod descriptors;
 mod doctor;
 mod documents;
 mod editing;

@@ -168,7 +168,7 @@ impl Machine {
         let spec = &spec.restart;
         let (burst, interval) = (spec.limit_burst, spec.limit_interval);
         let cooldown = match spec.on_limit {
-            OnStartLimit::Cooldown => Some(restart::cooldown(spec, &mut self.rng)),
+            OnStartLimit::Cooldown => Some(restart::cooldown(spec, &ended, &mut self.rng)),
             OnStartLimit::Fail => None,
         };
         self.emit(t, key, EventKind::StartLimitReached { burst, interval, cooldown });

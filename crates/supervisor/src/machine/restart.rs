@@ -3,9 +3,14 @@
 use std::collections::VecDeque;
 use std::time::Duration;
 
-use model::{ExitReason, ExitStatus, Mono, Reason, RestartPolicy, RestartSpec, SpawnFailure};
+use model::{ExitReason, ExitStatus, HookKind, Mono, Reason, RestartPolicy, RestartSpec, SpawnFailure};
 
 use super::rng::Rng;
+
+/// Least delay after a start that did not get as far as executing its program. What it lacked (a descriptor, memory, a
+/// disk that can be written to) is not there again within microseconds, and nobody's service comes back sooner by
+/// thousands of tries a second, each with its line in the log.
+const UNBORN_DELAY: Duration = Duration::from_secs(1);
 
 /// How a run ended, as far as the restart policy cares.
 #[derive(Clone, Debug, PartialEq)]
@@ -41,6 +46,15 @@ impl Ended {
         }
     }
 
+    /// Whether its program was never executed.
+    pub(super) fn is_unborn(&self) -> bool {
+        match self {
+            Self::SpawnFailed(_) => true,
+            Self::Failed { reason, .. } => matches!(reason, Reason::HookFailed(HookKind::StartPre, _)),
+            Self::Exit { .. } => false,
+        }
+    }
+
     pub(super) fn is_success(&self, spec: &RestartSpec) -> bool {
         match self {
             Self::Exit { status, .. } => spec.is_success(*status),
@@ -69,6 +83,8 @@ pub(super) fn wanted(spec: &RestartSpec, ended: &Ended) -> bool {
 pub(super) struct StartRecord {
     /// Unstable runs in a row.
     in_a_row: u32,
+    /// Starts in a row that did not get as far as the program, up to now.
+    unborn_in_a_row: u32,
     /// Times of the last starts, oldest first; at most `limit_burst` of them are kept.
     starts: VecDeque<Mono>,
 }
@@ -96,6 +112,7 @@ impl StartRecord {
             self.in_a_row = 0;
         }
         self.in_a_row = self.in_a_row.saturating_add(1);
+        self.unborn_in_a_row = if ended.is_unborn() { self.unborn_in_a_row.saturating_add(1) } else { 0 };
     }
 
     /// Whether one more start at `at` would be more than `limit_burst` within the window.
@@ -105,18 +122,30 @@ impl StartRecord {
         burst > 0 && within >= burst
     }
 
-    /// Delay before the next start: base, doubled for each unstable run in a row, capped, spread by the jitter.
+    /// Delay before the next start: base, doubled for each unstable run in a row, capped, spread by the jitter. After a
+    /// start that did not get as far as the program at least [`UNBORN_DELAY`], doubled for each of those in a row: what
+    /// crashed before it, at once and often, does not count there.
     pub(super) fn delay(&self, spec: &RestartSpec, rng: &mut Rng) -> Duration {
-        let doublings = self.in_a_row.saturating_sub(1).min(63);
-        let factor = u32::try_from(1_u64 << doublings.min(31)).unwrap_or(u32::MAX);
-        let delay = spec.delay.saturating_mul(factor).min(spec.max_delay.max(spec.delay));
-        spread(delay, spec.jitter, rng)
+        let most = spec.max_delay.max(spec.delay);
+        let usual = doubled(spec.delay, self.in_a_row).min(most);
+        if self.unborn_in_a_row == 0 {
+            return spread(usual, spec.jitter, rng);
+        }
+        let least = doubled(UNBORN_DELAY, self.unborn_in_a_row).min(most.max(UNBORN_DELAY));
+        spread(usual.max(least), spec.jitter, rng).max(UNBORN_DELAY)
     }
 }
 
+/// Once for the first, twice for the second, and so on.
+fn doubled(base: Duration, in_a_row: u32) -> Duration {
+    let doublings = in_a_row.saturating_sub(1).min(31);
+    base.saturating_mul(u32::try_from(1_u64 << doublings).unwrap_or(u32::MAX))
+}
+
 /// Time in `crash_loop` before the next try: long enough that the window is empty again.
-pub(super) fn cooldown(spec: &RestartSpec, rng: &mut Rng) -> Duration {
-    let least = spec.max_delay.max(spec.limit_interval);
+pub(super) fn cooldown(spec: &RestartSpec, ended: &Ended, rng: &mut Rng) -> Duration {
+    let floor = if ended.is_unborn() { UNBORN_DELAY } else { Duration::ZERO };
+    let least = spec.max_delay.max(spec.limit_interval).max(floor);
     // Spread upwards only: a shorter cool-down would meet a window that still counts the old starts.
     spread(least, spec.jitter, rng).max(least)
 }

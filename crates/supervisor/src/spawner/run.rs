@@ -13,7 +13,9 @@ use sys::spawn::{Program, Request, Stdio, resolve_program};
 
 use super::launch::Launch;
 use super::task::Task;
-use super::{Born, Limited, Pool, Spawned, conditions, environment, environment_file, failure, limits};
+use super::{
+    Born, Limited, Pool, Spawned, conditions, environment, environment_file, failure, limits, reserve,
+};
 use crate::containment;
 use crate::notify::NotifySocket;
 use crate::stdio::{Attach, ChildStdio, RunInfo};
@@ -114,6 +116,7 @@ impl Pool {
         // After all of the above, so that whatever is missing is found before a pipe or a log file is opened.
         at.set(SpawnStage::Stdio);
         let (stdio, attach) = self.stdio.open(info).map_err(failure::stdio)?;
+        reserve::check(info, &stdio)?;
 
         at.set(SpawnStage::Notify);
         let reports = info.helper.is_none() && info.spec.start.notifies();

@@ -1,7 +1,7 @@
 //! A supervisor whose system fails on request.
 
 use std::cell::RefCell;
-use std::collections::HashMap;
+use std::collections::{HashMap, VecDeque};
 use std::fs::{File, OpenOptions};
 use std::os::fd::OwnedFd;
 use std::sync::mpsc::{Receiver, Sender, channel};
@@ -125,6 +125,8 @@ pub(super) struct Rig {
     pub(super) faults: Faults,
     handle: Handle,
     events: Receiver<Event>,
+    /// Events of others that came while somebody's were waited for.
+    kept: RefCell<VecDeque<Event>>,
     thread: Option<JoinHandle<()>>,
 }
 
@@ -144,7 +146,7 @@ impl Rig {
         let log = Box::new(Log(sender));
         let (handle, thread) = start(config, Arc::new(NoOutput), Arc::new(NoProber), log).unwrap();
         FAULTS.set(None);
-        Self { faults, handle, events, thread: Some(thread) }
+        Self { faults, handle, events, kept: RefCell::default(), thread: Some(thread) }
     }
 
     /// Submits and waits for the answer.
@@ -159,19 +161,30 @@ impl Rig {
         self.ask(Command::Create { spec: Arc::new(spec), start: true })
     }
 
-    /// The next event of this process that `pick` takes; others are dropped.
+    /// The next event of this process that `pick` takes; others of it are dropped.
     pub(super) fn event<T>(&self, name: &str, mut pick: impl FnMut(&EventKind) -> Option<T>) -> T {
         let mut passed = Vec::new();
         loop {
-            let Ok(event) = self.events.recv_timeout(PATIENCE) else {
-                panic!("no such event of {name}; passed: {passed:#?}");
-            };
-            if event.process.name.as_str() == name
-                && let Some(found) = pick(&event.kind)
-            {
+            let event = self.next_of(name).unwrap_or_else(|| panic!("no such event of {name}: {passed:#?}"));
+            if let Some(found) = pick(&event) {
                 return found;
             }
-            passed.push(event.kind);
+            passed.push(event);
+        }
+    }
+
+    fn next_of(&self, name: &str) -> Option<EventKind> {
+        let mut kept = self.kept.borrow_mut();
+        let is_its = |event: &Event| event.process.name.as_str() == name;
+        if let Some(at) = kept.iter().position(is_its) {
+            return kept.remove(at).map(|event| event.kind);
+        }
+        loop {
+            let event = self.events.recv_timeout(PATIENCE).ok()?;
+            if is_its(&event) {
+                return Some(event.kind);
+            }
+            kept.push_back(event);
         }
     }
 
