@@ -28,6 +28,9 @@ fn no_descriptor_is_lost() {
     assert_eq!(descriptors(), before);
     rig.ask(Command::Create { spec: immortal(spec("absent", "/absent", &[])).into(), start: true })
         .unwrap_err();
+    for _ in 1..300 {
+        rig.ask(Command::Start(name("absent"))).unwrap_err();
+    }
     rig.event("absent", |e| e.run.is_some_and(|(n, _)| n.0 >= 300).then_some(()));
     rig.ask(Command::Delete(name("absent"))).unwrap();
     assert_eq!(descriptors(), before);
