@@ -15,7 +15,7 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::time::Duration;
 
-use model::{Definition, Impact, ProcessName, ProcessView, Refusal, State};
+use model::{Definition, Impact, ProcessName, ProcessView, Reason, Refusal, State};
 use tokio::sync::watch;
 
 use crate::auth::{Caller, Policy};
@@ -178,7 +178,12 @@ impl Service {
         let failed = matches!(after.state, State::Backoff | State::CrashLoop | State::Failed);
         let anew = after.last_exit().map(|exit| exit.at) != before.last_exit().map(|exit| exit.at);
         if failed && anew {
-            return Err(Refusal::NotStarted(after.spec.name.clone(), after.reason.to_string()).into());
+            let name = after.spec.name.clone();
+            return Err(match &after.reason {
+                Reason::SpawnFailed(failure) => Refusal::StartFailed(name, failure.clone()),
+                other => Refusal::NotStarted(name, other.to_string()),
+            }
+            .into());
         }
         Ok(after)
     }
