@@ -147,6 +147,8 @@ impl Journal {
             self.enter(slot, &mut lane);
         } else {
             lane.behind().dropped += lines.all();
+            // Also when it holds nothing, since the others take all the room: the marker must not wait for a further line.
+            self.enter(slot, &mut lane);
         }
         Pushed { taken, evicted }
     }

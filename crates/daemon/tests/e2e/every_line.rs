@@ -44,7 +44,7 @@ fn every_line_that_was_printed_comes_out_exactly_once() {
     stage.trouble();
     stage.until_printed();
     let accounts = stage.settle();
-    let Stage { daemon, runs, .. } = &stage;
+    let (daemon, runs) = (&stage.daemon, stage.runs);
     for (process, last) in runs.iter().enumerate() {
         let name = name(process);
         let account = &accounts[process];
@@ -58,6 +58,8 @@ fn every_line_that_was_printed_comes_out_exactly_once() {
         assert_eq!(printed.lines, file.written, "{name}: the files and the account");
         assert_eq!((file.dropped, file.truncated), (0, 0), "{name}");
     }
+    // Its end sends the markers that are still on their way.
+    assert!(stage.daemon.stop().success(), "an end in order");
     let journaled = journal.end();
     for (process, account) in accounts.iter().enumerate() {
         let name = name(process);

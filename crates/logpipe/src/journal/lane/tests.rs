@@ -220,3 +220,28 @@ fn what_waits_longest_is_told_until_it_is_sent() {
     rig.drain();
     assert_eq!(lag(), Duration::ZERO);
 }
+
+/// The lines of a process whose lane is empty are dropped as well while the others take all the room, and it may never
+/// print again.
+#[test]
+fn what_never_got_a_place_is_marked_without_a_further_line() {
+    let rig = Rig::new();
+    let (other, text) = (rig.journal.lane(rig.ledger.open(&web())), vec![b'x'; 100_000]);
+    for _ in 0..TOTAL_MAX / text.len() {
+        let message = Message::new(6, b"", &text, "");
+        rig.journal.entry(&other, Overflow::Block, Stream::Stdout, Lines::default(), b"", &message);
+    }
+    for policy in [Overflow::DropNewest, Overflow::DropOldest] {
+        assert!(!rig.push(Stream::Stdout, 3, policy, b"no room"));
+    }
+    rig.receiver.set_nonblocking(true).unwrap();
+    let (mut told, mut buffer) = (Vec::new(), vec![0; 1 << 20]);
+    while rig.journal.send_one(&rig.sender) {
+        // A turn in which a marker is only made sends nothing.
+        let Ok(n) = rig.receiver.recv(&mut buffer) else { continue };
+        let texts = entries(&buffer[..n]).into_iter().map(|entry| get(&entry, "MESSAGE"));
+        told.extend(texts.filter(|text| text.contains("dropped:")));
+    }
+    assert_eq!(told.len(), 1, "{told:?}");
+    assert!(told[0].starts_with("6 lines dropped:"), "{told:?}");
+}
