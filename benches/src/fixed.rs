@@ -3,14 +3,14 @@
 use std::sync::Arc;
 
 use metrics::{BuildInfo, DaemonFacts, Durations, Exporter, LogStream, SinkStats, Source};
-use model::{Counters, ProcessView, Reason, Seq, Snapshot, State, Stream, Wall};
+use model::{Counters, ProcessView, Reason, Seq, Snapshot, Stamp, State, Stream, Wall};
 
 /// Of so many processes.
 #[must_use]
 pub fn exporter(count: u32) -> Exporter {
     let snapshot = Snapshot { seq: Seq(1), processes: (0..count).map(view).collect() };
     let build = BuildInfo { version: "0", revision: "" };
-    Exporter::new(Arc::new(Fixed(snapshot)), Arc::new(Durations::default()), build)
+    Exporter::new(Arc::new(Fixed(snapshot)), Arc::new(Durations::default()), build, Stamp::default)
 }
 
 struct Fixed(Snapshot);

@@ -133,7 +133,7 @@ impl App {
         let mut servers = vec![io.spawn(serve_rpc(rpc_server, Arc::clone(&desk), &ready, &closing))];
         if let Some(addr) = settings.metrics {
             let source = Arc::clone(&desk) as Arc<dyn metrics::Source>;
-            let exporter = Arc::new(metrics::Exporter::new(source, durations, build_info()));
+            let exporter = Arc::new(metrics::Exporter::new(source, durations, build_info(), clock::now));
             let config = metrics::Config {
                 addr,
                 inherited: exposed.map(Arc::new),

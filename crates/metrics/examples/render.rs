@@ -80,6 +80,7 @@ fn measure(count: u32, up: bool, children: &mut Children) -> Result<(), Box<dyn 
         Arc::new(fleet),
         Arc::new(Durations::default()),
         BuildInfo { version: "0", revision: "0" },
+        now,
     );
     let (first, text) = timed(|| exporter.render())?;
     let series = text.split(|b| *b == b'\n').filter(|l| !l.is_empty() && !l.starts_with(b"#")).count();
@@ -97,6 +98,13 @@ fn measure(count: u32, up: bool, children: &mut Children) -> Result<(), Box<dyn 
         children.0.iter().try_for_each(|child| look_at(child.id()))
     })?;
     Ok(())
+}
+
+/// The wall clock for both: nobody sets it meanwhile.
+fn now() -> Stamp {
+    let since_epoch = SystemTime::now().duration_since(SystemTime::UNIX_EPOCH).unwrap_or_default();
+    let nanos = u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX);
+    Stamp { mono: Mono(nanos), wall: Wall(nanos) }
 }
 
 /// CPU time of this thread: on a busy machine the clock on the wall tells how busy it is.
@@ -170,21 +178,19 @@ fn streams(process: &ProcessName, stream: Stream) -> LogStream {
 }
 
 fn view(name: &ProcessName, index: u32, pid: Option<u32>) -> Result<ProcessView, Box<dyn std::error::Error>> {
-    let started = Wall(u64::try_from(SystemTime::now().duration_since(SystemTime::UNIX_EPOCH)?.as_nanos())?);
-    let mono = rustix::time::clock_gettime(rustix::time::ClockId::Monotonic);
-    let mono = Mono(u64::try_from(mono.tv_sec)? * 1_000_000_000 + u64::try_from(mono.tv_nsec)?);
+    let started = now();
     let run = |pid| RunView {
         id: RunId(index.into()),
         number: RunNumber(1),
         invocation: InvocationId(1),
         pid: Some(pid),
-        started: Stamp { mono, wall: started },
+        started,
     };
     Ok(ProcessView {
         spec: Arc::new(spec(name)),
         state: if pid.is_some() { State::Running } else { State::Stopped },
         reason: Reason::Wanted,
-        since: started,
+        since: started.wall,
         wanted_up: true,
         run: pid.map(run),
         next: None,

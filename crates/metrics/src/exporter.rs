@@ -3,11 +3,10 @@
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::sync::atomic::{AtomicUsize, Ordering};
-use std::time::{Duration, Instant, SystemTime, UNIX_EPOCH};
+use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
-use model::{HealthState, Mono, ProcessName, ProcessView, Stamp, State, Wall};
-use rustix::time::{ClockId, clock_gettime};
+use model::{HealthState, ProcessName, ProcessView, Stamp, State};
 
 use crate::collect::proc::{Memory, Usage};
 use crate::collect::{Collected, Health, Report, cgroups, daemon, grpc, logs, proc, processes, self_process};
@@ -67,12 +66,17 @@ impl std::fmt::Debug for Exporter {
 }
 
 impl Exporter {
-    /// An exporter of the system that it runs on.
+    /// An exporter of the system that it runs on. `now` tells the time in the terms of the source's views: both clocks.
     #[must_use]
-    pub fn new(source: Arc<dyn Source>, durations: Arc<Durations>, build: BuildInfo) -> Self {
+    pub fn new(
+        source: Arc<dyn Source>,
+        durations: Arc<Durations>,
+        build: BuildInfo,
+        now: fn() -> Stamp,
+    ) -> Self {
         let proc = ProcFs::detect();
         let cgroup = own_cgroup(&proc);
-        Self::on(source, durations, build, System { proc, cgroup, now: clocks })
+        Self::on(source, durations, build, System { proc, cgroup, now })
     }
 
     /// An exporter of the given one.
@@ -243,16 +247,4 @@ fn own_cgroup(proc: &ProcFs) -> Option<PathBuf> {
     let path = path.strip_suffix("/supervisor").unwrap_or(&path);
     let own = Path::new("/sys/fs/cgroup").join(path.trim_start_matches('/'));
     own.join("memory.events").exists().then_some(own)
-}
-
-/// Both clocks of the views. The monotonic one is CLOCK_MONOTONIC, as theirs is.
-fn clocks() -> Stamp {
-    let since_epoch = SystemTime::now().duration_since(UNIX_EPOCH).unwrap_or_default();
-    let wall = Wall(u64::try_from(since_epoch.as_nanos()).unwrap_or(u64::MAX));
-    let mono = clock_gettime(ClockId::Monotonic);
-    let part = |part: i64| u64::try_from(part).unwrap_or_default();
-    Stamp {
-        mono: Mono(part(mono.tv_sec).saturating_mul(1_000_000_000).saturating_add(part(mono.tv_nsec))),
-        wall,
-    }
 }

@@ -48,10 +48,10 @@ impl Fleet {
         metric: &'static Metric,
         value: impl Fn(usize, &Row) -> Option<V>,
     ) {
-        let mut family = out.family(metric);
+        let mut family = out.family(metric).by_first([[]]);
         for (place, row) in self.with(metric) {
             if let Some(value) = value(place, row) {
-                family.add(&[row.name()], value);
+                family.add(row.name(), 0, value);
             }
         }
     }

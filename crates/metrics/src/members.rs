@@ -95,8 +95,9 @@ impl Members {
     /// Resident memory of the daemon itself; `None` = not known.
     #[must_use]
     pub fn own_resident_bytes(&self) -> Option<u64> {
-        let stat = Reader::new(&self.proc).stat("self").ok()?;
-        self.proc.pages(stat.resident_pages)
+        let mut reader = Reader::new(&self.proc);
+        let stat = reader.stat("self").ok()?;
+        self.proc.pages(reader.exact("self", stat).resident_pages)
     }
 
     /// What each of these runs uses; nothing for `None`. Blocks for as long as /proc takes, some 10 µs for each process
@@ -187,6 +188,7 @@ impl Members {
         mut found: Vec<(u32, Stat)>,
         each: bool,
     ) -> RunUsage {
+        found.iter_mut().for_each(|(pid, stat)| *stat = reader.exact(*pid, *stat));
         found.sort_unstable_by_key(|(pid, _)| (Some(*pid) != main, *pid));
         let bytes = |stat: &Stat| {
             if stat.is_zombie() { 0 } else { self.proc.pages(stat.resident_pages).unwrap_or(0) }

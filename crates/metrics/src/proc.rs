@@ -1,11 +1,12 @@
 //! Reads /proc and cgroups. The parsers stand apart in [`parse`]; here are the files, the errors and the units.
 //!
-//! Cost per process and scrape: open, read, close of `stat` and of `io`, and one stat(2) of `fd`; with many processes one
-//! read of each and one fstat(2), of descriptors that are [kept]. Everything else that is needed is in `stat`, so `status`
-//! and `statm` are not read.
+//! Cost per process and scrape: open, read, close of `stat`, `statm` and `io`, and one stat(2) of `fd`; with many processes
+//! one read of each and one fstat(2), of descriptors that are [kept], and less of one that did not run ([`look`]).
+//! Everything else that is needed is in `stat`, so `status` is not read.
 
 mod kept;
 mod leaf;
+mod look;
 pub(crate) mod parse;
 mod tree;
 
@@ -21,6 +22,7 @@ use rustix::fs::{AtFlags, CWD, Mode, OFlags, RawDir, openat, statat};
 
 pub(crate) use kept::{Keeper, Kept};
 pub(crate) use leaf::{Leaf, LeafFile};
+pub(crate) use look::Look;
 pub(crate) use parse::Stat;
 pub(crate) use tree::{MAX_READ, Strangers, Tree, trees};
 
@@ -207,6 +209,12 @@ impl<'a> Reader<'a> {
             Ok(())
         });
         listed.map_err(|error| self.unreadable(error.into()))
+    }
+
+    /// Size and resident set of a process, in pages.
+    pub(crate) fn memory(&mut self, who: impl Display) -> Result<[u64; 2], ProcError> {
+        self.point_at(format_args!("{who}/statm"));
+        self.read(parse::statm)
     }
 
     /// Bytes that a process made the kernel read from storage and write to it.

@@ -6,16 +6,19 @@
 //! There are some 70 samples for each process, so a sample costs a few copies and no allocation
 //! ([ADR 0025](../../../docs/adr/0025-scrape-cost.md)).
 
+mod family;
+mod sink;
+
 use std::io::Write as _;
 use std::time::Duration;
 
-use flate2::Compression;
-use flate2::write::GzEncoder;
 use hyper::body::Bytes;
 use model::Wall;
 use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 
 use crate::names::{Kind, Metric};
+pub(crate) use family::Family;
+use sink::Sink;
 
 /// What OpenMetrics leaves out in the name of a counter's family.
 const TOTAL: &str = "_total";
@@ -64,31 +67,36 @@ pub(crate) enum Format {
     OpenMetrics,
 }
 
-/// What is written before it is compressed: small enough for the processor's cache, so that an exposition of 50 MB is
-/// never in memory as a whole.
+/// What is written before it is passed on: small enough for the processor's cache, and a compressed exposition of 50 MB
+/// is never in memory as a whole.
 const CHUNK: usize = 64 * 1024;
+/// Room for the sample that goes beyond it, so that the buffer does not grow: labels of processes are short.
+const SAMPLE: usize = 8 * 1024;
 
 /// An exposition in the making.
 #[derive(Debug)]
 pub(crate) struct Text {
     format: Format,
-    /// All of it, or what is not compressed yet.
+    /// What is not passed on yet.
     out: Vec<u8>,
-    gzip: Option<GzEncoder<Vec<u8>>>,
-    /// Bytes that were compressed and can't be taken back.
-    packed: usize,
+    sink: Sink,
+    /// Bytes that were passed on.
+    passed: usize,
 }
 
 impl Text {
     /// An empty one with room for so many bytes.
     pub(crate) fn new(format: Format, bytes: usize) -> Self {
-        Self { format, out: Vec::with_capacity(bytes), gzip: None, packed: 0 }
+        Self::into_sink(format, Sink::plain(bytes))
     }
 
-    /// The same compressed, as it is written. Level 1: a seventh of the size for a tenth of the time of the default.
+    /// The same compressed, as it is written, with room for so many bytes of what comes out.
     pub(crate) fn gzip(format: Format, bytes: usize) -> Self {
-        let encoder = GzEncoder::new(Vec::with_capacity(bytes), Compression::fast());
-        Self { gzip: Some(encoder), ..Self::new(format, CHUNK + CHUNK / 4) }
+        Self::into_sink(format, Sink::gzip(bytes))
+    }
+
+    fn into_sink(format: Format, sink: Sink) -> Self {
+        Self { format, out: Vec::with_capacity(CHUNK + SAMPLE), sink, passed: 0 }
     }
 
     /// What was written.
@@ -96,36 +104,40 @@ impl Text {
         if self.format == Format::OpenMetrics {
             self.push("# EOF\n");
         }
-        self.pack();
-        match self.gzip {
-            Some(encoder) => encoder.finish().expect("a Vec takes everything").into(),
-            None => self.out.into(),
-        }
+        self.pass();
+        self.sink.finish()
     }
 
-    fn pack(&mut self) {
-        if let Some(encoder) = &mut self.gzip {
-            encoder.write_all(&self.out).expect("a Vec takes everything");
-            self.packed += self.out.len();
-            self.out.clear();
-        }
+    fn pass(&mut self) {
+        self.sink.take(&self.out);
+        self.passed += self.out.len();
+        self.out.clear();
     }
 
     /// Where the next family begins: for [`Text::rewind`].
     pub(crate) fn mark(&self) -> usize {
-        self.packed + self.out.len()
+        self.passed + self.out.len()
     }
 
     /// Takes back what was written since; `false` = it can't, some of it is compressed already.
     #[must_use]
     pub(crate) fn rewind(&mut self, mark: usize) -> bool {
-        mark.checked_sub(self.packed).map(|length| self.out.truncate(length)).is_some()
+        if let Some(length) = mark.checked_sub(self.passed) {
+            self.out.truncate(length);
+            return true;
+        }
+        let taken_back = self.sink.truncate(mark);
+        if taken_back {
+            self.out.clear();
+            self.passed = mark;
+        }
+        taken_back
     }
 
     /// The samples of one metric. All of them belong in one family, one after the other; one without samples leaves no
     /// trace.
     pub(crate) fn family(&mut self, metric: &'static Metric) -> Family<'_> {
-        Family { text: self, metric, frame: Frame::new(metric.name, metric.labels), begun: false }
+        Family::new(self, metric)
     }
 
     /// A family of one sample without labels.
@@ -202,6 +214,9 @@ impl Text {
             Value::Nanos(nanos) => self.number(nanos / BILLION, Some(nanos % BILLION)),
             Value::Float(value) => writeln!(self.out, "{value}").expect("a Vec takes everything"),
         }
+        if self.out.len() >= CHUNK {
+            self.pass();
+        }
     }
 
     /// A whole number, billionths, and the end of the line: a third of the time of the library's formatting.
@@ -235,106 +250,12 @@ fn digit(number: u64) -> u8 {
     b'0' + u8::try_from(number).unwrap_or_default()
 }
 
-/// What is the same in all samples of one metric: everything but the values of labels and the value.
-#[derive(Debug)]
-struct Frame {
-    /// What comes before each label's value; without labels, the name.
-    before: Vec<String>,
-    after: &'static str,
-}
-
-impl Frame {
-    fn new(name: &str, labels: &[&str]) -> Self {
-        if labels.is_empty() {
-            return Self { before: vec![format!("{name} ")], after: "" };
-        }
-        let open = |(n, label): (usize, &&str)| match n {
-            0 => format!("{name}{{{label}=\""),
-            _ => format!("\",{label}=\""),
-        };
-        Self { before: labels.iter().enumerate().map(open).collect(), after: "\"} " }
-    }
-
-    #[inline]
-    fn write(&self, out: &mut Text, labels: &[&str], value: Value) {
-        let mut labels = labels.iter();
-        for before in &self.before {
-            out.push(before);
-            out.push(labels.next().unwrap_or(&""));
-        }
-        out.push(self.after);
-        out.value(value);
-        if out.out.len() >= CHUNK {
-            out.pack();
-        }
-    }
-}
-
-/// The samples of one metric, as they are written.
-#[derive(Debug)]
-pub(crate) struct Family<'a> {
-    text: &'a mut Text,
-    metric: &'static Metric,
-    frame: Frame,
-    begun: bool,
-}
-
-impl Family<'_> {
-    /// Adds a sample. `labels` are the values of the metric's labels, in the table's order: names and words that need no
-    /// escaping. Whoever calls this owes that no two samples of a family have the same values.
-    #[inline]
-    pub(crate) fn add(&mut self, labels: &[&str], value: impl Into<Value>) {
-        debug_assert_eq!(labels.len(), self.metric.labels.len(), "labels of {}", self.metric.name);
-        self.begin();
-        self.frame.write(self.text, labels, value.into());
-    }
-
-    /// The same with labels that may hold anything.
-    pub(crate) fn add_free_text(&mut self, labels: &[&str], value: impl Into<Value>) {
-        debug_assert_eq!(labels.len(), self.metric.labels.len(), "labels of {}", self.metric.name);
-        self.begin();
-        for (before, label) in self.frame.before.iter().zip(labels) {
-            self.text.push(before);
-            self.text.push_escaped(label);
-        }
-        self.text.push(self.frame.after);
-        self.text.value(value.into());
-    }
-
-    /// Adds a histogram: a sample for each bucket (bound, and all that is not above it), their sum and their count.
-    pub(crate) fn add_histogram(
-        &mut self,
-        labels: &[&str],
-        buckets: impl Iterator<Item = (f64, u64)>,
-        sum: Value,
-        count: u64,
-    ) {
-        self.begin();
-        let name = self.metric.name;
-        let frame = Frame::new(&format!("{name}_bucket"), &[self.metric.labels, &["le"]].concat());
-        let finite = buckets.map(|(bound, below)| (format!("{bound:?}"), below));
-        for (bound, below) in finite.chain([("+Inf".to_owned(), count)]) {
-            frame.write(self.text, &[labels, &[&bound]].concat(), below.into());
-        }
-        for (suffix, value) in [("sum", sum), ("count", count.into())] {
-            Frame::new(&format!("{name}_{suffix}"), self.metric.labels).write(self.text, labels, value);
-        }
-    }
-
-    fn begin(&mut self) {
-        if !self.begun {
-            self.begun = true;
-            self.text.describe(self.metric);
-        }
-    }
-}
-
 #[cfg(test)]
 mod tests {
     use std::io::Read as _;
 
     use super::*;
-    use crate::names::{BUILD_INFO, PROCESS_RESTARTS, PROCESS_UP, SPAWN_DURATION, TURN_TIME};
+    use crate::names::{BUILD_INFO, LOG_LINES, PROCESS_RESTARTS, PROCESS_UP, SPAWN_DURATION, TURN_TIME};
 
     fn text_in(format: Format, write: impl FnOnce(&mut Text)) -> String {
         let mut out = Text::new(format, 0);
@@ -409,11 +330,39 @@ mod tests {
         for format in [Format::Text, Format::OpenMetrics] {
             let mut packed = Text::gzip(format, 0);
             many(&mut packed);
-            assert!(packed.packed > 0 && packed.out.capacity() < 2 * CHUNK, "it is never held as a whole");
+            assert!(packed.passed > 0 && packed.out.capacity() < 2 * CHUNK, "it is never held as a whole");
             let mut unpacked = String::new();
             flate2::read::GzDecoder::new(&*packed.finish()).read_to_string(&mut unpacked).unwrap();
             assert_eq!(unpacked, text_in(format, many));
         }
+    }
+
+    #[test]
+    fn what_was_passed_on_can_be_taken_back_when_it_is_not_compressed() {
+        let mut plain = Text::new(Format::Text, 0);
+        let begin = plain.mark();
+        many(&mut plain);
+        assert!(plain.passed > 0);
+        assert!(plain.rewind(begin));
+        many(&mut plain);
+        assert_eq!(plain.finish(), text(many));
+    }
+
+    #[test]
+    fn samples_by_their_first_label_are_the_same() {
+        let by_first = text(|out| {
+            let mut family = out.family(&LOG_LINES).by_first([["stdout"], ["stderr"]]);
+            family.add("web", 0, 3_u64);
+            family.add("web", 1, 12_u64);
+        });
+        let one_by_one = text(|out| {
+            let mut family = out.family(&LOG_LINES);
+            family.add(&["web", "stdout"], 3_u64);
+            family.add(&["web", "stderr"], 12_u64);
+        });
+        assert_eq!(by_first, one_by_one);
+        let up = text(|out| out.family(&PROCESS_UP).by_first([[]]).add("web", 0, true));
+        assert_eq!(up, text(|out| out.family(&PROCESS_UP).add(&["web"], true)));
     }
 
     #[test]

@@ -2,7 +2,7 @@
 
 use std::collections::HashMap;
 
-use model::Sink;
+use model::{Sink, Stream};
 
 use crate::fleet::Fleet;
 use crate::names::{
@@ -11,6 +11,8 @@ use crate::names::{
 };
 use crate::source::{LogStream, SinkStats};
 use crate::text::Text;
+
+const SINKS: usize = Sink::ALL.len();
 
 type OfStream = (&'static Metric, fn(&LogStream) -> u64);
 type OfSink = (&'static Metric, fn(&SinkStats) -> u64);
@@ -23,9 +25,9 @@ pub(crate) fn write(fleet: &Fleet, streams: &[LogStream], out: &mut Text) {
 
     let of_streams: [OfStream; 2] = [(&LOG_LINES, |s| s.lines), (&LOG_BYTES, |s| s.bytes)];
     for (metric, value) in of_streams {
-        let mut family = out.family(metric);
+        let mut family = out.family(metric).by_first(Stream::ALL.map(|stream| [stream.as_str()]));
         for (_, s) in streams.iter().filter(|(detail, _)| metric.is_in(*detail)) {
-            family.add(&[s.process.as_str(), s.stream.as_str()], value(s));
+            family.add(s.process.as_str(), s.stream as usize, value(s));
         }
     }
     let of_sinks: [OfSink; 6] = [
@@ -36,22 +38,23 @@ pub(crate) fn write(fleet: &Fleet, streams: &[LogStream], out: &mut Text) {
         (&LOG_QUEUED, |k| k.queued),
         (&LOG_ERRORS, |k| k.errors),
     ];
+    let of_both = std::array::from_fn(|n| [Stream::ALL[n / SINKS].as_str(), Sink::ALL[n % SINKS].as_str()]);
     for (metric, value) in of_sinks {
-        let mut family = out.family(metric);
+        let mut family = out.family(metric).by_first::<{ SINKS * Stream::ALL.len() }, 2>(of_both);
         for (_, s) in streams.iter().filter(|(detail, _)| metric.is_in(*detail)) {
-            for (sink, stats) in Sink::ALL.iter().zip(&s.sinks) {
+            for (place, stats) in s.sinks.iter().enumerate() {
                 let Some(stats) = stats else { continue };
-                family.add(&[s.process.as_str(), s.stream.as_str(), sink.as_str()], value(stats));
+                family.add(s.process.as_str(), s.stream as usize * SINKS + place, value(stats));
             }
         }
     }
-    let mut family = out.family(&LOG_LAG);
+    let mut family = out.family(&LOG_LAG).by_first(Sink::ALL.map(|sink| [sink.as_str()]));
     // Both streams of a process say the same, and stand side by side.
-    let mut told = [None; Sink::ALL.len()];
+    let mut told = [None; SINKS];
     for (_, s) in streams.iter().filter(|(detail, _)| LOG_LAG.is_in(*detail)) {
-        for (place, sink) in Sink::ALL.iter().enumerate().filter(|(place, _)| s.sinks[*place].is_some()) {
+        for place in (0..SINKS).filter(|place| s.sinks[*place].is_some()) {
             if told[place].replace(s.process.as_str()) != Some(s.process.as_str()) {
-                family.add(&[s.process.as_str(), sink.as_str()], s.lag[place]);
+                family.add(s.process.as_str(), place, s.lag[place]);
             }
         }
     }

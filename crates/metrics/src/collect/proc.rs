@@ -12,7 +12,9 @@ use crate::names::{
     Detail, PROCESS_CPU, PROCESS_FDS, PROCESS_MAX_FDS, PROCESS_READ, PROCESS_RESIDENT, PROCESS_THREADS,
     PROCESS_VIRTUAL, PROCESS_WRITTEN, TREE_CPU, TREE_PROCESSES, TREE_RESIDENT,
 };
-use crate::proc::{Keeper, Kept as Files, MAX_READ, ProcError, ProcFs, Reader, Stat, Strangers, Tree, trees};
+use crate::proc::{
+    Keeper, Kept as Files, Look, MAX_READ, ProcError, ProcFs, Reader, Stat, Strangers, Tree, trees,
+};
 use crate::text::Text;
 
 /// What one scrape leaves to the next. Its size is bounded by the processes that are defined and by those that exist.
@@ -23,7 +25,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 struct Kept {
     strangers: Strangers,
     /// Open files of main processes.
-    files: HashMap<RunId, Files>,
+    files: HashMap<RunId, Box<Files>>,
     /// How many descriptors main processes may open. The kernel prints it among fifteen other limits, which takes as long
     /// as everything else, so each process is asked once.
     max_fds: HashMap<(RunId, u32), Option<u64>>,
@@ -60,13 +62,10 @@ pub(crate) struct Usage {
 #[derive(Debug)]
 struct Live {
     pid: u32,
-    stat: Stat,
-    fds: Option<u64>,
+    look: Look,
     max_fds: Option<u64>,
-    /// Bytes read and written.
-    io: Option<[u64; 2]>,
     /// What the next scrape can read them from.
-    files: Option<(RunId, Files)>,
+    files: Option<(RunId, Box<Files>)>,
 }
 
 #[derive(Debug)]
@@ -80,7 +79,7 @@ impl Usage {
     /// Resident memory of everything that a row's run consists of, in pages; of the main process when that is all that is
     /// known.
     pub(crate) fn resident_pages(&self, place: usize) -> Option<u64> {
-        let main = self.lives[place].as_ref()?.stat.resident_pages;
+        let main = self.lives[place].as_ref()?.look.stat.resident_pages;
         Some(self.trees.get(place).map_or(main, |t| t.tree.resident_pages))
     }
 
@@ -112,7 +111,7 @@ impl Memory {
         let mut known = std::mem::take(&mut kept.max_fds);
         for (row, live) in fleet.rows.iter().zip(&mut lives) {
             let Some((live, (run, pid))) = live.as_mut().zip(row.run()) else { continue };
-            if row.detail < Detail::Full || live.stat.is_zombie() {
+            if row.detail < Detail::Full || live.look.stat.is_zombie() {
                 continue;
             }
             let key = (run.id, pid);
@@ -140,7 +139,7 @@ impl Kept {
         lives: &[Option<Live>],
     ) -> Result<Vec<TreeUsage>, CollectError> {
         let mains: Vec<Option<(u32, Stat)>> =
-            lives.iter().map(|live| live.as_ref().map(|l| (l.pid, l.stat))).collect();
+            lives.iter().map(|live| live.as_ref().map(|l| (l.pid, l.look.stat))).collect();
         let found = trees(reader, proc.own_pid, &mains, &mut self.strangers)?;
         let found = found.ok_or(CollectError::TooMany(MAX_READ))?;
         let mut cpu = HashMap::with_capacity(fleet.rows.len());
@@ -171,43 +170,35 @@ fn live(
     fleet: &Fleet,
     row: &Row,
     keeper: &mut Keeper,
-    files: &mut HashMap<RunId, Files>,
+    files: &mut HashMap<RunId, Box<Files>>,
 ) -> Result<Option<Live>, ProcError> {
     let Some((run, pid)) = asked_for(row) else { return Ok(None) };
     let age = fleet.now.mono.since(run.started.mono);
     let kept = files.remove(&run.id).filter(|files| files.is_of(pid));
-    let (files, stat) = match kept {
-        _ if !keeper.takes() => (None, reader.stat_of_run(pid, age)?),
-        Some(files) => {
-            let stat = reader.kept_stat(&files)?;
-            (Some(files), stat)
+    let all = row.detail == Detail::Full;
+    let (files, look) = match kept {
+        _ if !keeper.takes() => (None, reader.look(pid, age, all)?),
+        Some(mut files) => {
+            let look = reader.look_again(&mut files, all)?;
+            (Some(files), look)
         }
-        None => reader.keep(pid, age)?.map_or((None, None), |(files, stat)| (Some(files), Some(stat))),
+        None => reader.keep(pid, age, all)?.map(|(files, look)| (Box::new(files), look)).unzip(),
     };
-    let Some(stat) = stat else { return Ok(None) };
-    let mut live = Live { pid, stat, fds: None, max_fds: None, io: None, files: None };
-    // Without the right to look (another user's process) these are absent.
-    if row.detail == Detail::Full && !stat.is_zombie() {
-        (live.fds, live.io) = match &files {
-            Some(files) => (reader.kept_fds(files), reader.kept_io(files)),
-            None => (reader.open_fds(pid).ok(), reader.io(pid).ok()),
-        };
-    }
-    live.files = files.map(|files| (run.id, files));
-    Ok(Some(live))
+    let files = files.map(|files| (run.id, files));
+    Ok(look.map(|look| Live { pid, look, max_fds: None, files }))
 }
 
 /// All of `usage`, which belongs to this fleet.
 pub(crate) fn write(fleet: &Fleet, usage: &Usage, proc: &ProcFs, out: &mut Text) -> Collected {
     let live = |place: usize| usage.lives[place].as_ref();
     // A zombie has no memory and no threads.
-    let living = |place: usize| live(place).map(|l| &l.stat).filter(|s| !s.is_zombie());
+    let living = |place: usize| live(place).map(|l| &l.look.stat).filter(|s| !s.is_zombie());
     fleet.each(out, &PROCESS_CPU, |place, r| {
         let finished = r.view.counters.cpu;
         match (r.run(), live(place)) {
             (None, _) => Some(finished),
             // A zombie still counts here: the run's time is not among the finished ones yet.
-            (Some(_), Some(live)) => Some(finished + proc.time(live.stat.tree_cpu_ticks())),
+            (Some(_), Some(live)) => Some(finished + proc.time(live.look.stat.tree_cpu_ticks())),
             // Just gone: without this run's share the counter would fall and be taken for a reset.
             (Some(_), None) => None,
         }
@@ -215,10 +206,10 @@ pub(crate) fn write(fleet: &Fleet, usage: &Usage, proc: &ProcFs, out: &mut Text)
     fleet.each(out, &PROCESS_RESIDENT, |place, _| proc.pages(living(place)?.resident_pages));
     fleet.each(out, &PROCESS_VIRTUAL, |place, _| Some(living(place)?.virtual_bytes));
     fleet.each(out, &PROCESS_THREADS, |place, _| Some(living(place)?.threads));
-    fleet.each(out, &PROCESS_FDS, |place, _| live(place)?.fds);
+    fleet.each(out, &PROCESS_FDS, |place, _| live(place)?.look.fds);
     fleet.each(out, &PROCESS_MAX_FDS, |place, _| live(place)?.max_fds);
-    fleet.each(out, &PROCESS_READ, |place, _| Some(live(place)?.io?[0]));
-    fleet.each(out, &PROCESS_WRITTEN, |place, _| Some(live(place)?.io?[1]));
+    fleet.each(out, &PROCESS_READ, |place, _| Some(live(place)?.look.io?[0]));
+    fleet.each(out, &PROCESS_WRITTEN, |place, _| Some(live(place)?.look.io?[1]));
     if !usage.trees.is_empty() {
         fleet.each(out, &TREE_PROCESSES, |place, _| Some(usage.trees[place].tree.processes));
         fleet.each(out, &TREE_RESIDENT, |place, _| {

@@ -42,10 +42,10 @@ fn definitions(fleet: &Fleet, out: &mut Text) {
 }
 
 fn states(fleet: &Fleet, out: &mut Text) {
-    let mut family = out.family(&PROCESS_STATE);
+    let mut family = out.family(&PROCESS_STATE).by_first(State::ALL.map(|state| [state.as_str()]));
     for (_, row) in fleet.with(&PROCESS_STATE) {
-        for state in State::ALL {
-            family.add(&[row.name(), state.as_str()], row.view.state == state);
+        for (place, state) in State::ALL.into_iter().enumerate() {
+            family.add(row.name(), place, row.view.state == state);
         }
     }
     fleet.each(out, &PROCESS_STATE_TIME, |_, r| Some(r.view.since));
@@ -77,10 +77,10 @@ fn runs(fleet: &Fleet, out: &mut Text) {
     fleet.each(out, &PROCESS_UP, |_, r| Some(r.run().is_some()));
     fleet.each(out, &PROCESS_RESTARTS, |_, r| Some(r.view.counters.restarts));
     fleet.each(out, &PROCESS_STARTS, |_, r| Some(r.view.counters.starts));
-    let mut family = out.family(&PROCESS_EXITS);
+    let mut family = out.family(&PROCESS_EXITS).by_first(ExitReason::ALL.map(|reason| [reason.as_str()]));
     for (_, row) in fleet.with(&PROCESS_EXITS) {
-        for (reason, n) in ExitReason::ALL.iter().zip(row.view.counters.exits) {
-            family.add(&[row.name(), reason.as_str()], n);
+        for (place, n) in row.view.counters.exits.into_iter().enumerate() {
+            family.add(row.name(), place, n);
         }
     }
     fleet.each(out, &PROCESS_OOM_KILLS, |_, r| Some(r.view.counters.oom_kills));

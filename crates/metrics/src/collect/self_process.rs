@@ -13,6 +13,7 @@ use crate::text::Text;
 pub(crate) fn write(proc: &ProcFs, out: &mut Text) -> Collected {
     let mut reader = Reader::new(proc);
     let stat = reader.stat("self")?;
+    let stat = reader.exact("self", stat);
     out.single(&SELF_CPU, proc.time(stat.own_cpu_ticks()));
     out.optional(&SELF_RESIDENT, proc.pages(stat.resident_pages));
     out.single(&SELF_VIRTUAL, stat.virtual_bytes);

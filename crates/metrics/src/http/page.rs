@@ -70,6 +70,12 @@ impl Pages {
         tokio::task::spawn_blocking(move || exporter.readiness()).await
     }
 
+    /// Whether nothing is kept.
+    #[cfg(test)]
+    pub(super) async fn is_empty(&self) -> bool {
+        self.slot.lock().await.is_none()
+    }
+
     async fn with_page(
         &self,
         ready: impl FnOnce(&Page) -> Option<Bytes>,

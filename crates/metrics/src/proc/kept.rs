@@ -1,7 +1,7 @@
 //! Open files of /proc that a scrape leaves to the next one, for machines with many processes.
 //!
 //! Opening, reading and closing a file of /proc takes two to three times as long as reading one that is open. It has a
-//! price: three descriptors for each process, and some 9 KiB of the kernel's memory. So few processes are read without.
+//! price: five descriptors for each process, and some 17 KiB of the kernel's memory. So few processes are read without.
 //!
 //! Such a descriptor belongs to one process for ever: when its pid is given to another one, reading fails.
 //!
@@ -13,9 +13,10 @@ use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, fstat, openat};
 
-use super::{ProcError, Reader, Stat, parse, size};
+use super::look::{Asking, Look};
+use super::{ProcError, Reader, parse, size};
 
-/// Descriptors of all: ten thousand processes and some.
+/// Descriptors of all: of six and a half thousand processes.
 const MOST: u64 = 32_768;
 /// Live processes from which on it pays: below, a scrape takes 2 ms without.
 const WORTH_IT: usize = 256;
@@ -25,10 +26,15 @@ const WORTH_IT: usize = 256;
 pub(crate) struct Kept {
     pid: u32,
     stat: OwnedFd,
+    /// Absent when they are not there.
+    statm: Option<OwnedFd>,
+    schedstat: Option<OwnedFd>,
     /// Absent when it may not be read.
     io: Option<OwnedFd>,
     /// Absent when it doesn't tell how many there are.
     fd: Option<OwnedFd>,
+    /// What the last scrape saw.
+    pub(super) asking: Asking,
 }
 
 /// Says how many may be kept. Made for each scrape.
@@ -65,7 +71,7 @@ fn most(max: u64, open: u64, kept: u64) -> u64 {
 
 impl Kept {
     /// Descriptors that it holds at most.
-    pub(crate) const DESCRIPTORS: usize = 3;
+    pub(crate) const DESCRIPTORS: usize = 5;
 
     /// Whether these are the files of a process with this pid.
     pub(crate) fn is_of(&self, pid: u32) -> bool {
@@ -74,9 +80,14 @@ impl Kept {
 }
 
 impl Reader<'_> {
-    /// Opens what is read of a run's main process at each scrape; `None` when it is gone or another process, as with
-    /// [`Reader::stat_of_run`].
-    pub(crate) fn keep(&mut self, pid: u32, age: Duration) -> Result<Option<(Kept, Stat)>, ProcError> {
+    /// Opens what is read of a run's main process at each scrape, and reads it; `None` when it is gone or another process,
+    /// as with [`Reader::stat_of_run`]. `all` as for [`Reader::look`].
+    pub(crate) fn keep(
+        &mut self,
+        pid: u32,
+        age: Duration,
+        all: bool,
+    ) -> Result<Option<(Kept, Look)>, ProcError> {
         // By its directory, so that all are of one process.
         self.point_at(pid);
         let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -85,21 +96,24 @@ impl Reader<'_> {
             Ok(Kept {
                 pid,
                 stat: file("stat", OFlags::RDONLY)?,
+                statm: file("statm", OFlags::RDONLY).ok(),
+                schedstat: file("schedstat", OFlags::RDONLY).ok(),
                 io: file("io", OFlags::RDONLY).ok(),
                 fd: self.proc.fds_by_size.then(|| file("fd", OFlags::PATH).ok()).flatten(),
+                asking: Asking::default(),
             })
         });
-        let kept = match opened.map_err(|error| self.unreadable(error.into())) {
+        let mut kept = match opened.map_err(|error| self.unreadable(error.into())) {
             Ok(kept) => kept,
             Err(error) if error.is_gone() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let Some(stat) = self.kept_stat(&kept)? else { return Ok(None) };
-        Ok(self.is_of_run(stat, age)?.map(|stat| (kept, stat)))
+        let Some(look) = self.look_again(&mut kept, all)? else { return Ok(None) };
+        Ok(self.is_of_run(look.stat, age)?.map(|_| (kept, look)))
     }
 
     /// `stat` once more; `None` when the process is gone.
-    pub(crate) fn kept_stat(&mut self, kept: &Kept) -> Result<Option<Stat>, ProcError> {
+    pub(super) fn kept_stat(&mut self, kept: &Kept) -> Result<Option<parse::Stat>, ProcError> {
         self.point_at(format_args!("{}/stat", kept.pid));
         match self.read_of(&kept.stat, parse::stat) {
             Ok(stat) => Ok(Some(stat)),
@@ -108,13 +122,23 @@ impl Reader<'_> {
         }
     }
 
+    /// Size and resident set in pages, once more; `None` when that can't be seen.
+    pub(super) fn kept_memory(&mut self, kept: &Kept) -> Option<[u64; 2]> {
+        self.read_of(kept.statm.as_ref()?, parse::statm).ok()
+    }
+
+    /// What changes whenever the main thread runs; `None` when the kernel doesn't tell.
+    pub(super) fn kept_ran(&mut self, kept: &Kept) -> Option<[u64; 2]> {
+        self.read_of(kept.schedstat.as_ref()?, parse::schedstat).ok()
+    }
+
     /// Bytes read and written, once more; `None` when that can't be seen.
-    pub(crate) fn kept_io(&mut self, kept: &Kept) -> Option<[u64; 2]> {
+    pub(super) fn kept_io(&mut self, kept: &Kept) -> Option<[u64; 2]> {
         self.read_of(kept.io.as_ref()?, parse::io).ok()
     }
 
     /// The number of its descriptors, once more.
-    pub(crate) fn kept_fds(&mut self, kept: &Kept) -> Option<u64> {
+    pub(super) fn kept_fds(&mut self, kept: &Kept) -> Option<u64> {
         match &kept.fd {
             Some(fd) => fstat(fd).map(size).ok(),
             None => self.open_fds(kept.pid).ok(),
@@ -142,16 +166,16 @@ mod tests {
         let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
         let proc = ProcFs::detect();
         let mut reader = Reader::new(&proc);
-        let (kept, stat) = reader.keep(child.id(), Duration::ZERO).unwrap().unwrap();
-        assert_eq!(stat.parent, std::process::id());
-        assert_eq!(reader.kept_stat(&kept).unwrap().unwrap().start_ticks, stat.start_ticks);
+        let (mut kept, look) = reader.keep(child.id(), Duration::ZERO, true).unwrap().unwrap();
+        assert_eq!(look.stat.parent, std::process::id());
+        assert_eq!(reader.kept_stat(&kept).unwrap().unwrap().start_ticks, look.stat.start_ticks);
         assert_eq!(reader.kept_io(&kept), reader.io(child.id()).ok());
         child.kill().unwrap();
         child.wait().unwrap();
         // Whoever has its pid now.
-        assert!(reader.kept_stat(&kept).unwrap().is_none());
+        assert!(reader.look_again(&mut kept, true).unwrap().is_none());
         assert!(reader.kept_io(&kept).is_none());
         assert!(!proc.fds_by_size || reader.kept_fds(&kept).is_none());
-        assert!(reader.keep(child.id(), Duration::ZERO).unwrap().is_none());
+        assert!(reader.keep(child.id(), Duration::ZERO, true).unwrap().is_none());
     }
 }

@@ -70,6 +70,20 @@ pub(crate) fn stat(raw: &[u8]) -> Option<Stat> {
     })
 }
 
+/// The first two numbers of `/proc/<pid>/statm`: size and resident set in pages.
+pub(crate) fn statm(raw: &[u8]) -> Option<[u64; 2]> {
+    let mut fields = raw.split(|&b| b == b' ');
+    Some([digits(fields.next())?, digits(fields.next())?])
+}
+
+/// `/proc/<pid>/schedstat` (Documentation/scheduler/sched-stats.rst): nanoseconds that the main thread ran, and how often it
+/// began to; `None` too where the kernel counts neither, which it shows as zeros.
+pub(crate) fn schedstat(raw: &[u8]) -> Option<[u64; 2]> {
+    let mut fields = raw.trim_ascii_end().split(|&b| b == b' ');
+    let ran = [digits(fields.next())?, digits(fields.nth(1))?];
+    (ran[1] > 0).then_some(ran)
+}
+
 /// A number of `stat`, of which there are a dozen for each process: without the detour over text.
 fn digits(field: Option<&[u8]>) -> Option<u64> {
     let field = field?;
@@ -220,6 +234,15 @@ mod tests {
             assert_eq!(stat(format!("1 (x) {}", &TAIL[..cut]).as_bytes()), None, "cut at {cut}");
         }
         assert_eq!(stat(format!("1 (x) {}", TAIL.replace(" 8000", " many")).as_bytes()), None);
+    }
+
+    #[test]
+    fn memory_and_turns() {
+        assert_eq!(statm(b"31337 3020 700 10 0 200 0\n"), Some([31_337, 3020]));
+        assert_eq!(statm(b"31337"), None);
+        assert_eq!(schedstat(b"987654 122265 17\n"), Some([987_654, 17]));
+        assert_eq!(schedstat(b"0 0 0\n"), None, "a kernel that does not count");
+        assert_eq!(schedstat(b"0 0\n"), None);
     }
 
     #[test]
