@@ -62,7 +62,8 @@ pub(crate) fn write(
         })
         .collect();
     let mut kept = leaves.0.lock().unwrap_or_else(PoisonError::into_inner);
-    let mut keeper = Keeper::new(reader, live.len(), kept.len(), Leaf::DESCRIPTORS);
+    let each = Leaf::DESCRIPTORS as u64;
+    let mut keeper = Keeper::new(reader, live.len(), kept.len() as u64 * each, &[each]);
     // What is not taken over is closed.
     let mut files = std::mem::take(&mut *kept);
     let mut leaves = Vec::with_capacity(live.len());

@@ -98,7 +98,8 @@ impl Memory {
         let mut lives = Vec::with_capacity(fleet.rows.len());
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = fleet.rows.iter().filter(|row| asked_for(row).is_some()).count();
-        let mut keeper = Keeper::new(&mut reader, count, kept.files.len(), Files::DESCRIPTORS);
+        let open = kept.files.values().map(|files| files.descriptors()).sum();
+        let mut keeper = Keeper::new(&mut reader, count, open, &[Files::WHOLE, Files::SLIM]);
         // What is not taken over is closed: of processes that are gone, or too many.
         let mut files = std::mem::take(&mut kept.files);
         for row in &fleet.rows {
@@ -175,14 +176,17 @@ fn live(
     let Some((run, pid)) = asked_for(row) else { return Ok(None) };
     let age = fleet.now.mono.since(run.started.mono);
     let kept = files.remove(&run.id).filter(|files| files.is_of(pid));
-    let all = row.detail == Detail::Full;
+    let (all, whole) = (row.detail == Detail::Full, keeper.each == Files::WHOLE);
     let (files, look) = match kept {
         _ if !keeper.takes() => (None, reader.look(pid, age, all)?),
         Some(mut files) => {
+            if !whole {
+                files.slim();
+            }
             let look = reader.look_again(&mut files, all)?;
             (Some(files), look)
         }
-        None => reader.keep(pid, age, all)?.map(|(files, look)| (Box::new(files), look)).unzip(),
+        None => reader.keep(pid, age, all, whole)?.map(|(files, look)| (Box::new(files), look)).unzip(),
     };
     let files = files.map(|files| (run.id, files));
     Ok(look.map(|look| Live { pid, look, max_fds: None, files }))

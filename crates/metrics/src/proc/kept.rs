@@ -1,7 +1,8 @@
 //! Open files of /proc that a scrape leaves to the next one, for machines with many processes.
 //!
 //! Opening, reading and closing a file of /proc takes two to three times as long as reading one that is open. It has a
-//! price: five descriptors for each process, and some 17 KiB of the kernel's memory. So few processes are read without.
+//! price: five descriptors for each process, and some 17 KiB of the kernel's memory. So few processes are read without, and
+//! of very many only those two files are kept that are read each time.
 //!
 //! Such a descriptor belongs to one process for ever: when its pid is given to another one, reading fails.
 //!
@@ -16,7 +17,7 @@ use rustix::fs::{Mode, OFlags, fstat, openat};
 use super::look::{Asking, Look};
 use super::{ProcError, Reader, parse, size};
 
-/// Descriptors of all: of six and a half thousand processes.
+/// Descriptors of all: of six and a half thousand processes, or of sixteen thousand with two each.
 const MOST: u64 = 32_768;
 /// Live processes from which on it pays: below, a scrape takes 2 ms without.
 const WORTH_IT: usize = 256;
@@ -25,34 +26,47 @@ const WORTH_IT: usize = 256;
 #[derive(Debug)]
 pub(crate) struct Kept {
     pid: u32,
-    stat: OwnedFd,
     /// Absent when they are not there.
     statm: Option<OwnedFd>,
     schedstat: Option<OwnedFd>,
+    /// Absent where there are too many processes to keep them all.
+    others: Option<Others>,
+    /// What the last scrape saw.
+    pub(super) asking: Asking,
+}
+
+/// What is read of a process that has run.
+#[derive(Debug)]
+struct Others {
+    stat: OwnedFd,
     /// Absent when it may not be read.
     io: Option<OwnedFd>,
     /// Absent when it doesn't tell how many there are.
     fd: Option<OwnedFd>,
-    /// What the last scrape saw.
-    pub(super) asking: Asking,
 }
 
 /// Says how many may be kept. Made for each scrape.
 #[derive(Debug)]
 pub(crate) struct Keeper {
     left: u64,
+    /// Descriptors of each.
+    pub(crate) each: u64,
 }
 
 impl Keeper {
-    /// For so many live processes, when `kept` of them have their files open now, `each` descriptors.
-    pub(crate) fn new(reader: &mut Reader<'_>, live: usize, kept: usize, each: usize) -> Self {
+    /// For so many live processes, when so many descriptors are kept now. `each` is what one may take, most first: the
+    /// first that suffices for all is taken, or the last.
+    pub(crate) fn new(reader: &mut Reader<'_>, live: usize, kept: u64, each: &[u64]) -> Self {
+        let last = each.last().copied().unwrap_or(1);
         if live < WORTH_IT {
-            return Self { left: 0 };
+            return Self { left: 0, each: last };
         }
         // Without these numbers nothing is kept.
         let max = reader.max_fds("self").map_or(0, |max| max.unwrap_or(u64::MAX));
         let open = reader.open_fds("self").unwrap_or(u64::MAX);
-        Self { left: most(max, open, (kept * each) as u64) / each as u64 }
+        let most = most(max, open, kept);
+        let each = each.iter().copied().find(|each| most / each >= live as u64).unwrap_or(last);
+        Self { left: most / each, each }
     }
 
     /// Whether one more may be kept; then it is counted.
@@ -70,8 +84,25 @@ fn most(max: u64, open: u64, kept: u64) -> u64 {
 }
 
 impl Kept {
+    /// Descriptors of one with all its files.
+    pub(crate) const WHOLE: u64 = 5;
+    /// Descriptors of one with those files alone that are read each time.
+    pub(crate) const SLIM: u64 = 2;
+
     /// Descriptors that it holds at most.
-    pub(crate) const DESCRIPTORS: usize = 5;
+    pub(crate) fn descriptors(&self) -> u64 {
+        if self.others.is_some() { Self::WHOLE } else { Self::SLIM }
+    }
+
+    /// Whether the kernel tells of its memory while it exists.
+    pub(super) fn has_memory(&self) -> bool {
+        self.statm.is_some()
+    }
+
+    /// Closes what is more than [`Kept::SLIM`].
+    pub(crate) fn slim(&mut self) {
+        self.others = None;
+    }
 
     /// Whether these are the files of a process with this pid.
     pub(crate) fn is_of(&self, pid: u32) -> bool {
@@ -81,25 +112,31 @@ impl Kept {
 
 impl Reader<'_> {
     /// Opens what is read of a run's main process at each scrape, and reads it; `None` when it is gone or another process,
-    /// as with [`Reader::stat_of_run`]. `all` as for [`Reader::look`].
+    /// as with [`Reader::stat_of_run`]. `whole` = all its files; `all` as for [`Reader::look`].
     pub(crate) fn keep(
         &mut self,
         pid: u32,
         age: Duration,
         all: bool,
+        whole: bool,
     ) -> Result<Option<(Kept, Look)>, ProcError> {
         // By its directory, so that all are of one process.
         self.point_at(pid);
         let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
         let opened = openat(self.proc.dir().0, &*self.path, place, Mode::empty()).and_then(|dir| {
             let file = |name: &str, flags| openat(&dir, name, flags | OFlags::CLOEXEC, Mode::empty());
+            let others = || {
+                Ok(Others {
+                    stat: file("stat", OFlags::RDONLY)?,
+                    io: file("io", OFlags::RDONLY).ok(),
+                    fd: self.proc.fds_by_size.then(|| file("fd", OFlags::PATH).ok()).flatten(),
+                })
+            };
             Ok(Kept {
                 pid,
-                stat: file("stat", OFlags::RDONLY)?,
                 statm: file("statm", OFlags::RDONLY).ok(),
                 schedstat: file("schedstat", OFlags::RDONLY).ok(),
-                io: file("io", OFlags::RDONLY).ok(),
-                fd: self.proc.fds_by_size.then(|| file("fd", OFlags::PATH).ok()).flatten(),
+                others: whole.then(others).transpose()?,
                 asking: Asking::default(),
             })
         });
@@ -115,7 +152,11 @@ impl Reader<'_> {
     /// `stat` once more; `None` when the process is gone.
     pub(super) fn kept_stat(&mut self, kept: &Kept) -> Result<Option<parse::Stat>, ProcError> {
         self.point_at(format_args!("{}/stat", kept.pid));
-        match self.read_of(&kept.stat, parse::stat) {
+        let read = match &kept.others {
+            Some(others) => self.read_of(&others.stat, parse::stat),
+            None => self.read(parse::stat),
+        };
+        match read {
             Ok(stat) => Ok(Some(stat)),
             Err(error) if error.is_gone() => Ok(None),
             Err(error) => Err(error),
@@ -134,12 +175,15 @@ impl Reader<'_> {
 
     /// Bytes read and written, once more; `None` when that can't be seen.
     pub(super) fn kept_io(&mut self, kept: &Kept) -> Option<[u64; 2]> {
-        self.read_of(kept.io.as_ref()?, parse::io).ok()
+        match &kept.others {
+            Some(others) => self.read_of(others.io.as_ref()?, parse::io).ok(),
+            None => self.io(kept.pid).ok(),
+        }
     }
 
     /// The number of its descriptors, once more.
     pub(super) fn kept_fds(&mut self, kept: &Kept) -> Option<u64> {
-        match &kept.fd {
+        match kept.others.as_ref().and_then(|others| others.fd.as_ref()) {
             Some(fd) => fstat(fd).map(size).ok(),
             None => self.open_fds(kept.pid).ok(),
         }
@@ -162,20 +206,45 @@ mod tests {
     }
 
     #[test]
-    fn what_is_kept_is_never_another_process() {
-        let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+    fn of_too_many_fewer_files_are_kept() {
         let proc = ProcFs::detect();
         let mut reader = Reader::new(&proc);
-        let (mut kept, look) = reader.keep(child.id(), Duration::ZERO, true).unwrap().unwrap();
-        assert_eq!(look.stat.parent, std::process::id());
-        assert_eq!(reader.kept_stat(&kept).unwrap().unwrap().start_ticks, look.stat.start_ticks);
-        assert_eq!(reader.kept_io(&kept), reader.io(child.id()).ok());
-        child.kill().unwrap();
-        child.wait().unwrap();
-        // Whoever has its pid now.
-        assert!(reader.look_again(&mut kept, true).unwrap().is_none());
-        assert!(reader.kept_io(&kept).is_none());
-        assert!(!proc.fds_by_size || reader.kept_fds(&kept).is_none());
-        assert!(reader.keep(child.id(), Duration::ZERO, true).unwrap().is_none());
+        let max = reader.max_fds("self").unwrap().unwrap_or(u64::MAX);
+        let of = |reader: &mut Reader<'_>, live: u64| {
+            let live = usize::try_from(live).unwrap();
+            Keeper::new(reader, live, 0, &[Kept::WHOLE, Kept::SLIM])
+        };
+        assert_eq!(of(&mut reader, 10).left, 0, "of few none");
+        // Half of what there may be, less what is open, is a quarter at least.
+        let room = MOST.min(max / 4);
+        if room / Kept::WHOLE >= WORTH_IT as u64 {
+            let whole = of(&mut reader, room / Kept::WHOLE);
+            assert_eq!((whole.each, whole.left), (Kept::WHOLE, room / Kept::WHOLE));
+        }
+        let slim = of(&mut reader, room / Kept::WHOLE + WORTH_IT as u64);
+        assert_eq!((slim.each, slim.left), (Kept::SLIM, room / Kept::SLIM));
+    }
+
+    #[test]
+    fn what_is_kept_is_never_another_process() {
+        for whole in [true, false] {
+            let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
+            let proc = ProcFs::detect();
+            let mut reader = Reader::new(&proc);
+            let (mut kept, look) = reader.keep(child.id(), Duration::ZERO, true, whole).unwrap().unwrap();
+            assert_eq!(kept.descriptors() == Kept::WHOLE, whole);
+            assert_eq!(look.stat.parent, std::process::id());
+            assert_eq!(reader.kept_stat(&kept).unwrap().unwrap().start_ticks, look.stat.start_ticks);
+            assert_eq!(reader.kept_io(&kept), reader.io(child.id()).ok());
+            child.kill().unwrap();
+            child.wait().unwrap();
+            // Whoever has its pid now.
+            assert!(reader.look_again(&mut kept, true).unwrap().is_none());
+            if whole {
+                assert!(reader.kept_io(&kept).is_none());
+                assert!(!proc.fds_by_size || reader.kept_fds(&kept).is_none());
+            }
+            assert!(reader.keep(child.id(), Duration::ZERO, true, whole).unwrap().is_none());
+        }
     }
 }

@@ -93,17 +93,24 @@ impl Reader<'_> {
     /// The same of one whose files are open.
     pub(crate) fn look_again(&mut self, kept: &mut Kept, all: bool) -> Result<Option<Look>, ProcError> {
         let ran = if kept.asking.asks() { self.kept_ran(kept) } else { None };
-        let memory = self.kept_memory(kept);
-        if let Some(mut look) = kept.asking.unchanged(ran, all).filter(|_| memory.is_some()) {
+        if let Some(mut look) = kept.asking.unchanged(ran, all)
+            && let Some(memory) = self.kept_memory(kept)
+        {
             kept.asking.found_asleep();
-            look.stat = self.with_memory(look.stat, memory);
+            look.stat = self.with_memory(look.stat, Some(memory));
             return Ok(Some(look));
         }
         let Some(stat) = self.kept_stat(kept)? else { return Ok(None) };
-        let mut look = Look { stat: self.with_memory(stat, memory), fds: None, io: None };
+        let (mut fds, mut io) = (None, None);
         if all && !stat.is_zombie() {
-            (look.fds, look.io) = (self.kept_fds(kept), self.kept_io(kept));
+            (fds, io) = (self.kept_fds(kept), self.kept_io(kept));
         }
+        // Last, since it is what says that all before was of this process and not of one that has its pid now.
+        let memory = self.kept_memory(kept);
+        if memory.is_none() && kept.has_memory() {
+            return Ok(None);
+        }
+        let look = Look { stat: self.with_memory(stat, memory), fds, io };
         kept.asking.looked(ran, look, all, stat.parent == self.proc.own_pid);
         Ok(Some(look))
     }
@@ -205,7 +212,7 @@ mod tests {
         let proc = ProcFs::detect();
         let mut reader = Reader::new(&proc);
         words.next().unwrap().unwrap();
-        let (mut kept, first) = reader.keep(child.id(), Duration::ZERO, true).unwrap().unwrap();
+        let (mut kept, first) = reader.keep(child.id(), Duration::ZERO, true, true).unwrap().unwrap();
         // By path and by what is kept: the same.
         let looks = [reader.look(child.id(), Duration::ZERO, true), reader.look_again(&mut kept, true)];
         for look in looks.map(|look| look.unwrap().unwrap()) {
