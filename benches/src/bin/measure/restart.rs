@@ -1,4 +1,4 @@
-//! From kill -9 of a process to its next run.
+//! From kill -9 of a process to its next run. Of many at once: `contest crowd`, which has a floor that is fair to them.
 
 use std::process::{Command, Stdio};
 use std::time::{Duration, Instant};
@@ -11,7 +11,6 @@ use crate::daemon;
 use crate::table::{Table, percentile};
 
 const ROUNDS: usize = 500;
-const MANY: usize = 300;
 
 pub(crate) fn measure(table: &mut Table) -> Result<()> {
     let mut bare = bare()?;
@@ -25,21 +24,6 @@ pub(crate) fn measure(table: &mut Table) -> Result<()> {
         let what = format!("kill -9 to the next run, restart_sec 0, {name}");
         table.times(&what, percentile(&mut times, share), percentile(&mut bare, share));
     }
-
-    daemon.write_config(&daemon::config(MANY, definition));
-    daemon.signal(Signal::SIGHUP);
-    daemon::await_children(&daemon, MANY);
-    let old = daemon::children(daemon.pid());
-    let begin = Instant::now();
-    old.iter().filter_map(|pid| Pid::of(*pid)).for_each(|pid| pid.signal(Signal::SIGKILL));
-    while {
-        let now = daemon::children(daemon.pid());
-        now.len() < MANY || now.iter().any(|pid| old.contains(pid))
-    } {
-        std::thread::yield_now();
-    }
-    let floor = percentile(&mut bare, 0.5) * u32::try_from(MANY)?;
-    table.times(&format!("{MANY} killed at once, all back"), begin.elapsed(), floor);
     Ok(())
 }
 

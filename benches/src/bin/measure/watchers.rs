@@ -22,6 +22,8 @@ use crate::table::{Table, percentile};
 const LOOKERS: usize = 100;
 /// Kills in each turn.
 const KILLS: usize = 100;
+/// Between two kills: twenty restarts a second.
+const PAUSE: Duration = Duration::from_millis(50);
 const CONNECT: Duration = Duration::from_secs(10);
 
 /// Everybody who looks on; they stop when it is dropped.
@@ -40,9 +42,9 @@ pub(crate) fn measure(table: &mut Table, options: &Options) -> Result<()> {
     daemon::await_children(&daemon, 1);
     let (mut alone, mut watched, mut seen) = (Vec::new(), Vec::new(), 0);
     for _ in 0..options.rounds {
-        alone.extend((0..KILLS).map(|_| kill_one(daemon.pid())));
+        alone.extend((0..KILLS).map(|_| kill_after_a_pause(&daemon)));
         let audience = Audience::open(&daemon)?;
-        watched.extend((0..KILLS).map(|_| kill_one(daemon.pid())));
+        watched.extend((0..KILLS).map(|_| kill_after_a_pause(&daemon)));
         seen += audience.close()?;
     }
     for (name, share) in [("p50", 0.5), ("p90", 0.9), ("p99", 0.99)] {
@@ -52,6 +54,12 @@ pub(crate) fn measure(table: &mut Table, options: &Options) -> Result<()> {
     table.line(&format!("{} kills each; the audience was told {seen} events and lines", alone.len()));
     ensure!(seen > 0, "the audience saw nothing");
     Ok(())
+}
+
+/// Without the pause each kill would find the audience at work on the one before, and two processors busy with that.
+fn kill_after_a_pause(daemon: &TempDaemon) -> Duration {
+    thread::sleep(PAUSE);
+    kill_one(daemon.pid())
 }
 
 impl Audience {
