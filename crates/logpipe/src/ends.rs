@@ -59,16 +59,16 @@ pub(crate) fn log_path(dir: &Path, name: &ProcessName, output: &Output) -> Optio
 }
 
 impl ChildEnds {
-    /// Opens everything. The log file is made and opened as well, so that a path that can't be written to is told before
-    /// the child runs and not found out at its first line; and so that there is one to look at from the start. It is kept
-    /// open from the first line on: many a process never prints one.
+    /// Opens everything. The log file is checked as well, so that a path that can't be written to is told before the child
+    /// runs and not found out at its first line. It is made and kept open from that line on: many a process never prints
+    /// one.
     pub(crate) fn open(dir: &Path, name: &ProcessName, output: &OutputSpec) -> Result<Self, OutputError> {
         let mut captured = Captured::default();
         if output.log.file {
             let mut checked: Option<PathBuf> = None;
             for path in Stream::ALL.iter().filter_map(|s| log_path(dir, name, output.of(*s))) {
                 if checked.as_ref() != Some(&path) {
-                    place::open_log(&path, dir).map_err(|e| at_path(&path, dir, e))?;
+                    place::check_log(&path, dir).map_err(|e| at_path(&path, dir, e))?;
                     checked = Some(path);
                 }
             }
