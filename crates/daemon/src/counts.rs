@@ -237,9 +237,8 @@ impl Counts {
         happened: impl Fn() + Send + 'static,
     ) -> io::Result<Keeper> {
         let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new()
-            .name("counts".into())
-            .spawn(move || self.run(&view, &happened))?;
+        let thread =
+            std::thread::Builder::new().name("counts".into()).spawn(move || self.run(&view, &happened))?;
         Ok(Keeper { shared, thread })
     }
 
