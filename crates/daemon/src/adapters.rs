@@ -7,7 +7,6 @@ use metrics::Durations;
 use model::{Event, EventKind, Output, OutputSpec, ProcessName, ProcessRef, ProcessSpec, RunId};
 use rpc::{EventRing, Severity, Wording};
 use supervisor::{Attach, ChildStdio, Observer, Role, RunInfo, StdioError, StdioProvider};
-use tokio::sync::Notify;
 
 use crate::counts::Marker;
 use crate::ending::Ending;
@@ -82,12 +81,11 @@ impl StdioProvider for Stdio {
     }
 }
 
-/// Lifecycle events go to the journal, to standard error, into the metrics, and wake whoever shows a summary.
+/// Lifecycle events go to the journal, to standard error, into the metrics, and wake whoever keeps counts.
 pub(crate) struct Events {
     pub(crate) pipe: LogPipe,
     /// False when standard error is the journal and the event is in it already, with its fields.
     pub(crate) to_stderr: bool,
-    pub(crate) happened: Arc<Notify>,
     pub(crate) ending: Arc<Ending>,
     pub(crate) counts: Marker,
     pub(crate) durations: Arc<Durations>,
@@ -114,7 +112,6 @@ impl Observer for Events {
         self.pipe.event(event);
         self.durations.event(event);
         self.ring.push(event);
-        self.happened.notify_one();
         self.counts.mark(&event.process.name, event.process.id);
         if let EventKind::CriticalEnded { code } = event.kind {
             self.ending.critical(code);

@@ -98,7 +98,6 @@ impl App {
             pipe: pipe.clone(),
             durations: Arc::clone(&durations),
             to_stderr: !is_journal,
-            happened: Arc::clone(&happened),
             ending: Arc::clone(&ending),
             counts: counts.marker(),
             ring: Arc::clone(&ring),
@@ -107,7 +106,10 @@ impl App {
         let (supervisor, supervisor_thread) =
             start_supervisor(settings, containment.clone(), past, pipe.clone(), events, &mark)?;
         let of = supervisor.clone();
-        let counts = counts.keep(move || of.snapshot()).context("starting the thread that keeps counts")?;
+        let told = Arc::clone(&happened);
+        let counts = counts
+            .keep(move |name| of.view(name), move || told.notify_one())
+            .context("starting the thread that keeps counts")?;
 
         let layers = Layers::new(settings.layout.clone(), host, &settings.runtime_dir, settings.log_files);
         let definitions = Arc::new(Definitions::new(layers, supervisor.clone()));
@@ -142,7 +144,9 @@ impl App {
             };
             servers.push(io.spawn(metrics::serve(config, exporter, metrics_state, flagged(&closing))));
         }
-        io.spawn(summary::keep(Arc::clone(&desk), Arc::clone(&happened)));
+        if systemd::is_there() {
+            io.spawn(summary::keep(Arc::clone(&desk), happened));
+        }
 
         let app = Self {
             io,

@@ -7,8 +7,8 @@
 //! in the kernel's hands at once and survives a daemon that is killed. There is no fsync: a machine that loses its power
 //! may lose the counts since the last write-back. A slot that isn't whole is known by its checksum and counts as none.
 //!
-//! Written by a thread of its own, at most every [`PAUSE`] and only after an event: that much is lost at worst when the
-//! daemon is killed. Bound: [`SLOTS_MAX`] slots; processes beyond it start at zero with each daemon. A file that can't be
+//! Written by a thread of its own, only after an event and [`PAUSE`] later: that much is lost at worst when the daemon is
+//! killed. An end and the start that follows are one write then, and none of it takes a processor from that start. Bound: [`SLOTS_MAX`] slots; processes beyond it start at zero with each daemon. A file that can't be
 //! read or written costs the counts and nothing else.
 
 use std::collections::{BTreeMap, BTreeSet};
@@ -20,9 +20,9 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use model::{Counters, ExitReason, ProcessId, ProcessName, Snapshot};
+use model::{Counters, ExitReason, ProcessId, ProcessName, ProcessView};
 
-/// Between two looks: a crash loop must not become a loop of writes.
+/// From the first event to the look: a crash loop must not become a loop of writes.
 const PAUSE: Duration = Duration::from_millis(20);
 /// 12 MiB of file.
 const SLOTS_MAX: usize = 65_536;
@@ -194,7 +194,11 @@ impl Marker {
     /// Something happened to this process. At most one entry per process waits.
     pub(crate) fn mark(&self, name: &ProcessName, id: ProcessId) {
         let mut changed = self.0.lock();
-        if changed.processes.insert((name.clone(), id)) {
+        let first = changed.processes.is_empty();
+        changed.processes.insert((name.clone(), id));
+        // Whoever is woken finds the lock free.
+        drop(changed);
+        if first {
             self.0.wake.notify_one();
         }
     }
@@ -226,24 +230,34 @@ impl Counts {
         Marker(Arc::clone(&self.shared))
     }
 
-    /// Keeps the file up to date from now on, on a thread of its own.
-    pub(crate) fn keep(self, snapshot: impl Fn() -> Snapshot + Send + 'static) -> io::Result<Keeper> {
+    /// Keeps the file up to date from now on, on a thread of its own, and tells each time that something has happened.
+    pub(crate) fn keep(
+        self,
+        view: impl Fn(&ProcessName) -> Option<Arc<ProcessView>> + Send + 'static,
+        happened: impl Fn() + Send + 'static,
+    ) -> io::Result<Keeper> {
         let shared = Arc::clone(&self.shared);
-        let thread = std::thread::Builder::new().name("counts".into()).spawn(move || self.run(&snapshot))?;
+        let thread =
+            std::thread::Builder::new().name("counts".into()).spawn(move || self.run(&view, &happened))?;
         Ok(Keeper { shared, thread })
     }
 
-    fn run(mut self, snapshot: &dyn Fn() -> Snapshot) {
+    fn run(mut self, view: &View<'_>, happened: &dyn Fn()) {
         let mut failed = false;
         loop {
             let mut changed = self.shared.lock();
             while changed.processes.is_empty() && !changed.closed {
                 changed = self.shared.wake.wait(changed).unwrap_or_else(PoisonError::into_inner);
             }
+            if !changed.closed {
+                drop(changed);
+                std::thread::sleep(PAUSE);
+                changed = self.shared.lock();
+            }
             let (processes, closed) = (std::mem::take(&mut changed.processes), changed.closed);
             drop(changed);
             if let Some(store) = &mut self.store {
-                let result = write(store, &snapshot(), processes);
+                let result = write(store, view, processes);
                 if let (Err(error), false) = (&result, failed) {
                     tracing::warn!(path = %self.path.display(), %error, "counts can't be written");
                 }
@@ -252,21 +266,23 @@ impl Counts {
             if closed {
                 return;
             }
-            std::thread::sleep(PAUSE);
+            happened();
         }
     }
 }
 
+/// How one process looks now; `None` = it is not defined any more. One by one: of ten thousand a few have changed.
+type View<'a> = dyn Fn(&ProcessName) -> Option<Arc<ProcessView>> + 'a;
+
 /// All of them are tried; the first failure is told.
 fn write(
     store: &mut Store,
-    snapshot: &Snapshot,
+    view: &View<'_>,
     processes: BTreeSet<(ProcessName, ProcessId)>,
 ) -> io::Result<()> {
     let mut result = Ok(());
     for (name, id) in processes {
-        let found = snapshot.processes.binary_search_by(|p| p.spec.name.cmp(&name));
-        let written = match found.ok().and_then(|i| snapshot.processes.get(i)) {
+        let written = match view(&name) {
             Some(view) => store.put(id, &view.counters),
             None => store.remove(id),
         };
@@ -386,6 +402,6 @@ mod tests {
         let (none, past) = Counts::open(dir.path());
         assert!(none.store.is_none() && past.is_empty());
         none.marker().mark(&ProcessName::new("web").unwrap(), id(1));
-        none.keep(Snapshot::default).unwrap().close();
+        none.keep(|_| None, || ()).unwrap().close();
     }
 }

@@ -4,9 +4,14 @@ use std::time::Duration;
 
 use libsystemd::daemon::{NotifyState, notify, watchdog_enabled};
 
+/// Whether there is a service manager that wants to know.
+pub(crate) fn is_there() -> bool {
+    std::env::var_os("NOTIFY_SOCKET").is_some()
+}
+
 /// Sends states to the service manager. Without one (a terminal) nothing is sent.
 pub(crate) fn tell(states: &[NotifyState]) {
-    if std::env::var_os("NOTIFY_SOCKET").is_none() {
+    if !is_there() {
         return;
     }
     if let Err(error) = notify(false, states) {

@@ -45,8 +45,6 @@ pub struct Captured {
     pub stdout: Option<OwnedFd>,
     /// Reading end of standard error's pipe, non-blocking; `None` = not captured.
     pub stderr: Option<OwnedFd>,
-    /// Log files that were opened to see that they can be: at most one per stream.
-    pub(crate) files: Vec<(PathBuf, File)>,
     /// Whether `stdout` is a terminal's.
     pub(crate) terminal: bool,
 }
@@ -61,15 +59,17 @@ pub(crate) fn log_path(dir: &Path, name: &ProcessName, output: &Output) -> Optio
 }
 
 impl ChildEnds {
-    /// Opens everything. The log file is opened as well, so that a path that can't be written to is told before the
-    /// child runs and not found out at its first line.
+    /// Opens everything. The log file is checked as well, so that a path that can't be written to is told before the child
+    /// runs and not found out at its first line. It is made and kept open from that line on: many a process never prints
+    /// one.
     pub(crate) fn open(dir: &Path, name: &ProcessName, output: &OutputSpec) -> Result<Self, OutputError> {
         let mut captured = Captured::default();
         if output.log.file {
+            let mut checked: Option<PathBuf> = None;
             for path in Stream::ALL.iter().filter_map(|s| log_path(dir, name, output.of(*s))) {
-                if captured.files.iter().all(|(p, _)| *p != path) {
-                    let file = place::open_log(&path, dir).map_err(|e| at_path(&path, dir, e))?;
-                    captured.files.push((path, file));
+                if checked.as_ref() != Some(&path) {
+                    place::check_log(&path, dir).map_err(|e| at_path(&path, dir, e))?;
+                    checked = Some(path);
                 }
             }
         }

@@ -122,17 +122,11 @@ impl Hub {
         let limits = Limits::from(&process.settings().spec);
         let before = process.over.before();
         let terminal = source.captured.terminal;
-        let mut files = source.captured.files;
         let streams = [(Stream::Stdout, source.captured.stdout), (Stream::Stderr, source.captured.stderr)];
         for (stream, pipe) in streams {
             let path = log_path(&self.dir, &source.process.name, source.output.of(stream));
             let (Some(pipe), Some(path)) = (pipe, path) else { continue };
             let store = self.store(&source.process.name, &path, limits);
-            if let Some(i) = files.iter().position(|(p, _)| *p == path)
-                && let Err(e) = store.adopt(files.swap_remove(i).1)
-            {
-                tracing::warn!(path = %path.display(), error = %e, "log file can't be used yet");
-            }
             let who = &source.process;
             let prefix = match &self.sinks.journal {
                 Some(_) => entry::line_prefix(who, source.pid, source.number, source.invocation, stream),

@@ -36,7 +36,8 @@ struct Queue {
     closed: bool,
 }
 
-/// The queue. Its lock is held for a push or a swap.
+/// The queue. Its lock is held for a push or a swap, and free again when anybody is woken: who wakes up to find it taken
+/// goes to sleep once more, and the other one wakes him again.
 #[derive(Default)]
 pub(crate) struct Mailbox {
     queue: Mutex<Queue>,
@@ -54,6 +55,7 @@ impl Mailbox {
         let mut queue = self.lock();
         if !queue.closed {
             queue.messages.push_back(message);
+            drop(queue);
             self.filled.notify_one();
         }
     }
@@ -67,6 +69,7 @@ impl Mailbox {
         if !queue.closed {
             queue.attaches += 1;
             queue.messages.push_back(Message::Attach(Box::new(source)));
+            drop(queue);
             self.filled.notify_one();
         }
     }
@@ -79,6 +82,7 @@ impl Mailbox {
         }
         queue.events += 1;
         queue.messages.push_back(Message::Event(Box::new(event.clone())));
+        drop(queue);
         self.filled.notify_one();
         true
     }
@@ -89,10 +93,15 @@ impl Mailbox {
             {
                 let mut queue = self.lock();
                 if !queue.messages.is_empty() {
-                    queue.attaches = 0;
+                    let messages = std::mem::take(&mut queue.messages);
+                    let was_full = std::mem::take(&mut queue.attaches) >= ATTACHES_MAX;
                     queue.events = 0;
-                    self.room.notify_all();
-                    return std::mem::take(&mut queue.messages);
+                    drop(queue);
+                    // A system call, whether or not somebody waits.
+                    if was_full {
+                        self.room.notify_all();
+                    }
+                    return messages;
                 }
             }
             self.filled.notified().await;

@@ -11,7 +11,6 @@ mod file;
 mod waiting;
 
 use std::cell::{Cell, RefCell};
-use std::fs::File;
 use std::io;
 use std::path::Path;
 use std::rc::Rc;
@@ -173,12 +172,6 @@ impl Store {
         }
         // Readers that waited may go on now.
         self.unblocked.notify_waiters();
-    }
-
-    /// Takes over a file that was opened at the path a moment ago, unless there is one already, or another run's lines
-    /// have made it an archive meanwhile.
-    pub(crate) fn adopt(&self, file: File) -> io::Result<()> {
-        self.inner.borrow_mut().file.adopt(file)
     }
 
     /// Opens the path anew at the next write.

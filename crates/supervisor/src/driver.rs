@@ -157,7 +157,8 @@ impl Driver {
                 self.turn.survey.insert(run);
             }
             Token::Children => {
-                while let Ok(Some(_)) = self.children.read_signal() {}
+                // One read is enough: however many died, the signal is there once, and another one is for the next turn.
+                let _nothing_to_read = self.children.read_signal();
                 self.runs.child_died().into_iter().for_each(|token| self.collect(token));
             }
             Token::Cgroup(run) => self.runs.cgroup_changed(run, &self.poller),

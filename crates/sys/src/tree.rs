@@ -8,6 +8,8 @@ mod stat;
 use std::collections::HashSet;
 use std::fs::{self, File};
 use std::io::{self, Read};
+use std::os::unix::fs::FileExt;
+use std::sync::OnceLock;
 use std::thread;
 use std::time::Duration;
 
@@ -31,15 +33,34 @@ pub fn become_subreaper() -> io::Result<()> {
     Ok(prctl::set_child_subreaper(true)?)
 }
 
-/// The orphans that were given to us, zombies included: the children of our first thread. One small read.
+/// The orphans that were given to us, zombies included: the children of our first thread. One small read of a file that
+/// is kept open: this is asked at each end of a process, and opening a file of /proc costs several times as much.
 ///
 /// # Errors
 /// Unsupported when the kernel has no lists of children (CONFIG_PROC_CHILDREN) or /proc is not mounted.
 pub fn orphans() -> io::Result<Vec<u32>> {
+    static LIST: OnceLock<File> = OnceLock::new();
+    let file = match LIST.get() {
+        Some(file) => file,
+        None => {
+            let opened = own_children()?;
+            LIST.get_or_init(|| opened)
+        }
+    };
+    let mut list = Vec::new();
+    let mut buffer = [0; 4096];
+    // In one go, from the start: the kernel then goes on where it was.
+    while let n @ 1.. = file.read_at(&mut buffer, list.len() as u64)? {
+        list.extend_from_slice(&buffer[..n]);
+    }
+    Ok(pids(&String::from_utf8_lossy(&list)).collect())
+}
+
+fn own_children() -> io::Result<File> {
     let own = std::process::id();
     let path = format!("/proc/{own}/task/{own}/children");
-    match fs::read_to_string(&path) {
-        Ok(list) => Ok(pids(&list).collect()),
+    match File::open(&path) {
+        Ok(file) => Ok(file),
         Err(error) if error.kind() == io::ErrorKind::NotFound => Err(io::Error::new(
             io::ErrorKind::Unsupported,
             format!(

@@ -89,13 +89,6 @@ impl LogFile {
         std::mem::take(&mut self.errors)
     }
 
-    pub(super) fn adopt(&mut self, file: File) -> io::Result<()> {
-        if self.open.is_none() && FileId::at(&self.path) == Some(FileId::of(&file.metadata()?)) {
-            self.install(file)?;
-        }
-        Ok(())
-    }
-
     pub(super) fn reopen(&mut self) {
         if !self.mid_line {
             self.open = None;

@@ -152,18 +152,3 @@ fn a_rotation_that_fails_costs_no_line_and_is_tried_again() {
     assert!(case.append("e\n"));
     assert_eq!((case.files().concat().as_str(), case.stats().errors), ("a\nb\nc\nd\ne\n", 2));
 }
-
-#[test]
-fn a_file_that_was_opened_before_it_became_an_archive_takes_no_lines() {
-    let case = Case::new(0, 5);
-    let early = place::open_log(&case.path, case.dir.path()).unwrap();
-    std::fs::rename(&case.path, case.dir.path().join("web.log.1")).unwrap();
-    case.store.adopt(early).unwrap();
-    assert!(case.append("line\n"));
-    assert_eq!(std::fs::read(&case.path).unwrap(), b"line\n");
-    let opened = place::open_log(&case.path, case.dir.path()).unwrap();
-    case.store.reopen();
-    case.store.adopt(opened).unwrap();
-    assert!(case.append("other\n"));
-    assert_eq!(std::fs::read(&case.path).unwrap(), b"line\nother\n");
-}

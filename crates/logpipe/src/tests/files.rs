@@ -110,3 +110,40 @@ fn a_process_that_waits_for_the_disk_goes_on_once_it_may_lose_lines() {
     assert_eq!((sink.read, sink.written + sink.dropped), (LINES as u64 + 1, LINES as u64 + 1));
     assert!(sink.dropped > 0 && bed.text().starts_with("[") && bed.text().ends_with("123456789\n"));
 }
+
+/// How many descriptors of this process name the file.
+fn holders(path: &std::path::Path) -> usize {
+    let open = std::fs::read_dir("/proc/self/fd").unwrap().flatten();
+    open.filter(|fd| std::fs::read_link(fd.path()).is_ok_and(|file| file == path)).count()
+}
+
+#[test]
+fn a_log_file_is_made_and_held_open_from_the_first_line_on() {
+    let mut bed = Bed::new();
+    let log = bed.dir.path().canonicalize().unwrap().join("logs/web.log");
+    for (run, open) in [(1, 0), (2, 1)] {
+        let child = bed.start(&output());
+        // The accounts are opened by whoever would open the file as well.
+        bed.stats(Stream::Stdout);
+        assert_eq!((holders(&log), log.exists()), (open, open == 1), "run {run}");
+        say(&child.stdout, "line\n");
+        until("a line", || (bed.sink(Stream::Stdout, Sink::File).written == run).then_some(()));
+        assert_eq!(holders(&log), 1);
+        bed.pipe.finished(child.run);
+    }
+    bed.close();
+    assert_eq!(bed.text(), "line\nline\n");
+}
+
+#[test]
+fn a_log_file_that_was_moved_between_the_start_and_the_first_line_is_made_anew() {
+    let mut bed = Bed::new();
+    std::fs::write(bed.log(), "").unwrap();
+    let child = bed.start(&output());
+    std::fs::rename(bed.log(), bed.log().with_extension("moved")).unwrap();
+    say(&child.stdout, "line\n");
+    drop(child);
+    bed.close();
+    assert_eq!(std::fs::read(bed.log()).unwrap(), b"line\n");
+    assert_eq!(std::fs::read(bed.log().with_extension("moved")).unwrap(), b"");
+}

@@ -1,5 +1,6 @@
 //! Which files there are: rotation by age, room made on a full disk, compression asked for, the index beside each.
 
+use std::fs::File;
 use std::os::unix::fs::PermissionsExt;
 
 use std::path::PathBuf;
