@@ -22,6 +22,7 @@ mod lookup;
 mod mask;
 mod members;
 mod meter;
+mod reflection;
 mod ring;
 mod server;
 mod service;
