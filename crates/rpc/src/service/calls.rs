@@ -184,7 +184,7 @@ impl ProcessManagerService for Service {
                 Err(error) => return this.delete_leftover(&asked.name, error).await,
             };
             let (name, process_id) = (view.spec.name.clone(), view.spec.id.to_string());
-            let operation = this.control.delete(name.clone());
+            let operation = this.control.delete(name.clone(), asked.force);
             let note = operation.await?;
             let note = note.unwrap_or_default();
             Ok(v1::DeleteProcessResponse { name: name.to_string(), process_id, note })
