@@ -143,8 +143,8 @@ impl Control for Desk {
         self.command(Command::AwaitStart(name))
     }
 
-    fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>> {
-        self.on_definitions(|d| async move { d.delete(name).await })
+    fn delete(&self, name: ProcessName, force: bool) -> BoxFuture<Result<Option<String>, ControlError>> {
+        self.on_definitions(move |d| async move { d.delete(name, force).await })
     }
 
     fn delete_leftover(&self, name: ProcessName) -> BoxFuture<Result<Option<ProcessId>, ControlError>> {

@@ -24,6 +24,7 @@ mod logging;
 mod logs;
 mod prober;
 mod reload;
+mod rest;
 mod settings;
 mod signals;
 mod stats;

@@ -5,8 +5,8 @@ use std::fmt;
 use std::io::{self, IsTerminal, Write};
 use std::os::fd::AsFd;
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU64, Ordering};
-use std::sync::mpsc::{self, SyncSender, TrySendError};
+use std::sync::atomic::{AtomicU64, AtomicUsize, Ordering};
+use std::sync::mpsc::{self, Sender};
 use std::sync::{Arc, OnceLock};
 use std::time::Duration;
 
@@ -68,7 +68,10 @@ static WRITER: OnceLock<Lines> = OnceLock::new();
 /// journald that hangs would else hold up whoever logs, and the supervisor logs.
 #[derive(Clone)]
 struct Lines {
-    queue: SyncSender<Message>,
+    queue: Sender<Message>,
+    /// Messages in it, which never are more than [`WAITING`]. A bounded channel would take the room for all of them at
+    /// once and keep it: 128 KiB.
+    waiting: Arc<AtomicUsize>,
     dropped: Arc<AtomicU64>,
 }
 
@@ -80,12 +83,13 @@ enum Message {
 
 impl Lines {
     fn start() -> Self {
-        let (queue, messages) = mpsc::sync_channel(WAITING);
-        let dropped = Arc::new(AtomicU64::new(0));
-        let lost = Arc::clone(&dropped);
+        let (queue, messages) = mpsc::channel();
+        let (waiting, dropped) = (Arc::new(AtomicUsize::new(0)), Arc::new(AtomicU64::new(0)));
+        let (taken, lost) = (Arc::clone(&waiting), Arc::clone(&dropped));
         let write = move || {
             let mut stderr = io::stderr();
             for message in messages {
+                taken.fetch_sub(1, Ordering::Relaxed);
                 let Message::Line(line) = message else { continue };
                 let lost = lost.swap(0, Ordering::Relaxed);
                 // An error has no other place to go, and a supervisor does not end because nobody listens.
@@ -100,14 +104,21 @@ impl Lines {
         };
         // Without a thread (out of memory at the very start) the queue has no reader and lines are dropped.
         let _thread = std::thread::Builder::new().name("log".into()).spawn(write);
-        Self { queue, dropped }
+        Self { queue, waiting, dropped }
+    }
+
+    /// Whether there was room for it. Without a reader it is taken and gone.
+    fn put(&self, message: Message) -> bool {
+        let room = |waiting| (waiting < WAITING).then_some(waiting + 1);
+        self.waiting.fetch_update(Ordering::Relaxed, Ordering::Relaxed, room).is_ok()
+            && self.queue.send(message).is_ok()
     }
 }
 
 /// Each call is one whole line.
 impl Write for Lines {
     fn write(&mut self, line: &[u8]) -> io::Result<usize> {
-        if let Err(TrySendError::Full(_)) = self.queue.try_send(Message::Line(line.to_vec())) {
+        if !self.put(Message::Line(line.to_vec())) {
             self.dropped.fetch_add(1, Ordering::Relaxed);
         }
         Ok(line.len())
@@ -122,7 +133,7 @@ impl Write for Lines {
 pub(crate) fn flush() {
     let Some(lines) = WRITER.get() else { return };
     let (end, written) = mpsc::channel();
-    if lines.queue.try_send(Message::Flush(end)).is_ok() {
+    if lines.put(Message::Flush(end)) {
         let _disconnected_or_late = written.recv_timeout(FLUSH);
     }
 }

@@ -6,6 +6,7 @@
 use std::cell::{Cell, RefCell};
 use std::io;
 use std::os::fd::OwnedFd;
+use std::pin::pin;
 use std::rc::Rc;
 use std::time::Duration;
 
@@ -79,8 +80,9 @@ impl Ending {
         loop {
             match self.at.get() {
                 None => self.changed.notified().await,
+                // On the heap, as every stream has room for what it may wait for, and few ever wait for a time.
                 Some(at) => tokio::select! {
-                    () = tokio::time::sleep_until(at) => return,
+                    () = Box::pin(tokio::time::sleep_until(at)) => return,
                     () = self.changed.notified() => {}
                 },
             }
@@ -127,22 +129,33 @@ enum Got {
 
 impl StreamTask {
     /// Reads until the end of the pipe or the deadline; returns the run whose stream has ended.
-    pub(crate) async fn run(self) -> RunId {
-        let Self { pipe, run, ending, mut before, mut reader } = self;
-        let reached = ending.reached();
-        tokio::pin!(reached);
+    ///
+    /// The task is used where it lies: as the arguments of an `async fn`, or as locals, its parts would be in the future a
+    /// second time, and there is one for each stream of each process.
+    #[expect(clippy::manual_async_fn, reason = "an async fn keeps its arguments twice")]
+    pub(crate) fn run(mut self) -> impl Future<Output = RunId> {
+        async move {
+            self.read_all().await;
+            self.reader.finish();
+            self.run
+        }
+    }
+
+    async fn read_all(&mut self) {
+        let Self { pipe, ending, before, reader, .. } = self;
+        let mut reached = pin!(ending.reached());
         let mut over_at = None;
         loop {
             let ready = async {
                 before.passed().await;
-                reader.ready(&pipe, &ending).await
+                reader.ready(pipe, ending).await
             };
             tokio::select! {
                 biased;
                 ready = ready => {
                     let Ok(ready) = ready else { break };
                     let over_at = ready.is_none().then(|| *over_at.get_or_insert(reader.bytes));
-                    let got = reader.turn(&pipe);
+                    let got = reader.turn(pipe);
                     if over_at.is_some_and(|at| got == Got::Nothing || reader.bytes - at >= PIPE_MAX) {
                         reader.route.read_out();
                         ending.read_out();
@@ -166,7 +179,7 @@ impl StreamTask {
                     before.passed().await;
                     reader.ends = true;
                     for _ in 0..LAST_READS {
-                        if reader.route.store.is_blocked() || reader.read(&pipe) != Got::Full {
+                        if reader.route.store.is_blocked() || reader.read(pipe) != Got::Full {
                             break;
                         }
                     }
@@ -175,15 +188,13 @@ impl StreamTask {
                 now = until(reader.route.due()) => reader.route.tick(now),
             }
         }
-        reader.finish();
-        run
     }
 }
 
 /// Waits for this moment, or for ever; returns the time.
 async fn until(due: Option<std::time::Instant>) -> std::time::Instant {
     match due {
-        Some(due) => tokio::time::sleep_until(due.into()).await,
+        Some(due) => Box::pin(tokio::time::sleep_until(due.into())).await,
         None => std::future::pending().await,
     }
     std::time::Instant::now()
@@ -306,7 +317,7 @@ impl Reader {
     }
 
     /// The pipe is at its end: so is the last line.
-    fn finish(mut self) {
+    fn finish(&mut self) {
         self.ends = true;
         if let Some(crlf) = self.terminal.take()
             && !crlf.held().is_empty()
@@ -318,5 +329,21 @@ impl Reader {
         self.framer.finish(|piece| self.route.give(piece, &mut batch));
         self.route.end(0, batch);
         self.route.finish();
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    fn size<F: Future>(_: fn(StreamTask) -> F) -> usize {
+        size_of::<F>()
+    }
+
+    /// There are two for each process, and most of them wait for years.
+    #[test]
+    fn a_stream_that_waits_takes_little_room() {
+        let (task, future) = (size_of::<StreamTask>(), size(StreamTask::run));
+        assert!(future <= 1024, "{future} bytes, {task} of them its parts");
     }
 }

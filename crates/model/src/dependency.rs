@@ -104,4 +104,10 @@ impl DependencySpec {
     pub fn all(&self) -> impl Iterator<Item = &Dependency> {
         self.requires.iter().chain(&self.wants).chain(&self.binds_to)
     }
+
+    /// Whether it can't be started without this one.
+    #[must_use]
+    pub fn cannot_do_without(&self, name: &ProcessName) -> bool {
+        self.requires.iter().chain(&self.binds_to).any(|on| on.name == *name)
+    }
 }

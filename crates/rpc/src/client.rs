@@ -263,9 +263,13 @@ impl Client {
         limited(self.timeout, self.inner.set_override(request)).await
     }
 
-    /// Stops and removes a process.
-    pub async fn delete(&mut self, name: &str) -> Result<v1::DeleteProcessResponse, ClientError> {
-        let request = v1::DeleteProcessRequest { name: name.to_owned(), ..Default::default() };
+    /// Stops and removes a process; with `force` also one that others require.
+    pub async fn delete(
+        &mut self,
+        name: &str,
+        force: bool,
+    ) -> Result<v1::DeleteProcessResponse, ClientError> {
+        let request = v1::DeleteProcessRequest { name: name.to_owned(), force, ..Default::default() };
         limited(self.timeout, self.inner.delete_process(request)).await
     }
 

@@ -63,8 +63,8 @@ pub trait Control: Send + Sync + 'static {
         let view = self.view(&name).ok_or_else(|| model::Refusal::NotFound(name).into());
         Box::pin(std::future::ready(view))
     }
-    /// Stops and removes it; resolves when both are done.
-    fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>>;
+    /// Stops and removes it; resolves when both are done. Refused where others can't do without it, unless by `force`.
+    fn delete(&self, name: ProcessName, force: bool) -> BoxFuture<Result<Option<String>, ControlError>>;
     /// Removes what is kept of changes to something that nothing defines any more; its id, `None` = there is nothing.
     fn delete_leftover(&self, _name: ProcessName) -> BoxFuture<Result<Option<ProcessId>, ControlError>> {
         Box::pin(std::future::ready(Ok(None)))
@@ -77,6 +77,12 @@ pub trait Control: Send + Sync + 'static {
     fn override_text(&self, name: ProcessName) -> BoxFuture<Result<OverrideText, ControlError>>;
     /// Replaces its override file, when what results is good, and applies it; or tells what that would do.
     fn set_override(&self, set: SetOverride) -> BoxFuture<Result<Updated, ControlError>>;
+}
+
+/// What a deletion says that found no process, but what the API kept of one.
+#[must_use]
+pub fn leftover_removed(name: &ProcessName) -> String {
+    format!("what was set for {name} over the API is removed; nothing defined it any more")
 }
 
 /// The output of processes.

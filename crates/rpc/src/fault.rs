@@ -15,6 +15,8 @@ pub(crate) const DOMAIN: &str = "ddprocmgr";
 const RETRY: Duration = Duration::from_millis(250);
 /// Key of the hint in ErrorInfo.metadata.
 pub(crate) const HINT: &str = "hint";
+/// Key of the names of those that require a process, with commas.
+const REQUIRED_BY: &str = "required_by";
 
 // Errors travel in HTTP/2 trailers, and clients refuse header lists beyond 16 KiB. The message travels twice
 // (percent-encoded and inside the base64 details), so these bounds keep the worst case below that.
@@ -30,6 +32,7 @@ impl ErrorKind {
             Self::AlreadyExists => (Code::AlreadyExists, "PROCESS_ALREADY_EXISTS"),
             Self::Invalid { .. } => (Code::InvalidArgument, "INVALID_REQUEST"),
             Self::FailedPrecondition => (Code::FailedPrecondition, "FAILED_PRECONDITION"),
+            Self::Required { .. } => (Code::FailedPrecondition, "PROCESS_REQUIRED"),
             Self::StartFailed => (Code::FailedPrecondition, "START_FAILED"),
             Self::Unauthenticated => (Code::Unauthenticated, "BAD_TOKEN"),
             Self::PermissionDenied => (Code::PermissionDenied, "ROLE_TOO_LOW"),
@@ -51,8 +54,12 @@ impl From<ControlError> for Status {
     fn from(error: ControlError) -> Self {
         let (code, reason) = error.kind.code_and_reason();
         let mut details = ErrorDetails::new();
-        let metadata = error.hint.map(|h| (HINT.to_owned(), cut(h, MAX_HINT)));
-        details.set_error_info(reason, DOMAIN, metadata.into_iter().collect::<HashMap<_, _>>());
+        let hint = error.hint.map(|h| (HINT.to_owned(), cut(h, MAX_HINT)));
+        let by = match &error.kind {
+            ErrorKind::Required { by } => Some((REQUIRED_BY.to_owned(), cut(by.join(","), MAX_HINT))),
+            _ => None,
+        };
+        details.set_error_info(reason, DOMAIN, hint.into_iter().chain(by).collect::<HashMap<_, _>>());
         match code {
             Code::FailedPrecondition => {
                 let (subject, why) = (error.subject, cut(error.message.clone(), MAX_VIOLATION));
@@ -113,6 +120,19 @@ mod tests {
     }
 
     #[test]
+    fn who_requires_a_process_is_told() {
+        let by = vec!["api".to_owned(), "web".to_owned()];
+        let error = ControlError::new(ErrorKind::Required { by }, "db was not deleted").with_hint("force");
+        let status = Status::from(error);
+        let info = status.get_details_error_info().unwrap();
+        assert_eq!((status.code(), info.reason.as_str()), (Code::FailedPrecondition, "PROCESS_REQUIRED"));
+        assert_eq!(
+            (info.metadata["required_by"].as_str(), info.metadata["hint"].as_str()),
+            ("api,web", "force")
+        );
+    }
+
+    #[test]
     fn the_documentation_names_every_reason() {
         let text = include_str!("../../../docs/API.md");
         let kinds = [
@@ -120,6 +140,7 @@ mod tests {
             ErrorKind::AlreadyExists,
             ErrorKind::Invalid { violations: vec![] },
             ErrorKind::FailedPrecondition,
+            ErrorKind::Required { by: vec![] },
             ErrorKind::StartFailed,
             ErrorKind::Unauthenticated,
             ErrorKind::PermissionDenied,
@@ -145,7 +166,10 @@ mod tests {
     fn the_longest_error_fits_into_16_kib_of_trailers() {
         let long = "é".repeat(10_000);
         let violations = vec![Violation { field: long.clone(), text: long.clone() }; 100];
-        for kind in [ErrorKind::Invalid { violations }, ErrorKind::FailedPrecondition, ErrorKind::Busy] {
+        let required = ErrorKind::Required { by: vec!["a".repeat(128); 10_000] };
+        for kind in
+            [ErrorKind::Invalid { violations }, ErrorKind::FailedPrecondition, required, ErrorKind::Busy]
+        {
             let error = ControlError::new(kind, long.clone()).with_hint(long.clone()).about(&long);
             let status = Status::from(error);
             let message = status.message().len() * 3;

@@ -22,6 +22,7 @@ mod lookup;
 mod mask;
 mod members;
 mod meter;
+mod reflection;
 mod ring;
 mod server;
 mod service;
@@ -41,6 +42,7 @@ pub use control::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
     ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText, ReloadReport,
     ReloadResult, SetOverride, Stats, StatsRequest, Update, Updated, Usage, ViewResult, Violation,
+    leftover_removed,
 };
 pub use convert::{default_log, read_definition};
 pub use meter::{CallStats, Meter};

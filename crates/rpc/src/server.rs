@@ -23,6 +23,7 @@ use crate::accept::{self, Gate, ListenState, Port};
 use crate::auth::{Policy, Role};
 use crate::front::Front;
 use crate::meter::Meter;
+use crate::reflection::{self, Described};
 use crate::service::{MAX_FOLLOWERS, MAX_WAITERS, MAX_WATCHERS, Service};
 use crate::shares::Shares;
 use crate::slots::Slots;
@@ -31,7 +32,7 @@ use crate::spare::Spare;
 use crate::token::Keeper;
 use crate::turns::Turns;
 use crate::v1::process_manager_service_server::ProcessManagerServiceServer;
-use crate::{Control, DESCRIPTOR, LogSource, SERVICE, Token};
+use crate::{Control, LogSource, SERVICE, Token};
 
 /// Largest request. The largest one that makes sense is a definition; answers have no limit here.
 const MAX_REQUEST: usize = 4 * 1024 * 1024;
@@ -326,13 +327,6 @@ where
         + 'static,
     H::Future: Send + 'static,
 {
-    // Python's grpcio-reflection still asks for v1alpha, buf for v1. The descriptors are compiled in, so a failure to
-    // decode them is a fault of the build, which the tests would have seen: the API is then served without reflection.
-    let described = || {
-        tonic_reflection::server::Builder::configure()
-            .register_encoded_file_descriptor_set(DESCRIPTOR)
-            .register_encoded_file_descriptor_set(tonic_health::pb::FILE_DESCRIPTOR_SET)
-    };
     let (policy, turns) = (service.policy.clone(), Arc::<Turns>::default());
     let front = move |inner| Front {
         inner,
@@ -348,7 +342,7 @@ where
         .http2_keepalive_timeout(Some(KEEPALIVE_TIMEOUT))
         .layer(layer_fn(front))
         .add_service(health)
-        .add_optional_service(described().build_v1().ok())
-        .add_optional_service(described().build_v1alpha().ok())
+        .add_service(Described::new(|| reflection::builder().build_v1().ok()))
+        .add_service(Described::new(|| reflection::builder().build_v1alpha().ok()))
         .add_service(ProcessManagerServiceServer::new(service).max_decoding_message_size(MAX_REQUEST))
 }

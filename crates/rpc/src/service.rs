@@ -107,7 +107,7 @@ impl Service {
             return Err(error);
         };
         let id = self.control.delete_leftover(name.clone()).await?.ok_or(error)?;
-        let note = format!("what was set for {name} over the API is removed; nothing defined it any more");
+        let note = crate::control::leftover_removed(&name);
         Ok(v1::DeleteProcessResponse { name: name.to_string(), process_id: id.to_string(), note })
     }
 

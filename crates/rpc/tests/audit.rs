@@ -69,7 +69,7 @@ async fn mutating_calls_are_recorded_with_who_what_and_result() {
     admin.status().await.unwrap();
     admin.stop("cccc").await.unwrap();
     admin.start("broken").await.unwrap_err();
-    daemon.tcp(None).await.delete("web").await.unwrap_err();
+    daemon.tcp(None).await.delete("web", false).await.unwrap_err();
     admin.reload_process("twin").await.unwrap_err();
     admin.signal("cccc", "hup", false).await.unwrap();
     admin.signal("web", "KILL", true).await.unwrap();
@@ -297,7 +297,7 @@ async fn a_certificate_is_recorded_by_its_name(records: &Records) {
 async fn a_flood_of_denied_calls_is_a_few_records(records: &Records, daemon: &Daemon) {
     let mut viewer = daemon.tcp(None).await;
     for _ in 0..100 {
-        viewer.delete("web").await.unwrap_err();
+        viewer.delete("web", false).await.unwrap_err();
     }
     // Ten each, and two of this peer stood above.
     let lines = records.take();

@@ -77,7 +77,7 @@ async fn call_everything(target: &Target) -> Vec<&'static str> {
             Method::GetFragments => client.fragments("web").await.map(drop),
             Method::GetOverride => client.override_text("web").await.map(drop),
             Method::SetOverride => client.set_override("web", String::new(), false).await.map(drop),
-            Method::DeleteProcess => client.delete("twin").await.map(drop),
+            Method::DeleteProcess => client.delete("twin", true).await.map(drop),
             Method::ReloadConfig => client.reload(false).await.map(drop),
             Method::GetStatus => client.status().await.map(drop),
             Method::StreamLogs => {

@@ -43,6 +43,9 @@ pub(crate) use turns::Turns;
 /// bytes, so this guards against a client in a loop, not against a busy day.
 const WAITING: usize = 4096;
 
+/// Room that a queue between two turns keeps; what a burst needed beyond that is given back.
+const KEPT: usize = 64;
+
 /// What the supervisor's thread shares with the handles.
 #[derive(Debug)]
 pub(crate) struct Shared {
@@ -269,6 +272,7 @@ impl Driver {
             let mut effects = std::mem::take(&mut self.turn.effects);
             self.machine.step(self.turn.now, input, &mut effects);
             effects.drain(..).for_each(|effect| self.apply(effect));
+            effects.shrink_to(KEPT);
             self.turn.effects = effects;
         }
     }
@@ -327,6 +331,8 @@ impl Driver {
                 }
             }
         }
+        self.turn.outbox.shrink_to(KEPT);
+        self.turn.inputs.shrink_to(KEPT);
     }
 
     /// Everything is down. Whoever still waits came too late.

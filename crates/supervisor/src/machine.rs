@@ -54,7 +54,8 @@ pub const KILL_GRACE: Duration = Duration::from_secs(10);
 pub struct Machine {
     /// Counts of an earlier daemon, of processes that were not defined in this one yet.
     past: BTreeMap<ProcessId, Counters>,
-    processes: BTreeMap<Key, Process>,
+    /// Boxed: a node of the map has room for eleven, and keys that only grow leave it half empty.
+    processes: BTreeMap<Key, Box<Process>>,
     names: HashMap<ProcessName, Key>,
     runs: HashMap<RunId, Key>,
     graph: Graph,
@@ -231,7 +232,7 @@ impl Machine {
     }
 
     fn get(&self, key: Key) -> Option<&Process> {
-        self.processes.get(&key)
+        self.processes.get(&key).map(Box::as_ref)
     }
 
     /// Marks for settling, for its timer and for publication.

@@ -126,6 +126,9 @@ struct Jobs {
     ready: Condvar,
 }
 
+/// Room that the queue keeps when it is empty.
+const KEPT: usize = 16;
+
 #[derive(Default)]
 struct Queue {
     jobs: VecDeque<Job>,
@@ -189,7 +192,12 @@ impl Jobs {
     fn next(&self) -> Option<Job> {
         let idle = |queue: &mut Queue| queue.jobs.is_empty() && !queue.closed;
         let mut queue = self.ready.wait_while(self.lock(), idle).unwrap_or_else(PoisonError::into_inner);
-        queue.jobs.pop_front()
+        let job = queue.jobs.pop_front();
+        if queue.jobs.is_empty() {
+            // A job is large, and a start of everything queues one for each process.
+            queue.jobs.shrink_to(KEPT);
+        }
+        job
     }
 
     fn lock(&self) -> MutexGuard<'_, Queue> {

@@ -96,10 +96,8 @@ pub(crate) fn list(rows: &[Row], look: Look, paint: Paint) -> String {
         })
         .collect();
     // Made visible before it is measured: what is written out is longer.
-    let cells: Vec<Vec<String>> = rows
-        .iter()
-        .map(|row| columns.iter().map(|(c, _)| one_line(&cell(row, *c, look.now)).into_owned()).collect())
-        .collect();
+    let cells: Vec<Vec<Cow<'_, str>>> =
+        rows.iter().map(|row| columns.iter().map(|(c, _)| seen(cell(row, *c, look.now))).collect()).collect();
     let widths: Vec<usize> = columns
         .iter()
         .enumerate()
@@ -140,6 +138,17 @@ pub(crate) fn list(rows: &[Row], look: Look, paint: Paint) -> String {
     text
 }
 
+/// On one line, without a copy where nothing acts on a terminal.
+fn seen(text: Cow<'_, str>) -> Cow<'_, str> {
+    match text {
+        Cow::Borrowed(text) => one_line(text),
+        Cow::Owned(text) => match one_line(&text) {
+            Cow::Borrowed(same) if same.len() == text.len() => Cow::Owned(text),
+            other => Cow::Owned(other.into_owned()),
+        },
+    }
+}
+
 fn pad(line: &mut String, cell: &str, width: usize, last: bool) {
     line.push_str(cell);
     if !last {
@@ -155,7 +164,8 @@ fn cell(row: &Row, column: Column, now: Wall) -> Cow<'_, str> {
         Host => row.host.as_deref().unwrap_or("-").into(),
         Name => p.name.as_str().into(),
         Id => p.process_id.as_str().into(),
-        State => standing(p).into(),
+        State if unhealthy(p) => format!("{} (unhealthy)", state_word(p.state())).into(),
+        State => state_word(p.state()).into(),
         Pid => p.run.as_ref().and_then(|run| run.pid).map_or(dash, |pid| pid.to_string().into()),
         Uptime => uptime(p, now).map_or(dash, |up| span(up).into()),
         Restarts => p.counters.as_ref().map_or(0, |c| c.restarts).to_string().into(),
@@ -169,12 +179,7 @@ fn cell(row: &Row, column: Column, now: Wall) -> Cow<'_, str> {
     }
 }
 
-/// `running`, or `running (unhealthy)`: of the healths only this one asks for somebody's attention.
-fn standing(p: &v1::Process) -> String {
-    format!("{}{}", state_word(p.state()), if unhealthy(p) { " (unhealthy)" } else { "" })
-}
-
-/// Whether its health check fails.
+/// Whether its health check fails: of the healths only this one asks for somebody's attention.
 pub(crate) fn unhealthy(p: &v1::Process) -> bool {
     p.health.as_ref().is_some_and(|health| health.state() == HealthState::Unhealthy)
 }

@@ -20,6 +20,8 @@ pub(super) struct Along {
     pub(super) follow: Vec<String>,
     /// Those that can't do without one of them, up or not: who, and which.
     pub(super) require: Vec<(String, String)>,
+    /// Whether one that is named can't do without another one that is named.
+    pub(super) among: bool,
 }
 
 impl Along {
@@ -60,11 +62,12 @@ fn of(processes: &[v1::Process], words: &[String]) -> Along {
             needed_by.entry(&on.name).or_default().push(process);
         }
     }
-    let mut require = BTreeSet::new();
+    let (mut require, mut among) = (BTreeSet::new(), false);
     let (mut follow, mut queue) = (BTreeSet::new(), named.iter().copied().collect::<Vec<_>>());
     while let Some(name) = queue.pop() {
         for by in needed_by.get(name).into_iter().flatten() {
             if named.contains(by.name.as_str()) {
+                among |= named.contains(name);
                 continue;
             }
             if named.contains(name) {
@@ -75,7 +78,7 @@ fn of(processes: &[v1::Process], words: &[String]) -> Along {
             }
         }
     }
-    Along { follow: follow.into_iter().collect(), require: require.into_iter().collect() }
+    Along { follow: follow.into_iter().collect(), require: require.into_iter().collect(), among }
 }
 
 /// Whether there is something of it to take down.
@@ -127,6 +130,19 @@ mod tests {
         assert_eq!(told(&["api"]), (vec!["web".into()], vec!["web:api".into()]));
         assert_eq!(told(&["web"]), (vec![], vec![]));
         assert_eq!(told(&["a"]), (vec!["b".into()], vec!["b:a".into()]));
+    }
+
+    #[test]
+    fn whether_those_that_are_named_need_each_other_is_known() {
+        let processes = [
+            process("db", State::Running, &[]),
+            process("api", State::Stopped, &["db"]),
+            process("x", State::Running, &["db"]),
+        ];
+        let among =
+            |words: &[&str]| of(&processes, &words.iter().map(|w| (*w).to_owned()).collect::<Vec<_>>()).among;
+        assert!(among(&["db", "api"]) && among(&["api", "db"]) && among(&["@g"]));
+        assert!(!among(&["db"]) && !among(&["api", "x"]) && !among(&["nobody"]));
     }
 
     #[test]

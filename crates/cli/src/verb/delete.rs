@@ -16,7 +16,9 @@ pub(super) async fn run(session: &mut Session<'_>, args: DeleteArgs) -> Result<(
     }
     along.tell(session, "stops")?;
     let names = args.names;
-    let call = |mut client: rpc::Client, name: String| async move { client.delete(&name).await };
+    // All go at the same time: one that only others of them require must not depend on which is first.
+    let force = args.force || along.among;
+    let call = |mut client: rpc::Client, name: String| async move { client.delete(&name, force).await };
     let gone = each_until(session, &found.client, names, "to be deleted", call).await?;
     if session.json() {
         let deleted: Vec<_> = gone

@@ -226,14 +226,21 @@ impl Control for Fake {
         self.start(name)
     }
 
-    fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>> {
+    fn delete(&self, name: ProcessName, force: bool) -> BoxFuture<Result<Option<String>, ControlError>> {
         let result = if name.as_str() == "web" {
             let error = "web is defined in /etc/dd-procmgrd/processes.yaml:7";
             Err(ControlError::new(ErrorKind::FailedPrecondition, error)
                 .with_hint("remove it there, then: pm-cli reload-config"))
         } else {
-            self.table.lock().unwrap().retain(|v| v.spec.name != name);
-            Ok(None)
+            let mut table = self.table.lock().unwrap();
+            let by = table.iter().filter(|v| v.spec.needs.cannot_do_without(&name));
+            let by: Vec<String> = by.map(|v| v.spec.name.to_string()).collect();
+            if by.is_empty() || force {
+                table.retain(|v| v.spec.name != name);
+                Ok(None)
+            } else {
+                Err(ControlError::new(ErrorKind::Required { by }, format!("{name} was not deleted")))
+            }
         };
         Box::pin(std::future::ready(result))
     }

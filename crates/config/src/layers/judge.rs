@@ -97,8 +97,11 @@ impl Judged {
             let problem = broken.get(&spec.name).map(|errors| list(errors, 20)).unwrap_or_default();
             InvalidDefinition { spec: Arc::new(spec), problem }
         });
-        let desired =
+        let mut desired =
             Desired { invalid: invalid.collect(), specs: specs.into_iter().map(Arc::new).collect() };
+        // Collected in place, the pointers keep the room of what they point to: 1.4 KiB each, for as long as they live.
+        desired.specs.shrink_to_fit();
+        desired.invalid.shrink_to_fit();
         problems.extend(broken.into_values().flatten());
         sort(&mut problems);
         Loaded { desired, defaults, problems, files, silent }

@@ -8,7 +8,7 @@ use rpc::{ControlError, ErrorKind};
 
 use super::layers::{Layers, Made};
 use super::load::unusable;
-use super::{Definitions, answer, main_file, submit, unexpected};
+use super::{Definitions, answer, ask, main_file, submit, unexpected};
 
 /// What stays of a process without its runtime layer.
 enum Standing {
@@ -33,20 +33,39 @@ impl Definitions {
         self.with_files(forget).await?
     }
 
+    /// Waits for one that is being removed already, and may be gone before it is asked. What the API kept of it is removed.
+    async fn delete_leaving(&self, name: ProcessName) -> Result<Option<String>, ControlError> {
+        match ask(&self.supervisor, Command::Delete(name.clone())).await {
+            Ok(Reply::Deleted) => {}
+            Ok(other) => return Err(unexpected(&other)),
+            Err(error) if error.kind == ErrorKind::NotFound => {}
+            Err(error) => return Err(error),
+        }
+        let kept = self.delete_leftover(name.clone()).await?;
+        Ok(kept.map(|_| rpc::leftover_removed(&name)))
+    }
+
     /// Removes a process that was created over the API. What a file defines is the file's. Where a file defines it, too,
-    /// that definition comes into force: the process is still there, and the answer says so.
-    pub(crate) async fn delete(&self, name: ProcessName) -> Result<Option<String>, ControlError> {
+    /// that definition comes into force: the process is still there, and the answer says so. What others can't do without
+    /// is only removed by `force`; those that are on their way out themselves don't count.
+    pub(crate) async fn delete(
+        &self,
+        name: ProcessName,
+        force: bool,
+    ) -> Result<Option<String>, ControlError> {
         let (outcome, earlier, spec) = {
             let mut known = self.known.lock().await;
             let spec = Arc::clone(&self.view(&name)?.spec);
-            let origin = spec.origin.clone();
-            // One that is being removed already is only waited for.
-            let standing = if known.has(&name) {
-                let (of, main) = (name.clone(), main_file(&known));
-                self.with_files(move |layers| standing(layers, &of, &origin, main)).await??
-            } else {
-                Standing::Nothing
-            };
+            if !known.has(&name) {
+                drop(known);
+                return self.delete_leaving(name).await;
+            }
+            let (of, main, origin) = (name.clone(), main_file(&known), spec.origin.clone());
+            let standing = self.with_files(move |layers| standing(layers, &of, &origin, main)).await??;
+            if !force && matches!(standing, Standing::Nothing) {
+                let others = self.others(&name).into_iter().filter(|spec| known.has(&spec.name));
+                required_by(&name, others)?;
+            }
             let of = name.clone();
             let earlier = self.with_files(move |layers| take_out(layers, &of)).await??;
             let done = match standing {
@@ -84,6 +103,29 @@ impl Definitions {
             }
         }
     }
+}
+
+/// Refuses what would leave others without something that they require. All changes of definitions go through the lock
+/// that the caller holds, so that it stays true until the process is out of the set.
+fn required_by(
+    name: &ProcessName,
+    others: impl Iterator<Item = Arc<ProcessSpec>>,
+) -> Result<(), ControlError> {
+    let mut by: Vec<String> =
+        others.filter(|spec| spec.needs.cannot_do_without(name)).map(|spec| spec.name.to_string()).collect();
+    by.sort();
+    if by.is_empty() {
+        return Ok(());
+    }
+    let who = if by.len() == 1 {
+        format!("{} requires it", by[0])
+    } else {
+        format!("{} require it", by.join(", "))
+    };
+    let error = ControlError::new(ErrorKind::Required { by }, format!("{name} was not deleted: {who}"));
+    Err(error.with_hint(format!(
+        "take it out of their `requires` and `binds_to`, or do it all the same: pm-cli delete --force {name}"
+    )))
 }
 
 /// Removes the runtime layer. What can't be read can't be put back either, and is removed all the same.

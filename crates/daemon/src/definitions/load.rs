@@ -6,7 +6,7 @@ use rpc::{ControlError, ErrorKind, ReloadReport, ReloadResult};
 
 use super::layers::{Layers, must_be_there, must_still_speak};
 use super::{Definitions, known::Known, locked, main_file};
-use crate::clock;
+use crate::{clock, rest};
 
 impl Definitions {
     /// Reads every layer again and applies what changed. A main file that is gone is an error and changes nothing.
@@ -80,6 +80,7 @@ impl Definitions {
                     problems = report.problems.len(),
                     "definitions loaded"
                 );
+                rest::soon();
             }
             Err(error) => tracing::error!("definitions not loaded, nothing changed: {error}"),
         }

@@ -269,7 +269,7 @@ async fn a_refusal_of_the_supervisor_leaves_no_trace() {
     let refused = |error: ControlError| assert_eq!(error.kind, ErrorKind::Unavailable, "{error:?}");
     refused(bed.update("a", described("two"), &[]).await.unwrap_err());
     refused(bed.update("b", described("two"), &[]).await.unwrap_err());
-    refused(bed.definitions.delete(name("own")).await.unwrap_err());
+    refused(bed.definitions.delete(name("own"), false).await.unwrap_err());
     refused(bed.create("c", command("c")).await.unwrap_err());
     refused(bed.set_override("a", "kill_signal: QUIT\n", false).await.unwrap_err());
     refused(bed.set_override("b", "kill_signal: QUIT\n", false).await.unwrap_err());
@@ -284,20 +284,42 @@ async fn a_refusal_of_the_supervisor_leaves_no_trace() {
 async fn what_was_created_is_deleted_and_what_a_file_defines_is_the_files() {
     let bed = Bed::new("  a: {command: a}\n").await;
     bed.create("own", command("own")).await.unwrap();
-    bed.definitions.delete(name("own")).await.unwrap();
+    bed.definitions.delete(name("own"), false).await.unwrap();
     assert!(bed.definitions.view(&name("own")).is_err() && bed.kept_text("own").is_none());
 
-    let error = bed.definitions.delete(name("a")).await.unwrap_err();
+    let error = bed.definitions.delete(name("a"), false).await.unwrap_err();
     assert!(error.message.contains("processes.yaml:3"), "{error:?}");
     bed.update("a", described("new"), &[]).await.unwrap();
-    let error = bed.definitions.delete(name("a")).await.unwrap_err();
+    let error = bed.definitions.delete(name("a"), false).await.unwrap_err();
     assert!(error.message.contains("processes.yaml:3"), "still the file's: {error:?}");
     assert!(error.hint.unwrap().contains("pm-cli update a --unset"));
     assert_eq!((bed.view("a").spec.description.as_str(), bed.kept_text("a").is_some()), ("new", true));
     bed.assert_settled().await;
 
-    let error = bed.definitions.delete(name("nobody")).await.unwrap_err();
+    let error = bed.definitions.delete(name("nobody"), false).await.unwrap_err();
     assert_eq!(error.kind, ErrorKind::NotFound);
+}
+
+#[tokio::test]
+async fn what_others_require_is_not_deleted() {
+    let bed = Bed::new("  web: {command: a, requires: [own]}\n  api: {command: a, binds_to: [own]}\n  job: {command: a, wants: [own]}\n").await;
+    bed.create("own", command("own")).await.unwrap();
+    let error = bed.definitions.delete(name("own"), false).await.unwrap_err();
+    assert_eq!(error.kind, ErrorKind::Required { by: vec!["api".to_owned(), "web".to_owned()] });
+    assert_eq!(error.message, "own was not deleted: api, web require it");
+    assert!(error.hint.unwrap().contains("pm-cli delete --force own"));
+    // Nothing has happened: it is still there, also after a reload.
+    bed.definitions.load(Main::Required).await.unwrap();
+    assert!(bed.definitions.view(&name("own")).is_ok());
+    bed.definitions.delete(name("own"), true).await.unwrap();
+    assert!(bed.definitions.view(&name("own")).is_err());
+}
+
+#[tokio::test]
+async fn a_wish_and_an_order_are_no_reason_to_keep_it() {
+    let bed = Bed::new("  job: {command: a, wants: [own], after: [own]}\n").await;
+    bed.create("own", command("own")).await.unwrap();
+    bed.definitions.delete(name("own"), false).await.unwrap();
 }
 
 #[tokio::test]
@@ -305,12 +327,12 @@ async fn a_file_that_was_covered_comes_into_force_when_the_cover_is_deleted() {
     let bed = Bed::new("  z: {command: z}\n").await;
     bed.create("a", command("own")).await.unwrap();
     bed.write_main("  z: {command: changed}\n  a: {command: files}\n");
-    let note = bed.definitions.delete(name("a")).await.unwrap().expect("nothing is said");
+    let note = bed.definitions.delete(name("a"), false).await.unwrap().expect("nothing is said");
     assert!(note.contains("is removed") && note.contains("processes.yaml:4"), "{note}");
     assert_eq!((bed.view("a").spec.exec.program.as_str(), bed.kept_text("a")), ("files", None));
     assert_eq!(bed.view("z").spec.exec.program, "z", "others keep what is in force");
     assert!(matches!(bed.view("a").spec.origin, model::Origin::File { .. }));
-    let error = bed.definitions.delete(name("a")).await.unwrap_err();
+    let error = bed.definitions.delete(name("a"), false).await.unwrap_err();
     assert!(error.message.contains("is defined in"), "{error:?}");
 }
 
@@ -319,7 +341,7 @@ async fn a_change_without_its_file_can_be_deleted() {
     let bed = Bed::new("  z: {command: z}\n  a: {command: a}\n").await;
     bed.update("a", described("new"), &[]).await.unwrap();
     bed.write_main("  z: {command: z}\n");
-    bed.definitions.delete(name("a")).await.unwrap();
+    bed.definitions.delete(name("a"), false).await.unwrap();
     assert!(bed.definitions.view(&name("a")).is_err() && bed.kept_text("a").is_none());
     bed.assert_settled().await;
 }
@@ -453,7 +475,7 @@ async fn broken_files_keep_nobody_from_creating_and_deleting() {
     bed.create("own", command("own")).await.unwrap();
     let error = bed.update("own", described("x"), &[]).await.unwrap_err();
     assert!(error.message.contains("processes.yaml:1:"), "{error:?}");
-    bed.definitions.delete(name("own")).await.unwrap();
+    bed.definitions.delete(name("own"), false).await.unwrap();
     assert_eq!(bed.snapshot().processes.len(), 1);
 }
 

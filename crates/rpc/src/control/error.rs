@@ -30,6 +30,11 @@ pub enum ErrorKind {
     },
     /// The process's state or definition doesn't allow it.
     FailedPrecondition,
+    /// Others can't do without it.
+    Required {
+        /// Who.
+        by: Vec<String>,
+    },
     /// The start was tried and failed.
     StartFailed,
     /// The caller's token is not the daemon's.

@@ -184,9 +184,11 @@ impl ProcessManagerService for Service {
                 Err(error) => return this.delete_leftover(&asked.name, error).await,
             };
             let (name, process_id) = (view.spec.name.clone(), view.spec.id.to_string());
-            let operation = this.control.delete(name.clone());
-            let note = operation.await?;
-            let note = note.unwrap_or_default();
+            let note = match this.control.delete(name.clone(), asked.force).await {
+                Ok(note) => note.unwrap_or_default(),
+                // It went between the look and the call.
+                Err(error) => return this.delete_leftover(&asked.name, error).await,
+            };
             Ok(v1::DeleteProcessResponse { name: name.to_string(), process_id, note })
         };
         self.once(request, METHOD, work).await

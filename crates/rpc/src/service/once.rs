@@ -53,6 +53,11 @@ macro_rules! mutating {
             self.dry_run
         }
     };
+    (@ force) => {
+        fn detail(&self) -> String {
+            if self.force { "by force".to_owned() } else { String::new() }
+        }
+    };
     (@ signal) => {
         fn detail(&self) -> String {
             let signal = signal::wanted(self).map_or_else(|_| self.signal.clone(), |signal| signal.to_string());
@@ -70,7 +75,7 @@ mutating! {
     SignalProcessRequest: name id signal;
     ResetProcessRequest: name id;
     UpdateProcessRequest: name id dry_run;
-    DeleteProcessRequest: name id;
+    DeleteProcessRequest: name id force;
     SetOverrideRequest: name id dry_run;
     ReloadConfigRequest: id dry_run;
     EnableProcessRequest: name id;

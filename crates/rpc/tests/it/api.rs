@@ -216,10 +216,20 @@ async fn a_start_that_fails_says_where_and_what_to_do() {
 async fn delete_names_what_is_gone() {
     let daemon = Daemon::start().await;
     let mut client = daemon.unix().await;
-    let gone = client.delete("cccc").await.unwrap();
+    let gone = client.delete("cccc", false).await.unwrap();
     assert_eq!((gone.name.as_str(), gone.process_id.as_str()), ("web", "cccc00000001"));
-    assert_eq!(rejected(client.delete("web").await).code, Code::NotFound);
-    assert_eq!(rejected(client.delete("broken").await).code, Code::ResourceExhausted);
+    assert_eq!(rejected(client.delete("web", false).await).code, Code::NotFound);
+    assert_eq!(rejected(client.delete("broken", false).await).code, Code::ResourceExhausted);
+}
+
+#[tokio::test]
+async fn what_others_require_is_deleted_by_force_only() {
+    let daemon = Daemon::start().await;
+    let mut client = daemon.unix().await;
+    let error = rejected(client.delete("twin", false).await);
+    assert_eq!((error.code, error.reason.as_str()), (Code::FailedPrecondition, "PROCESS_REQUIRED"));
+    assert_eq!(error.message, "web requires it");
+    assert_eq!(client.delete("twin", true).await.unwrap().name, "twin");
 }
 
 #[tokio::test]

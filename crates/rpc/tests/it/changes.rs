@@ -257,8 +257,8 @@ async fn what_is_kept_of_something_that_nothing_defines_is_seen_and_removed() {
     let daemon = Daemon::start().await;
     let mut client = daemon.unix().await;
     assert_eq!(client.fragments("gone").await.unwrap().len(), 1);
-    let deleted = client.delete("gone").await.unwrap();
+    let deleted = client.delete("gone", false).await.unwrap();
     assert_eq!((deleted.name.as_str(), deleted.process_id.len()), ("gone", 12));
     assert!(deleted.note.contains("nothing defined it any more"), "{}", deleted.note);
-    assert_eq!(rejected(client.delete("never").await).reason, "PROCESS_NOT_FOUND");
+    assert_eq!(rejected(client.delete("never", false).await).reason, "PROCESS_NOT_FOUND");
 }

@@ -349,9 +349,11 @@ impl Control for Fake {
         self.verb("restart", &name)
     }
 
-    fn delete(&self, name: ProcessName) -> BoxFuture<Result<Option<String>, ControlError>> {
+    fn delete(&self, name: ProcessName, force: bool) -> BoxFuture<Result<Option<String>, ControlError>> {
         let result = if name.as_str() == "broken" {
             Err(Refusal::Busy.into())
+        } else if name.as_str() == "twin" && !force {
+            Err(ControlError::new(rpc::ErrorKind::Required { by: vec!["web".to_owned()] }, "web requires it"))
         } else {
             self.table.lock().unwrap().retain(|v| v.spec.name != name);
             Ok(None)

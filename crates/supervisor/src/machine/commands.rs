@@ -87,7 +87,7 @@ impl Machine {
         let counters = self.past.remove(&spec.id).unwrap_or_default();
         self.processes.insert(
             key,
-            Process {
+            Box::new(Process {
                 spec,
                 goal: Goal::Down,
                 cause: Reason::NotStarted,
@@ -104,7 +104,7 @@ impl Machine {
                 exits: Arc::new([]),
                 waiters: Vec::new(),
                 problem: None,
-            },
+            }),
         );
         self.emit(t, key, event);
         // Also for the counters of its output: they must exist, at zero, before the first line.
