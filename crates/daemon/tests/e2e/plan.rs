@@ -99,8 +99,10 @@ new: start
         assert_eq!(process(&daemon, name).expect("defined")["pid"], of(name), "{name}");
     }
     daemon.wait_for_state("new", "running");
-    let held = daemon.wait_for_state("needing", "waiting");
-    assert_eq!(held["reason"], "needs gone, which is not defined");
+    // It waits for one that is stopping, and then for one that is no more.
+    daemon.wait_for("needing", "wait for what is not defined", |p| {
+        p["state"] == "waiting" && p["reason"] == "needs gone, which is not defined"
+    });
     assert_eq!(process(&daemon, "gone"), None);
     assert_eq!(process(&daemon, "down").expect("defined")["state"], "stopped");
 }
