@@ -1,11 +1,12 @@
 //! `cargo xtask instructions`: how many instructions the pure parts execute for small fixed workloads, under valgrind. The
 //! count does not depend on what else the machine does, so that a change of a few per cent can be seen on a busy one.
 //!
-//! It does depend on the compiler, and on what the processor has (memchr takes AVX2 where it is). With another compiler or
-//! processor than those in benches/instructions.json the counts are shown and nothing is compared: they would say nothing
-//! about a change of this code.
+//! It does depend on the compiler and its settings, and on what the processor has (memchr takes AVX2 where it is). With
+//! others than those in benches/instructions.json the counts are shown and nothing is compared: they would say nothing about
+//! a change of this code.
 
 use std::collections::BTreeMap;
+use std::ffi::OsString;
 use std::fmt::Write as _;
 use std::fs;
 use std::path::{Path, PathBuf};
@@ -35,6 +36,8 @@ pub(crate) struct Args {
 struct Counts {
     rustc: String,
     processor: String,
+    /// What the release profile says, and the environment over it.
+    profile: String,
     counts: BTreeMap<String, u64>,
 }
 
@@ -48,7 +51,9 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
         let status = cargo.current_dir(&root).status().context("running cargo")?;
         ensure!(status.success(), "cargo build: {status}");
     }
-    let now = count(&target.join("release").join(PROGRAM))?;
+    let manifest = fs::read_to_string(root.join("Cargo.toml")).context("Cargo.toml")?;
+    let profile = profile(&manifest, std::env::vars_os());
+    let now = count(&target.join("release").join(PROGRAM), profile)?;
     let path = root.join("benches/instructions.json");
     if args.accept {
         fs::write(&path, now.to_json()?)?;
@@ -61,14 +66,14 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(if good { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
-fn count(program: &Path) -> Result<Counts> {
+fn count(program: &Path, profile: String) -> Result<Counts> {
     let output = Command::new(program).arg("list").output().with_context(|| program.display().to_string())?;
     let names = String::from_utf8(output.stdout)?;
     let mut counts = BTreeMap::new();
     for name in names.split_whitespace() {
         counts.insert(name.to_owned(), callgrind(program, name)?);
     }
-    Ok(Counts { rustc: rustc()?, processor: processor(), counts })
+    Ok(Counts { rustc: rustc()?, processor: processor(), profile, counts })
 }
 
 /// Instructions of one workload.
@@ -107,6 +112,29 @@ fn processor() -> String {
     format!("{} {}", std::env::consts::ARCH, with.join(" ")).trim().to_owned()
 }
 
+/// How much of the program is optimized at a time moves the counts by more than most changes of the code do.
+fn profile(manifest: &str, environment: impl IntoIterator<Item = (OsString, OsString)>) -> String {
+    let mut settings = Vec::new();
+    let mut section = String::new();
+    for line in manifest.lines().map(|line| line.split('#').next().unwrap_or_default().trim()) {
+        if line.starts_with('[') {
+            line.trim_matches(['[', ']']).clone_into(&mut section);
+        } else if !line.is_empty() && section.starts_with("profile.release") {
+            let below = section.trim_start_matches("profile.release").trim_start_matches('.');
+            settings.push(format!("{below} {line}").trim().to_owned());
+        }
+    }
+    let mut over: Vec<String> = environment
+        .into_iter()
+        .map(|(key, value)| (key.to_string_lossy().into_owned(), value.to_string_lossy().into_owned()))
+        .filter(|(key, _)| key.starts_with("CARGO_PROFILE_RELEASE_") || key.ends_with("RUSTFLAGS"))
+        .map(|(key, value)| format!("{key}={value}"))
+        .collect();
+    over.sort();
+    settings.extend(over);
+    settings.join(", ")
+}
+
 impl Counts {
     fn read(path: &Path) -> Result<Self> {
         let text = fs::read_to_string(path)
@@ -125,19 +153,27 @@ impl Counts {
         Ok(Self {
             rustc: word("rustc")?,
             processor: word("processor")?,
+            // Counts that were accepted before it was written down compare with nothing.
+            profile: word("profile").unwrap_or_else(|_| "a profile that is not told".to_owned()),
             counts: counts.collect::<Result<_>>()?,
         })
     }
 
     fn to_json(&self) -> Result<String> {
-        let value = json!({ "rustc": self.rustc, "processor": self.processor, "counts": self.counts });
+        let value = json!({
+            "rustc": self.rustc,
+            "processor": self.processor,
+            "profile": self.profile,
+            "counts": self.counts,
+        });
         Ok(serde_json::to_string_pretty(&value)? + "\n")
     }
 }
 
 /// What to say, and whether it is good.
 fn compare(before: &Counts, now: &Counts) -> (String, bool) {
-    let comparable = (&before.rustc, &before.processor) == (&now.rustc, &now.processor);
+    let conditions = |c: &Counts| format!("{} on {} with {}", c.rustc, c.processor, c.profile);
+    let comparable = conditions(before) == conditions(now);
     let mut text = format!("{:<12} {:>14} {:>14} {:>8}\n", "workload", "accepted", "now", "");
     let mut away = Vec::new();
     for (name, count) in &now.counts {
@@ -156,8 +192,9 @@ fn compare(before: &Counts, now: &Counts) -> (String, bool) {
     if !comparable {
         writeln!(
             text,
-            "NOT COMPARED: accepted with {} on {}, counted with {} on {}. cargo xtask instructions --accept takes these.",
-            before.rustc, before.processor, now.rustc, now.processor
+            "NOT COMPARED:\n  accepted: {}\n  counted:  {}\ncargo xtask instructions --accept takes these.",
+            conditions(before),
+            conditions(now)
         )
         .ok();
         return (text, true);
@@ -185,7 +222,7 @@ mod tests {
 
     fn counts(rustc: &str, counts: &[(&str, u64)]) -> Counts {
         let counts = counts.iter().map(|(name, count)| ((*name).to_owned(), *count)).collect();
-        Counts { rustc: rustc.to_owned(), processor: "x".to_owned(), counts }
+        Counts { rustc: rustc.to_owned(), processor: "x".to_owned(), profile: "y".to_owned(), counts }
     }
 
     #[test]
@@ -199,9 +236,30 @@ mod tests {
     }
 
     #[test]
-    fn another_compiler_compares_nothing_and_says_so() {
-        let (text, good) = compare(&counts("1", &[("a", 1000)]), &counts("2", &[("a", 2000)]));
-        assert!(good && text.contains("NOT COMPARED"), "{text}");
+    fn another_compiler_processor_or_profile_compares_nothing_and_says_so() {
+        let before = counts("1", &[("a", 1000)]);
+        let now = counts("1", &[("a", 2000)]);
+        assert!(!compare(&before, &now).1);
+        for now in [
+            Counts { rustc: "2".to_owned(), ..now.clone() },
+            Counts { processor: "x+avx".to_owned(), ..now.clone() },
+            Counts { profile: "y, lto".to_owned(), ..now.clone() },
+        ] {
+            let (text, good) = compare(&before, &now);
+            assert!(good && text.contains("NOT COMPARED") && text.contains("2000"), "{text}");
+        }
+    }
+
+    #[test]
+    fn the_profile_is_what_the_manifest_says_and_the_environment_over_it() {
+        let manifest = "[profile.dev]\nlto = true\n[profile.release]\n# why\nlto = \"thin\" # so\n\n[profile.release.package.x]\n\
+                        opt-level = 1\n[other]\na = 1\n";
+        let environment = [("RUSTFLAGS", "-Cx"), ("HOME", "/h"), ("CARGO_PROFILE_RELEASE_LTO", "off")];
+        let environment = environment.map(|(key, value)| (key.into(), value.into()));
+        assert_eq!(
+            profile(manifest, environment),
+            "lto = \"thin\", package.x opt-level = 1, CARGO_PROFILE_RELEASE_LTO=off, RUSTFLAGS=-Cx"
+        );
     }
 
     #[test]
@@ -219,5 +277,7 @@ mod tests {
         let some = counts("rustc 1", &[("a", 5), ("b", 6)]);
         assert_eq!(Counts::from_json(&some.to_json().unwrap()).unwrap(), some);
         assert!(Counts::from_json("{}").is_err());
+        let old = r#"{"rustc": "rustc 1", "processor": "x", "counts": {"a": 5}}"#;
+        assert!(compare(&Counts::from_json(old).unwrap(), &some).0.contains("NOT COMPARED"));
     }
 }

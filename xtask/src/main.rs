@@ -5,6 +5,7 @@ mod browser;
 mod churn;
 mod dashboards;
 mod faults;
+mod fuzz;
 mod instructions;
 mod package;
 mod programs;
@@ -42,6 +43,8 @@ enum Task {
     Churn(churn::Args),
     /// Break things on purpose below a real daemon, and check that nothing is lost, doubled or left behind
     Faults(faults::Args),
+    /// Look for inputs that break the parsers, with libFuzzer and AddressSanitizer (needs a nightly toolchain and g++)
+    Fuzz(fuzz::Args),
     /// Make a .deb, an archive with static programs and install.sh, and what container images are made from
     Package(package::Args),
     /// Look at the status page in a real Chromium (needs Debian's chromium)
@@ -57,6 +60,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Dashboards(args) => dashboards::run(&args),
         Task::Churn(args) => churn::run(&args),
         Task::Faults(args) => faults::run(&args),
+        Task::Fuzz(args) => fuzz::run(&args),
         Task::Package(args) => package::run(&args),
         Task::StatusPage(args) => status_page::run(&args),
     }

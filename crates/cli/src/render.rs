@@ -45,7 +45,16 @@ pub(crate) fn health_word(state: HealthState) -> String {
 pub(crate) fn uptime(process: &v1::Process, now: Wall) -> Option<Duration> {
     let run = process.run.as_ref()?;
     run.pid?;
-    let up = now.since(units::wall(run.start_time.as_ref()?));
+    up(run.uptime.as_ref(), run.start_time.as_ref(), now)
+}
+
+/// What the daemon says, which knows it whatever a clock was set to; an old one leaves it to the clocks.
+pub(crate) fn up(
+    told: Option<&prost_types::Duration>,
+    start: Option<&prost_types::Timestamp>,
+    now: Wall,
+) -> Option<Duration> {
+    let up = told.copied().map(units::duration).or_else(|| Some(now.since(units::wall(start?))))?;
     Some(Duration::from_secs(up.as_secs()))
 }
 
@@ -101,4 +110,32 @@ pub(crate) fn outcome(session: &mut Session<'_>, done: &[v1::Process]) -> Result
         session.show(&format!("{}: {standing}\n", process.name))?;
     }
     Ok(())
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn what_the_daemon_says_of_an_uptime_goes_before_what_clocks_say() {
+        let started = prost_types::Timestamp { seconds: 1_000, nanos: 0 };
+        let told = prost_types::Duration { seconds: 7, nanos: 900_000_000 };
+        let year_later = Wall::default().after(Duration::from_secs(31_537_000));
+        for (told, start, expected) in [
+            (Some(&told), Some(&started), Some(7)),
+            (Some(&told), None, Some(7)),
+            // Of a daemon that doesn't tell.
+            (None, Some(&started), Some(31_536_000)),
+            (None, None, None),
+        ] {
+            assert_eq!(up(told, start, year_later), expected.map(Duration::from_secs));
+        }
+        let run =
+            v1::Run { pid: Some(1), uptime: Some(told), start_time: Some(started), ..Default::default() };
+        let mut process = v1::Process { run: Some(run), ..Default::default() };
+        assert_eq!(uptime(&process, year_later), Some(Duration::from_secs(7)));
+        // Only descendants are left: nothing is up.
+        process.run.as_mut().unwrap().pid = None;
+        assert_eq!(uptime(&process, year_later), None);
+    }
 }

@@ -109,6 +109,12 @@ pub(crate) fn visible(c: char) -> char {
     if c.is_control() || hides { '\u{fffd}' } else { c }
 }
 
+/// Messages, hints and keys quote the file: here, so that no place that makes one can forget it.
+fn plain(text: String) -> String {
+    let keep = |c: char| if c == '\n' { c } else { visible(c) };
+    if text.chars().all(|c| keep(c) == c) { text } else { text.chars().map(keep).collect() }
+}
+
 impl Problem {
     pub(crate) fn whole_file(path: &Path, message: impl Into<String>, hint: &str) -> Self {
         Self {
@@ -116,8 +122,8 @@ impl Problem {
             file: path.to_owned(),
             place: None,
             key: String::new(),
-            message: message.into(),
-            hint: (!hint.is_empty()).then(|| hint.to_owned()),
+            message: plain(message.into()),
+            hint: (!hint.is_empty()).then(|| plain(hint.to_owned())),
             process: None,
         }
     }
@@ -127,7 +133,7 @@ impl Problem {
     }
 
     pub(crate) fn key(self, key: impl Into<String>) -> Self {
-        Self { key: key.into(), ..self }
+        Self { key: plain(key.into()), ..self }
     }
 
     pub(crate) fn of(self, process: &ProcessName) -> Self {
@@ -214,6 +220,15 @@ mod tests {
         assert!(shown.excerpt.chars().count() <= EXCERPT + 6);
         assert!(shown.excerpt.starts_with("...x") && shown.excerpt.ends_with("y..."));
         assert_eq!((shown.line, shown.column), (1, 501));
+    }
+
+    #[test]
+    fn what_is_quoted_of_a_file_is_harmless() {
+        let hostile = "a\u{202e}b\u{1b}[31m\u{200b}";
+        let problem = Problem::whole_file(Path::new("f"), format!("one\n{hostile}"), hostile).key(hostile);
+        assert_eq!(problem.message, "one\na\u{fffd}b\u{fffd}[31m\u{fffd}");
+        assert_eq!(problem.hint.as_deref(), Some("a\u{fffd}b\u{fffd}[31m\u{fffd}"));
+        assert_eq!(problem.key, "a\u{fffd}b\u{fffd}[31m\u{fffd}");
     }
 
     #[test]

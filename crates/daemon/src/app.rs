@@ -65,7 +65,7 @@ impl App {
     pub(crate) fn build(settings: Settings, signals: &Signals, journal: bool) -> Result<Self> {
         let addr = settings.grpc.map_or_else(|| "off".to_owned(), |a| a.to_string());
         tracing::info!("Starting Process Manager version={} addr={addr}", env!("CARGO_PKG_VERSION"));
-        let started = clock::wall();
+        let started = clock::now();
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         let settings = &directories::prepare(settings)?;
         let host = Host::read(&settings.state_dir)?;

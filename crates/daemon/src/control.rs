@@ -4,7 +4,9 @@ use std::path::PathBuf;
 use std::sync::Arc;
 use std::sync::atomic::{AtomicBool, Ordering};
 
-use model::{Command, InvocationId, ProcessId, ProcessName, ProcessView, Reply, Signal, Snapshot, Wall};
+use model::{
+    Command, InvocationId, Mono, ProcessId, ProcessName, ProcessView, Reply, Signal, Snapshot, Stamp,
+};
 use rpc::{
     BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, EventRing, Fragment,
     LogBatch, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride, Stats,
@@ -12,6 +14,7 @@ use rpc::{
 };
 use supervisor::{Containment, Handle};
 
+use crate::clock;
 use crate::definitions::{Definitions, ask, unexpected};
 use crate::keys::Keys;
 use crate::listeners::Listeners;
@@ -26,7 +29,7 @@ pub(crate) struct Desk {
     pub(crate) pipe: logpipe::LogPipe,
     pub(crate) config_path: PathBuf,
     pub(crate) containment: Containment,
-    pub(crate) started: Wall,
+    pub(crate) started: Stamp,
     pub(crate) ready: AtomicBool,
     pub(crate) draining: AtomicBool,
     pub(crate) events: Arc<EventRing>,
@@ -90,12 +93,17 @@ impl Control for Desk {
         })
     }
 
+    fn now(&self) -> Mono {
+        clock::now().mono
+    }
+
     fn status(&self) -> DaemonStatus {
         DaemonStatus {
             version: env!("CARGO_PKG_VERSION").into(),
             pid: std::process::id(),
             uid: nix::unistd::geteuid().as_raw(),
-            started: self.started,
+            started: self.started.wall,
+            up: clock::now().mono.since(self.started.mono),
             config_path: self.config_path.clone(),
             last_reload: self.definitions.outcomes().last.map(|last| self.with_keys(last)),
             listeners: self.listeners.list(),

@@ -7,9 +7,10 @@ use std::future::Future;
 use std::path::PathBuf;
 use std::pin::Pin;
 use std::sync::Arc;
+use std::time::Duration;
 
 use model::{
-    Change, Definition, ProcessId, ProcessName, ProcessView, RunNumber, Signal, Snapshot, Stream, Wall,
+    Change, Definition, Mono, ProcessId, ProcessName, ProcessView, RunNumber, Signal, Snapshot, Stream, Wall,
 };
 
 pub use error::{ControlError, ErrorKind, Violation};
@@ -42,6 +43,8 @@ pub trait Control: Send + Sync + 'static {
     fn stats(&self, request: StatsRequest) -> BoxFuture<Result<Stats, ControlError>>;
     /// The daemon itself. Must not block.
     fn status(&self) -> DaemonStatus;
+    /// The monotonic clock of the views.
+    fn now(&self) -> Mono;
     /// Checks, stores and adds a process, and starts it when asked.
     fn create(&self, create: Create) -> BoxFuture<ViewResult>;
     /// Wants it up; resolves when it is up as its type says.
@@ -235,6 +238,8 @@ pub struct DaemonStatus {
     pub uid: u32,
     /// When it started.
     pub started: Wall,
+    /// How long ago that is by the monotonic clock.
+    pub up: Duration,
     /// The main configuration file.
     pub config_path: PathBuf,
     /// How the last (re)load of the configuration went.

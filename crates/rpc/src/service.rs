@@ -93,7 +93,8 @@ impl Service {
     }
 
     fn show(&self, view: &ProcessView, caller: Caller, full: bool) -> v1::Process {
-        let sight = Sight { role: caller.role, mask: self.mask, log_dir: &self.log_dir, full };
+        let now = self.control.now();
+        let sight = Sight { role: caller.role, mask: self.mask, log_dir: &self.log_dir, full, now };
         convert::process(view, &sight)
     }
 

@@ -100,6 +100,12 @@ impl Workload {
         }
     }
 
+    /// How many were seen so far, alive or not.
+    #[must_use]
+    pub fn seen(&self) -> usize {
+        self.seen.len()
+    }
+
     /// Those seen so far that are still alive; a zombie is not.
     #[must_use]
     pub fn alive(&self) -> Vec<Pid> {

@@ -101,6 +101,17 @@ pub(crate) fn run(size: &Size) -> Result<Report> {
         let uptime = value(&exposition, "ddprocmgr_process_uptime_seconds{process=\"sleeper\"}")?;
         let lived = begin.elapsed().as_secs_f64();
         ensure!((0.0..=lived + 5.0).contains(&uptime), "sleeper is up for {uptime} s after {lived:.1} s");
+        // pm-cli has a clock of its own, which has not jumped.
+        for (of, shown) in [
+            ("sleeper", bed.process("sleeper").context("sleeper is gone")?["uptime_seconds"].clone()),
+            ("the daemon", bed.pm(&["status", "--output", "json"]).json()["uptime_seconds"].clone()),
+        ] {
+            let shown = shown.as_f64().with_context(|| format!("no uptime of {of}"))?;
+            ensure!(
+                (0.0..=lived + 5.0).contains(&shown),
+                "pm-cli shows {shown} s of {of} after {lived:.1} s"
+            );
+        }
         let delay = value(&exposition, "ddprocmgr_process_restart_delay_seconds{process=\"ticker\"}")?;
         ensure!((0.0..=1.5).contains(&delay), "the next restart is {delay} s away");
         ensure!(

@@ -77,17 +77,20 @@ pub(crate) fn run(size: &Size) -> Result<Report> {
         (runs, restarts) = (runs + lines, restarts + again);
     }
     ensure!(
-        end.rss <= warm.rss + SLACK || size.quick,
-        "memory grew from {} KiB after a fifth to {} KiB at the end",
-        warm.rss,
-        end.rss
+        end.anonymous <= warm.anonymous + SLACK || size.quick,
+        "memory of its own grew from {} KiB after a fifth to {} KiB at the end",
+        warm.anonymous,
+        end.anonymous
     );
     idle.until_back(bed.pid())?;
     bed.end()?;
     let rate = restarts as f64 / took.as_secs_f64();
     Ok(Report::load(format!("{CHILDREN} children, {restarts} restarts, {rate:.0} a second"))
         .and(format!("{runs} lines printed and in the files, in order, counters exact"))
-        .and(format!("RSS {} KiB after a fifth, {} KiB at the end", warm.rss, end.rss))
+        .and(format!(
+            "RSS {} KiB after a fifth, {} KiB at the end; of its own {} and {} KiB",
+            warm.rss, end.rss, warm.anonymous, end.anonymous
+        ))
         .and(calls.to_string()))
 }
 

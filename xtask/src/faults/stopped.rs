@@ -18,7 +18,7 @@ const WIDTH: usize = 99;
 
 pub(crate) fn run(size: &Size) -> Result<Report> {
     let lasts = size.of(Duration::from_secs(3), Duration::from_secs(30));
-    let lines: u64 = 400_000;
+    let lines: u64 = size.of(100_000, 400_000);
     let mut processes = many(SLEEPERS, "{command: PROBE sleep}");
     for number in 0..PRINTERS {
         processes += &format!(

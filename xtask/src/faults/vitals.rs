@@ -16,17 +16,23 @@ const ONCE: usize = 4;
 pub(crate) struct Vitals {
     /// Resident memory in KiB.
     pub(crate) rss: u64,
+    /// The part of it that is its own: what grows with a leak. The rest are pages of the program, which are there once a
+    /// call is made that nobody had made before.
+    pub(crate) anonymous: u64,
     pub(crate) descriptors: usize,
 }
 
 impl Vitals {
     pub(crate) fn of(pid: u32) -> Result<Self> {
         let status = fs::read_to_string(format!("/proc/{pid}/status")).context("the daemon is gone")?;
-        let field = status.lines().find_map(|line| line.strip_prefix("VmRSS:")).context("no VmRSS")?;
-        let rss = field.trim().trim_end_matches(" kB").parse()?;
+        let field = |name: &str| -> Result<u64> {
+            let field = status.lines().find_map(|line| line.strip_prefix(name));
+            let field = field.with_context(|| format!("no {name}"))?;
+            Ok(field.trim_start_matches(':').trim().trim_end_matches(" kB").parse()?)
+        };
         let descriptors =
             fs::read_dir(format!("/proc/{pid}/fd")).context("the daemon's descriptors")?.count();
-        Ok(Self { rss, descriptors })
+        Ok(Self { rss: field("VmRSS")?, anonymous: field("RssAnon")?, descriptors })
     }
 
     /// Waits until there are no more descriptors than there were here.

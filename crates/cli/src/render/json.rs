@@ -8,7 +8,7 @@ use model::Wall;
 use rpc::v1::{self, ListenerState, NextActionKind, Stream};
 use serde_json::{Value, json};
 
-use super::{health_word, state_word, uptime, word};
+use super::{health_word, state_word, up, uptime, word};
 use crate::units::{duration, wall};
 
 /// `{"processes": […]}`
@@ -116,7 +116,7 @@ pub(crate) fn status(d: &v1::DaemonStatus, now: Wall) -> Value {
         "pid": d.pid,
         "uid": d.uid,
         "start_time": time(d.start_time.as_ref()),
-        "uptime_seconds": d.start_time.as_ref().map(|at| now.since(wall(at)).as_secs()),
+        "uptime_seconds": up(d.uptime.as_ref(), d.start_time.as_ref(), now).map(|up| up.as_secs()),
         "ready": d.ready,
         "config_path": d.config_path,
         "last_reload": d.last_reload.as_ref().map(|r| json!({

@@ -6,14 +6,15 @@ use std::fmt::Write as _;
 
 use rpc::v1::{DaemonStatus, ListenerState};
 
-use super::{Paint, state_word};
+use super::{Paint, state_word, up};
 use crate::units::{span, wall};
 use crate::when::Clock;
 
 /// The sheet of the daemon.
 pub(crate) fn daemon(d: &DaemonStatus, now: &Clock, paint: Paint) -> String {
     let mut text = String::new();
-    let up = d.start_time.as_ref().map_or(String::new(), |at| format!(", up {}", span(now.since(wall(at)))));
+    let up = up(d.uptime.as_ref(), d.start_time.as_ref(), now.now);
+    let up = up.map_or(String::new(), |up| format!(", up {}", span(up)));
     let ready = if d.ready { "ready".into() } else { paint.red("not ready") };
     let mut line = |label: &str, value: &str| {
         let _infallible = writeln!(text, "{label:<11} {value}").is_ok();

@@ -20,6 +20,8 @@ use tokio::sync::{mpsc, oneshot, watch};
 
 use crate::tables::{self, at, run, spawn_failure, view};
 
+/// How old everything is: what [`tables::now`] says, by the clock that nobody sets.
+const AGE: Duration = Duration::from_secs(7_500);
 const OVERRIDES: &str = "/etc/dd-procmgrd/overrides.d";
 
 #[derive(Debug)]
@@ -161,6 +163,10 @@ impl Control for Fake {
         Box::pin(std::future::ready(Ok(Stats { at: at(0), usages })))
     }
 
+    fn now(&self) -> Mono {
+        Mono(0).after(AGE)
+    }
+
     fn status(&self) -> DaemonStatus {
         let listener = |role: &str, address: &str, state| Listener {
             role: role.to_owned(),
@@ -172,6 +178,7 @@ impl Control for Fake {
             pid: 77,
             uid: 0,
             started: at(0),
+            up: AGE,
             config_path: PathBuf::from("/etc/dd-procmgrd/processes.yaml"),
             last_reload: Some(ReloadResult { at: at(0), problems: self.problems.clone() }),
             listeners: vec![

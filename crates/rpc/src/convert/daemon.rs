@@ -4,7 +4,7 @@ use std::path::Path;
 
 use model::{Change, Impact, Snapshot, State};
 
-use super::{process, timestamp};
+use super::{duration, process, timestamp};
 use crate::{DaemonStatus, ListenerState, Role, v1};
 
 pub(crate) fn status(
@@ -21,6 +21,7 @@ pub(crate) fn status(
         pid: status.pid,
         uid: status.uid,
         start_time: Some(timestamp(status.started)),
+        uptime: Some(duration(status.up)),
         ready,
         config_path: status.config_path.display().to_string(),
         last_reload: status.last_reload.map(|reload| v1::ReloadResult {

@@ -6,7 +6,7 @@ mod written;
 use std::path::Path;
 
 use model::{
-    ExitReason, ExitStatus, HealthState, HealthView, LastExit, LogSpec, NextActionKind, Origin, Output,
+    ExitReason, ExitStatus, HealthState, HealthView, LastExit, LogSpec, Mono, NextActionKind, Origin, Output,
     ProcessSpec, ProcessView, State, Stream,
 };
 
@@ -23,6 +23,8 @@ pub(crate) struct Sight<'a> {
     pub(crate) log_dir: &'a Path,
     /// Whether the definition is shown.
     pub(crate) full: bool,
+    /// When it looks.
+    pub(crate) now: Mono,
 }
 
 /// The keys below `log:` with the values that hold where none is written: what a client compares with, so as to show
@@ -46,6 +48,7 @@ pub(crate) fn process(view: &ProcessView, sight: &Sight<'_>) -> v1::Process {
             invocation_id: run.invocation.to_string(),
             pid: run.pid,
             start_time: Some(timestamp(run.started.wall)),
+            uptime: Some(duration(sight.now.since(run.started.mono))),
         }),
         next_action: view.next.map(|next| v1::NextAction {
             kind: match next.kind {

@@ -62,6 +62,8 @@ async fn get_tells_everything() {
     assert_eq!((run.number, run.pid), (2, Some(4242)));
     assert_eq!(run.invocation_id, "0000000000000000000000000000feed");
     assert_eq!(run.start_time.unwrap().seconds, 1_795_199_850);
+    // By the monotonic clock: what the one on the wall says plays no part.
+    assert_eq!(run.uptime.map(|up| (up.seconds, up.nanos)), Some((5, 250_000_000)));
     assert_eq!(web.next_action.unwrap().kind(), v1::NextActionKind::Kill);
     let last = web.last_exit.unwrap();
     assert_eq!(last.reason(), v1::ExitReason::Signal);
@@ -251,6 +253,7 @@ async fn status_shows_listeners_counts_and_the_callers_role() {
     let status = daemon.unix().await.status().await.unwrap();
     assert!(status.ready);
     assert_eq!((status.pid, status.event_seq, status.caller_role.as_str()), (77, 17, "admin"));
+    assert_eq!(status.uptime.map(|up| up.seconds), Some(90));
     assert!(!status.last_reload.unwrap().ok);
     let states: Vec<_> = status.listeners.iter().map(|l| (l.state(), l.error.as_deref())).collect();
     assert_eq!(

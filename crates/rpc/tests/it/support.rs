@@ -298,6 +298,10 @@ impl Control for Fake {
         Box::pin(std::future::ready(Ok(Stats { at: AT, usages })))
     }
 
+    fn now(&self) -> Mono {
+        Mono(5_250_000_000)
+    }
+
     fn status(&self) -> DaemonStatus {
         let listener = |role: &str, address: &str, state| Listener {
             role: role.to_owned(),
@@ -309,6 +313,7 @@ impl Control for Fake {
             pid: 77,
             uid: 0,
             started: AT,
+            up: Duration::from_secs(90),
             config_path: PathBuf::from("/etc/dd-procmgrd/processes.yaml"),
             last_reload: Some(ReloadResult { at: AT, problems: vec!["processes.yaml:3:5: no".into()] }),
             listeners: vec![

@@ -119,7 +119,9 @@ fn or_zero(limit: Option<Duration>) -> Duration {
 mod tests {
     use std::path::Path;
 
-    use model::{CommandLine, EnvironmentFile, HealthSpec, Hook, Origin, Probe, ProcessId, ProcessName};
+    use model::{
+        CommandLine, EnvironmentFile, HealthSpec, Hook, Mono, Origin, Probe, ProcessId, ProcessName,
+    };
 
     use super::*;
     use crate::convert::{from_wire, to_wire};
@@ -132,7 +134,7 @@ mod tests {
     fn shown(spec: &ProcessSpec, role: Role) -> Definition {
         let mask =
             |key: &str, value: &str| if key == "KEY" { "<secret>".to_owned() } else { value.to_owned() };
-        written(spec, &Sight { role, mask, log_dir: Path::new("/logs"), full: true })
+        written(spec, &Sight { role, mask, log_dir: Path::new("/logs"), full: true, now: Mono(0) })
     }
 
     #[test]

@@ -1,0 +1,248 @@
+//! `cargo xtask fuzz`: builds the targets of `fuzz/` with AddressSanitizer, lets each look for inputs for some seconds, and
+//! fails when one found something.
+//!
+//! Needs a nightly toolchain and a C++ compiler, which libFuzzer is written for; not cargo-fuzz. Without them it says NOT
+//! RUN and fails: nothing was looked for. Inputs that brought something new are kept below the target directory, so that the
+//! next run goes on from there.
+
+use std::fmt::Write as _;
+use std::fs;
+use std::path::{Path, PathBuf};
+use std::process::{Command, ExitCode, Output};
+use std::time::Instant;
+
+use anyhow::{Context as _, Result, bail, ensure};
+use cargo_metadata::MetadataCommand;
+
+/// What a fuzzer has to have in the code: where it has been, and what was compared there.
+const FLAGS: [&str; 9] = [
+    "--cfg=fuzzing",
+    "-Cpasses=sancov-module",
+    "-Cllvm-args=-sanitizer-coverage-level=4",
+    "-Cllvm-args=-sanitizer-coverage-inline-8bit-counters",
+    "-Cllvm-args=-sanitizer-coverage-pc-table",
+    "-Cllvm-args=-sanitizer-coverage-trace-compares",
+    "-Zsanitizer=address",
+    "-Cdebug-assertions",
+    "-Coverflow-checks",
+];
+/// One input takes milliseconds; on a busy machine not a thousand times that.
+const SLOW: u32 = 25;
+/// What is shown of a target that found something.
+const LAST_LINES: usize = 40;
+
+/// Options of the task.
+#[derive(Debug, clap::Args)]
+pub(crate) struct Args {
+    /// Only these; all of them otherwise
+    names: Vec<String>,
+    /// How long each looks
+    #[arg(long, default_value_t = 60)]
+    seconds: u32,
+    /// Name the targets, and end
+    #[arg(long)]
+    list: bool,
+}
+
+/// What came of one target.
+#[derive(Clone, Copy, Debug, PartialEq)]
+struct Found {
+    executions: u64,
+    /// Places in the code that were reached, as libFuzzer counts them.
+    coverage: u64,
+}
+
+pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    let workspace = MetadataCommand::new().no_deps().exec().context("cargo metadata")?;
+    let fuzz = workspace.workspace_root.as_std_path().join("fuzz");
+    let targets = targets(&fuzz)?;
+    if args.list {
+        say(&targets.join("\n"));
+        return Ok(ExitCode::SUCCESS);
+    }
+    if let Some(unknown) = args.names.iter().find(|name| !targets.contains(name)) {
+        bail!("there is no target {unknown:?}\n\nhint: cargo xtask fuzz --list");
+    }
+    if let Err(why) = tools() {
+        say(&format!("NOT RUN: {why:#}"));
+        return Ok(ExitCode::FAILURE);
+    }
+    let chosen: Vec<&String> =
+        targets.iter().filter(|name| args.names.is_empty() || args.names.contains(name)).collect();
+    let target_dir = workspace.target_directory.as_std_path().join("fuzz");
+    let begin = Instant::now();
+    let programs = build(&fuzz, &target_dir, &chosen)?;
+    say(&format!("built in {:.0} s", begin.elapsed().as_secs_f64()));
+    let mut broke = Vec::new();
+    for name in chosen {
+        match look(&programs.join(name), &fuzz, &target_dir, name, args.seconds) {
+            Ok(found) => say(&format!(
+                "ok       {name:<12} {} executions, {} a second, coverage {}",
+                found.executions,
+                found.executions / u64::from(args.seconds.max(1)),
+                found.coverage
+            )),
+            Err(error) => {
+                say(&format!("BROKE    {name:<12} {error:#}"));
+                broke.push(name.as_str());
+            }
+        }
+    }
+    if !broke.is_empty() {
+        say(&format!("broke: {}", broke.join(", ")));
+    }
+    Ok(if broke.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
+}
+
+/// The programs of the package, as its manifest names them.
+fn targets(fuzz: &Path) -> Result<Vec<String>> {
+    let metadata = MetadataCommand::new()
+        .manifest_path(fuzz.join("Cargo.toml"))
+        .no_deps()
+        .exec()
+        .context("cargo metadata of fuzz/")?;
+    let package = metadata.packages.first().context("fuzz/ has no package")?;
+    let mut names: Vec<String> =
+        package.targets.iter().filter(|target| target.is_bin()).map(|target| target.name.clone()).collect();
+    names.sort();
+    ensure!(!names.is_empty(), "fuzz/ has no targets");
+    Ok(names)
+}
+
+/// Whether everything is there, and how to get what is not.
+fn tools() -> Result<()> {
+    let nightly = nightly().arg("--version").output();
+    ensure!(
+        nightly.is_ok_and(|output| output.status.success()),
+        "no nightly toolchain\n\nhint: rustup toolchain install nightly --profile minimal"
+    );
+    let compiler = Command::new("c++").arg("--version").output();
+    ensure!(
+        compiler.is_ok_and(|output| output.status.success()),
+        "no C++ compiler\n\nhint: apt-get install --no-install-recommends g++"
+    );
+    Ok(())
+}
+
+/// The cargo of the nightly toolchain, without what the one that runs this task has put in the environment.
+fn nightly() -> Command {
+    let mut command = Command::new("rustup");
+    command.args(["run", "nightly", "cargo"]);
+    for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "CARGO_ENCODED_RUSTFLAGS"] {
+        command.env_remove(name);
+    }
+    command
+}
+
+/// The directory of the programs.
+fn build(fuzz: &Path, target_dir: &Path, names: &[&String]) -> Result<PathBuf> {
+    // With a target named, what runs while it is built (build scripts, macros) is built without the sanitizer.
+    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+    let mut cargo = nightly();
+    cargo.args(["build", "--quiet", "--release", "--locked", "--target", &triple, "--target-dir"]);
+    cargo.arg(target_dir).args(names.iter().map(|name| format!("--bin={name}")));
+    let status =
+        cargo.current_dir(fuzz).env("RUSTFLAGS", FLAGS.join(" ")).status().context("running cargo")?;
+    ensure!(status.success(), "cargo build: {status}");
+    Ok(target_dir.join(triple).join("release"))
+}
+
+/// Lets one look.
+///
+/// # Errors
+/// When it found something, with its last words and where the input is.
+fn look(program: &Path, fuzz: &Path, target_dir: &Path, name: &str, seconds: u32) -> Result<Found> {
+    let corpus = target_dir.join("corpus").join(name);
+    let artifacts = target_dir.join("artifacts").join(name);
+    for dir in [&corpus, &artifacts] {
+        fs::create_dir_all(dir).with_context(|| dir.display().to_string())?;
+    }
+    let mut command = Command::new(program);
+    command.arg(format!("-max_total_time={seconds}")).arg(format!("-timeout={SLOW}"));
+    command.arg(format!("-artifact_prefix={}/", artifacts.display())).arg(&corpus);
+    let seeds = fuzz.join("seeds").join(name);
+    if seeds.is_dir() {
+        command.arg(seeds);
+    }
+    let output = command.output().with_context(|| program.display().to_string())?;
+    judge(&output).with_context(|| format!("its inputs are in {}", artifacts.display()))
+}
+
+fn judge(output: &Output) -> Result<Found> {
+    let text = String::from_utf8_lossy(&output.stderr);
+    let lines: Vec<&str> = text.lines().collect();
+    let last = lines[lines.len().saturating_sub(LAST_LINES)..].iter().fold(String::new(), |mut all, line| {
+        let _infallible = writeln!(all, "  {line}").is_ok();
+        all
+    });
+    ensure!(output.status.success(), "{}\n{last}", output.status);
+    let found = read(&lines).with_context(|| format!("it doesn't say what it did\n{last}"))?;
+    // It may have ended well without a start: then nothing was looked for.
+    ensure!(found.executions > 0 && found.coverage > 0, "nothing was executed\n{last}");
+    Ok(found)
+}
+
+/// Reads `#4711 DONE cov: 815 ft: 1234 corp: 99/1Kb lim: 80 exec/s: 470 rss: 99Mb`.
+fn read(lines: &[&str]) -> Option<Found> {
+    let line = lines.iter().rev().find(|line| line.starts_with('#') && line.contains(" cov: "))?;
+    let executions = line[1..].split_whitespace().next()?.parse().ok()?;
+    let coverage = line.split(" cov: ").nth(1)?.split_whitespace().next()?.parse().ok()?;
+    line.split_whitespace().any(|word| word == "DONE").then_some(Found { executions, coverage })
+}
+
+#[expect(clippy::print_stdout, reason = "a command for developers; this is its output")]
+fn say(line: &str) {
+    println!("{line}");
+}
+
+#[cfg(test)]
+mod tests {
+    use std::os::unix::process::ExitStatusExt as _;
+    use std::process::ExitStatus;
+
+    use super::*;
+
+    const DONE: &str = "INFO: Seed: 1\n#2\tINITED cov: 3 ft: 4 corp: 1/1b exec/s: 0 rss: 30Mb\n\
+                        #4711\tDONE   cov: 815 ft: 1234 corp: 99/1Kb lim: 80 exec/s: 470 rss: 99Mb\n\
+                        Done 4711 runs in 10 second(s)\n";
+
+    fn output(status: i32, text: &str) -> Output {
+        Output { status: ExitStatus::from_raw(status), stdout: Vec::new(), stderr: text.into() }
+    }
+
+    #[test]
+    fn what_a_fuzzer_did_is_read() {
+        assert_eq!(judge(&output(0, DONE)).unwrap(), Found { executions: 4711, coverage: 815 });
+    }
+
+    #[test]
+    fn a_target_that_found_something_or_looked_for_nothing_is_no_success() {
+        let crash = format!("{DONE}==1==ERROR: AddressSanitizer: heap-use-after-free\n");
+        for (status, text, said) in [
+            (77 << 8, crash.as_str(), "heap-use-after-free"),
+            (9, DONE, "signal: 9"),
+            (0, "", "doesn't say"),
+            (0, "#12\tpulse  cov: 3 ft: 4\n", "doesn't say"),
+            (0, &DONE.replace("#4711", "#0"), "nothing was executed"),
+        ] {
+            let error = format!("{:#}", judge(&output(status, text)).unwrap_err());
+            assert!(error.contains(said), "{error}");
+        }
+    }
+
+    #[test]
+    fn every_source_is_a_target_and_every_target_is_explained() {
+        let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
+        let names = targets(&fuzz).unwrap();
+        let mut sources: Vec<String> = fs::read_dir(fuzz.join("fuzz_targets"))
+            .unwrap()
+            .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())
+            .collect();
+        sources.sort();
+        assert_eq!(names, sources);
+        let text = fs::read_to_string(fuzz.join("README.md")).unwrap();
+        for name in names {
+            assert!(text.contains(&format!("| `{name}` |")), "fuzz/README.md says nothing of {name}");
+        }
+    }
+}
