@@ -19,7 +19,7 @@
 //! | `pidfd::signal_as` | starts `send_signal` | CAP_SETUID without CAP_KILL | as for `Spawner::spawn`; leaves the shared descriptors alone | `signal_as::tests` |
 //! | `limits::own` | prlimit64 | nix does not know every limit | nothing is set; the kernel's layout | `spawn::limits::*` |
 //! | `memory::keep_small` | mallopt | the allocator has no safe settings | two numbers, before the first thread | none: it changes no behavior |
-//! | `memory::let_go` | malloc_trim, madvise | neither std nor nix has a safe one | only mappings that equal their files | `memory::tests` |
+//! | `memory::let_go` | malloc_trim, madvise | neither std nor nix has a safe one | only mappings that equal their files and stay | `memory::tests`, `tests/let_go.rs` |
 //! | `cgroup::detect` | getxattr | neither std nor nix has it | strings end with NUL; the buffer's length is given | `cgroup::detect::tests` |
 //! | `datagram::receive` | recvmsg, descriptors' numbers | libraries misread a pid of 0 or lose descriptors | the kernel's layout; each buffer with its length; the numbers are fresh | `datagram::tests` |
 //! | `inherited::duplicate` | fcntl, the number that it gives | sockets of systemd come as numbers | the kernel refuses what is not open; the new number is fresh | `inherited::tests` |
