@@ -2,6 +2,7 @@
 
 use rpc::{ClientError, Create};
 
+use crate::USAGE;
 use crate::args::create::CreateArgs;
 use crate::progress::{self, What};
 use crate::render::paint::one_line;
@@ -9,6 +10,17 @@ use crate::render::{self, json};
 use crate::report::{Failure, Session, Stop};
 
 pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(), Stop> {
+    if let Some(word) = args.line.first().filter(|word| word.starts_with('-')) {
+        return Err(Failure::new(
+            USAGE,
+            format!("{word} is no option of create, and no program is called so"),
+        )
+        .with_hint(format!(
+            "the command follows the name: pm-cli create {} sleep 100; options: pm-cli create --help",
+            args.name
+        ))
+        .into());
+    }
     let mut found = session.connect().await?;
     let (name, start) = (args.name.clone(), args.options.auto_start == Some(true));
     let dry_run = args.dry_run;

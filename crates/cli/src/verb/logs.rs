@@ -53,6 +53,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogsArgs) -> Result<(),
         sources.push(Source::new(process.name, process.process_id, events));
     }
     let several = sources.len() > 1;
+    let mut silent = true;
     loop {
         for source in &mut sources {
             while source.is_needed() {
@@ -63,8 +64,13 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogsArgs) -> Result<(),
             }
         }
         if let Some((source, item)) = merge::pick(&mut sources) {
+            silent = false;
             write(session, &shape, source, item, several)?;
         } else if sources.iter().all(Source::has_ended) {
+            if silent && !sources.is_empty() {
+                let nothing = if all_of_it(&args) { "nothing was printed so far" } else { "no line fits" };
+                session.say(nothing)?;
+            }
             return Ok(());
         } else {
             // A follower must see a line when it comes, not when a buffer is full.
@@ -77,6 +83,14 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogsArgs) -> Result<(),
             }
         }
     }
+}
+
+/// Whether every line is asked for, were it not for their number.
+fn all_of_it(args: &LogsArgs) -> bool {
+    let LogsArgs { lines, since, until, stream, grep, run, after, .. } = args;
+    *lines != Some(0)
+        && [since, until, grep, after].into_iter().all(Option::is_none)
+        && (stream.is_none() && run.is_none())
 }
 
 fn request(session: &Session<'_>, args: &LogsArgs) -> Result<v1::StreamLogsRequest, Stop> {

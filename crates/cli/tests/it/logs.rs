@@ -12,6 +12,21 @@ fn daemon() -> Daemon {
 }
 
 #[test]
+fn a_process_that_has_printed_nothing() {
+    let daemon = daemon();
+    daemon.log_batches("api", vec![]);
+    let socket = daemon.socket();
+    for (line, told) in [
+        ("pm-cli logs api", "nothing was printed so far\n"),
+        ("pm-cli logs api --grep error", "no line fits\n"),
+        ("pm-cli logs api -n 0", "no line fits\n"),
+    ] {
+        let (code, out, err) = run(line, &[("PM_SOCKET", &socket)], None, false);
+        assert_eq!((code, out.as_str(), err.as_str()), (0, "", told), "{line}");
+    }
+}
+
+#[test]
 fn one_process() {
     let daemon = daemon();
     Transcript::new(&daemon)
