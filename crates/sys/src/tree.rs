@@ -235,6 +235,10 @@ mod tests {
         let found = executed_with("SYS_TREE_TEST", &value);
         for child in &mut children {
             child.kill().unwrap();
+            // Until it is a zombie, and so that it stays one.
+            let pid = Pid::from_raw(i32::try_from(child.id()).unwrap());
+            let left = nix::sys::wait::WaitPidFlag::WEXITED | nix::sys::wait::WaitPidFlag::WNOWAIT;
+            nix::sys::wait::waitid(nix::sys::wait::Id::Pid(pid), left).unwrap();
         }
         let pids: Vec<u32> = found.iter().map(|stat| stat.pid).collect();
         assert_eq!(pids, [children[0].id()]);
