@@ -144,10 +144,6 @@ impl App {
             };
             servers.push(io.spawn(metrics::serve(config, exporter, metrics_state, flagged(&closing))));
         }
-        if systemd::is_there() {
-            io.spawn(summary::keep(Arc::clone(&desk), happened));
-        }
-
         let app = Self {
             io,
             pipe,
@@ -173,7 +169,12 @@ impl App {
             false => "no log files".to_owned(),
         };
         tracing::info!("ready; {}; {logs}", app.desk.listeners.sentence());
-        systemd::tell(&[NotifyState::Ready]);
+        // In one message: who sees that the unit is active also sees what it keeps.
+        let summary = summary::of(&app.desk);
+        systemd::tell(&[NotifyState::Ready, NotifyState::Status(summary.clone())]);
+        if systemd::is_there() {
+            app.io.spawn(summary::keep(Arc::clone(&app.desk), happened, summary));
+        }
         if let Some(limit) = systemd::watchdog() {
             let of = app.supervisor.clone();
             watchdog::start(limit, move |answer| of.ask_alive(answer));

@@ -9,12 +9,16 @@ use tokio::sync::Notify;
 use crate::control::Desk;
 use crate::systemd;
 
-/// Waits for happenings and tells systemd. Never ends.
-pub(crate) async fn keep(desk: Arc<Desk>, happened: Arc<Notify>) {
-    let mut last = String::new();
+/// The status line as of now.
+pub(crate) fn of(desk: &Desk) -> String {
+    systemd::status_line(&desk.supervisor.snapshot(), &desk.listeners.trouble())
+}
+
+/// Waits for happenings and tells systemd, which was told `last` before. Never ends.
+pub(crate) async fn keep(desk: Arc<Desk>, happened: Arc<Notify>, mut last: String) {
     loop {
         happened.notified().await;
-        let line = systemd::status_line(&desk.supervisor.snapshot(), &desk.listeners.trouble());
+        let line = of(&desk);
         if line != last {
             systemd::tell(&[NotifyState::Status(line.clone())]);
             last = line;
