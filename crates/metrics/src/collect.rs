@@ -72,14 +72,12 @@ pub(crate) struct Health {
 #[derive(Debug, Default)]
 pub(crate) struct Report {
     collectors: Vec<(Group, bool, Duration)>,
-    /// Collectors that panicked in the middle of what is compressed already: the next attempt does without them.
-    pub(crate) left_out: Vec<Group>,
 }
 
 impl Health {
     /// Runs one collector, which has already taken `spent` for what it prepared. What it wrote before an error is exported
-    /// all the same; after a panic a half-written family would be a lie, so all of it goes. Where that is not possible the
-    /// whole has to be written again, without this collector: [`Report::left_out`] grew.
+    /// all the same. After a panic it is taken back, as far as no client has it yet: whole samples, and a mark that tells that
+    /// they are not all.
     pub(crate) fn watch(
         &self,
         report: &mut Report,
@@ -89,16 +87,10 @@ impl Health {
         collect: impl FnOnce(&mut Text) -> Collected,
     ) {
         let (begun, mark) = (Instant::now(), out.mark());
-        let result = if report.left_out.contains(&group) {
+        let result = catch_unwind(AssertUnwindSafe(|| collect(out))).unwrap_or_else(|_| {
+            out.rewind(mark);
             Err(CollectError::Panicked)
-        } else {
-            catch_unwind(AssertUnwindSafe(|| collect(out))).unwrap_or_else(|_| {
-                if !out.rewind(mark) {
-                    report.left_out.push(group);
-                }
-                Err(CollectError::Panicked)
-            })
-        };
+        });
         let success = self.note(group, result);
         report.collectors.push((group, success, spent + begun.elapsed()));
     }
@@ -120,11 +112,6 @@ impl Health {
 }
 
 impl Report {
-    /// For one more attempt.
-    pub(crate) fn again(self) -> Self {
-        Self { left_out: self.left_out, ..Self::default() }
-    }
-
     /// The metrics of the collectors themselves.
     pub(crate) fn write(&self, out: &mut Text) {
         let mut family = out.family(&COLLECTOR_SUCCESS);
@@ -140,42 +127,41 @@ mod tests {
     use crate::names::{PROCESS_RESTARTS, PROCESS_UP};
     use crate::text::Format;
 
-    /// Writes more than is held back before it is compressed.
-    fn breaks(out: &mut Text) -> Collected {
-        let mut family = out.family(&PROCESS_RESTARTS);
-        (0..10_000_u64).for_each(|n| family.add(&[&format!("web-{n}")], n));
-        panic!("a bug")
-    }
-
     #[test]
-    fn a_collector_that_panics_in_the_middle_is_left_out_of_the_next_attempt() {
-        let health = Health::default();
-        let mut report = Report::default();
-        let mut out = Text::gzip(Format::Text, 0);
-        health.watch(&mut report, Group::Logs, Duration::ZERO, &mut out, breaks);
-        assert_eq!(report.left_out, [Group::Logs]);
-
-        let mut report = report.again();
-        let mut out = Text::new(Format::Text, 0);
-        health.watch(&mut report, Group::Logs, Duration::ZERO, &mut out, breaks);
-        health.watch(&mut report, Group::Daemon, Duration::ZERO, &mut out, |out| {
-            out.family(&PROCESS_UP).add(&["web"], true);
-            Ok(())
+    fn a_collector_that_panics_is_taken_back() {
+        let (health, mut report) = (Health::default(), Report::default());
+        let mut out = Text::whole(Format::Text, false);
+        out.family(&PROCESS_UP).add(&["web"], true);
+        health.watch(&mut report, Group::Logs, Duration::ZERO, &mut out, |out| {
+            out.family(&PROCESS_RESTARTS).add(&["web"], 1_u64);
+            panic!("a bug")
         });
+        health.watch(&mut report, Group::Daemon, Duration::ZERO, &mut out, |_| Ok(()));
         report.write(&mut out);
         let text = String::from_utf8(out.finish().into()).unwrap();
-        assert_eq!(report.left_out, [Group::Logs], "once");
-        assert!(!text.contains("web-"), "{text}");
+        assert!(!text.contains("restarts"), "{text}");
         assert!(text.contains("ddprocmgr_process_up{process=\"web\"} 1\n"));
         assert!(text.contains("success{collector=\"logs\"} 0\n"));
         assert!(text.contains("success{collector=\"daemon\"} 1\n"));
     }
 
     #[test]
-    fn a_collector_that_panics_early_is_taken_back_at_once() {
+    fn what_a_client_may_have_already_is_whole_samples() {
         let (health, mut report) = (Health::default(), Report::default());
-        let mut out = Text::new(Format::Text, 0);
-        health.watch(&mut report, Group::Logs, Duration::ZERO, &mut out, breaks);
-        assert!(report.left_out.is_empty() && out.finish().is_empty());
+        let mut out = Text::whole(Format::Text, false);
+        health.watch(&mut report, Group::Logs, Duration::ZERO, &mut out, |out| {
+            let mut family = out.family(&PROCESS_RESTARTS);
+            (0..10_000_u64).for_each(|n| family.add(&[&format!("web-{n}")], n));
+            panic!("a bug")
+        });
+        report.write(&mut out);
+        let text = String::from_utf8(out.finish().into()).unwrap();
+        let samples =
+            text.lines().filter(|line| line.starts_with("ddprocmgr_process_restarts_total{")).count();
+        assert!((1_000..10_000).contains(&samples), "some were passed on, some were not: {samples}");
+        for (n, line) in text.lines().skip(2).take(samples).enumerate() {
+            assert_eq!(line, format!("ddprocmgr_process_restarts_total{{process=\"web-{n}\"}} {n}"));
+        }
+        assert!(text.contains("success{collector=\"logs\"} 0\n"));
     }
 }

@@ -2,7 +2,6 @@
 
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
-use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use hyper::body::Bytes;
@@ -37,9 +36,6 @@ pub struct Exporter {
     leaves: cgroups::Leaves,
     history: History,
     health: Health,
-    /// Length of the last exposition, plain and compressed, so that the next one is written without growing its buffer
-    /// step by step.
-    last_length: [AtomicUsize; 2],
 }
 
 /// Where to look: the machine's own, or a test's.
@@ -95,7 +91,6 @@ impl Exporter {
             leaves: cgroups::Leaves::default(),
             history: History::default(),
             health: Health::default(),
-            last_length: Default::default(),
         }
     }
 
@@ -103,13 +98,13 @@ impl Exporter {
     /// an I/O thread.
     #[must_use]
     pub fn render(&self) -> Bytes {
-        self.exposition(&self.sample(), Format::Text, false)
+        self.write(&self.sample(), Text::whole(Format::Text, false))
     }
 
     /// The same as a Prometheus asks for it: OpenMetrics, compressed.
     #[must_use]
     pub fn render_packed(&self) -> Bytes {
-        self.exposition(&self.sample(), Format::OpenMetrics, true)
+        self.write(&self.sample(), Text::whole(Format::OpenMetrics, true))
     }
 
     /// Looks at all processes. Blocks for as long as /proc takes.
@@ -131,32 +126,13 @@ impl Exporter {
         })
     }
 
-    /// Writes a sample, and everything that is not of a process.
-    pub(crate) fn exposition(&self, sample: &Sample, format: Format, gzip: bool) -> Bytes {
-        let last_length = &self.last_length[usize::from(gzip)];
-        let mut report = Report::default();
-        let exposition = loop {
-            let left_out = report.left_out.len();
-            report = report.again();
-            let length = last_length.load(Ordering::Relaxed);
-            let mut out = if gzip { Text::gzip(format, length) } else { Text::new(format, length) };
-            self.write(sample, &mut report, &mut out);
-            // It grows by one collector at a time, and there are nine.
-            if report.left_out.len() == left_out {
-                break out.finish();
-            }
-        };
-        // A little more than this time: values grow by a digit now and then.
-        let length = exposition.len();
-        last_length.store(length + length / 64, Ordering::Relaxed);
-        exposition
-    }
-
-    fn write(&self, sample: &Sample, report: &mut Report, out: &mut Text) {
+    /// Writes a sample, and everything that is not of a process. What was written, unless it went to a client.
+    pub(crate) fn write(&self, sample: &Sample, mut out: Text) -> Bytes {
         let begun = Instant::now();
         let (fleet, proc) = (&sample.fleet, &self.system.proc);
+        let mut report = Report::default();
         let mut watch = |group, spent, collect: &mut dyn FnMut(&mut Text) -> Collected| {
-            self.health.watch(report, group, spent, out, collect);
+            self.health.watch(&mut report, group, spent, &mut out, collect);
         };
         let none = Duration::ZERO;
         watch(Group::Processes, none, &mut |out| {
@@ -188,8 +164,9 @@ impl Exporter {
             Ok(())
         });
         watch(Group::SelfProcess, none, &mut |out| self_process::write(proc, out));
-        report.write(out);
+        report.write(&mut out);
         out.single(&SCRAPE_DURATION, sample.took + begun.elapsed());
+        out.finish()
     }
 
     /// Whether everything that is started by itself is ready.

@@ -3,6 +3,7 @@
 //! Its bounds: [`Limits`]. Beyond the number of connections further clients wait in the kernel's backlog.
 
 mod accept;
+mod body;
 mod connection;
 mod page;
 mod routes;
@@ -105,6 +106,8 @@ impl fmt::Display for ListenState {
 struct Site {
     pages: Arc<Pages>,
     web: Option<Arc<Web>>,
+    /// [`Limits::response`].
+    response: Duration,
 }
 
 /// What a client may take.
@@ -156,7 +159,8 @@ async fn serve_within(
         () = shutdown.as_mut() => return,
         listener = bind(&config, &state) => listener,
     };
-    accept(limits, listener, Site { pages: Pages::new(exporter), web: config.web }, shutdown).await;
+    let site = Site { pages: Pages::new(exporter), web: config.web, response: limits.response };
+    accept(limits, listener, site, shutdown).await;
 }
 
 /// Binds, however often it takes. The timer runs only while the address is taken.

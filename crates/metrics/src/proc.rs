@@ -217,6 +217,12 @@ impl<'a> Reader<'a> {
         self.read(parse::statm)
     }
 
+    /// How long a process's main thread has run and how often, `schedstat`.
+    fn ran(&mut self, pid: u32) -> Result<[u64; 2], ProcError> {
+        self.point_at(format_args!("{pid}/schedstat"));
+        self.read(parse::schedstat)
+    }
+
     /// Bytes that a process made the kernel read from storage and write to it.
     pub(crate) fn io(&mut self, pid: u32) -> Result<[u64; 2], ProcError> {
         self.point_at(format_args!("{pid}/io"));

@@ -1,4 +1,4 @@
-//! Writes the exposition: one growing buffer, family by family, nothing built in between.
+//! Writes the exposition: family by family into a buffer that is sent when it is full, nothing built in between.
 //!
 //! Values are whole numbers, or whole nanoseconds written as seconds: exact, and ten times as fast as floating point.
 //! The text format 0.0.4, or OpenMetrics: the same but for the end and for the names of counters in what describes them.
@@ -18,7 +18,8 @@ use prometheus::proto::{LabelPair, MetricFamily, MetricType};
 
 use crate::names::{Kind, Metric};
 pub(crate) use family::Family;
-use sink::Sink;
+use sink::{Outlet, Sink};
+pub(crate) use sink::{Piece, Pieces};
 
 /// What OpenMetrics leaves out in the name of a counter's family.
 const TOTAL: &str = "_total";
@@ -67,8 +68,7 @@ pub(crate) enum Format {
     OpenMetrics,
 }
 
-/// What is written before it is passed on: small enough for the processor's cache, and a compressed exposition of 50 MB
-/// is never in memory as a whole.
+/// What is written before it is passed on: small enough for the processor's cache, from which it is sent as well.
 const CHUNK: usize = 64 * 1024;
 /// Room for the sample that goes beyond it, so that the buffer does not grow: labels of processes are short.
 const SAMPLE: usize = 8 * 1024;
@@ -77,7 +77,7 @@ const SAMPLE: usize = 8 * 1024;
 #[derive(Debug)]
 pub(crate) struct Text {
     format: Format,
-    /// What is not passed on yet.
+    /// What is not passed on yet: it begins with a line.
     out: Vec<u8>,
     sink: Sink,
     /// Bytes that were passed on.
@@ -85,33 +85,31 @@ pub(crate) struct Text {
 }
 
 impl Text {
-    /// An empty one with room for so many bytes.
-    pub(crate) fn new(format: Format, bytes: usize) -> Self {
-        Self::into_sink(format, Sink::plain(bytes))
+    /// An empty one that stays in memory.
+    pub(crate) fn whole(format: Format, gzip: bool) -> Self {
+        Self::into_outlet(format, Outlet::Whole(Vec::new()), gzip)
     }
 
-    /// The same compressed, as it is written, with room for so many bytes of what comes out.
-    pub(crate) fn gzip(format: Format, bytes: usize) -> Self {
-        Self::into_sink(format, Sink::gzip(bytes))
+    /// An empty one that goes to a client while it is written.
+    pub(crate) fn sent(format: Format, gzip: bool, to: Pieces) -> Self {
+        Self::into_outlet(format, Outlet::pieces(to, CHUNK), gzip)
     }
 
-    fn into_sink(format: Format, sink: Sink) -> Self {
-        Self { format, out: Vec::with_capacity(CHUNK + SAMPLE), sink, passed: 0 }
+    fn into_outlet(format: Format, outlet: Outlet, gzip: bool) -> Self {
+        Self { format, out: Vec::with_capacity(CHUNK + SAMPLE), sink: Sink::new(outlet, gzip), passed: 0 }
     }
 
-    /// What was written.
+    /// What was written, unless it went to a client.
     pub(crate) fn finish(mut self) -> Bytes {
         if self.format == Format::OpenMetrics {
             self.push("# EOF\n");
         }
-        self.pass();
-        self.sink.finish()
+        self.sink.finish(self.out)
     }
 
     fn pass(&mut self) {
-        self.sink.take(&self.out);
         self.passed += self.out.len();
-        self.out.clear();
+        self.sink.take(&mut self.out);
     }
 
     /// Where the next family begins: for [`Text::rewind`].
@@ -119,19 +117,9 @@ impl Text {
         self.passed + self.out.len()
     }
 
-    /// Takes back what was written since; `false` = it can't, some of it is compressed already.
-    #[must_use]
-    pub(crate) fn rewind(&mut self, mark: usize) -> bool {
-        if let Some(length) = mark.checked_sub(self.passed) {
-            self.out.truncate(length);
-            return true;
-        }
-        let taken_back = self.sink.truncate(mark);
-        if taken_back {
-            self.out.clear();
-            self.passed = mark;
-        }
-        taken_back
+    /// Takes back what was written since, or what of it was not passed on. That begins with a line, so no sample is cut.
+    pub(crate) fn rewind(&mut self, mark: usize) {
+        self.out.truncate(mark.saturating_sub(self.passed));
     }
 
     /// The samples of one metric. All of them belong in one family, one after the other; one without samples leaves no
@@ -258,7 +246,7 @@ mod tests {
     use crate::names::{BUILD_INFO, LOG_LINES, PROCESS_RESTARTS, PROCESS_UP, SPAWN_DURATION, TURN_TIME};
 
     fn text_in(format: Format, write: impl FnOnce(&mut Text)) -> String {
-        let mut out = Text::new(format, 0);
+        let mut out = Text::whole(format, false);
         write(&mut out);
         String::from_utf8(out.finish().into()).unwrap()
     }
@@ -313,7 +301,7 @@ mod tests {
             out.family(&PROCESS_UP).add(&["web"], true);
             let mark = out.mark();
             out.family(&PROCESS_RESTARTS).add(&["web"], 3_u64);
-            assert!(out.rewind(mark));
+            out.rewind(mark);
         });
         let alone = text(|out| out.family(&PROCESS_UP).add(&["web"], true));
         assert_eq!(text_of_both, alone);
@@ -328,7 +316,7 @@ mod tests {
     #[test]
     fn what_is_compressed_in_pieces_is_the_same_text() {
         for format in [Format::Text, Format::OpenMetrics] {
-            let mut packed = Text::gzip(format, 0);
+            let mut packed = Text::whole(format, true);
             many(&mut packed);
             assert!(packed.passed > 0 && packed.out.capacity() < 2 * CHUNK, "it is never held as a whole");
             let mut unpacked = String::new();
@@ -338,14 +326,16 @@ mod tests {
     }
 
     #[test]
-    fn what_was_passed_on_can_be_taken_back_when_it_is_not_compressed() {
-        let mut plain = Text::new(Format::Text, 0);
-        let begin = plain.mark();
-        many(&mut plain);
-        assert!(plain.passed > 0);
-        assert!(plain.rewind(begin));
-        many(&mut plain);
-        assert_eq!(plain.finish(), text(many));
+    fn what_was_passed_on_is_not_taken_back() {
+        let mut out = Text::whole(Format::Text, false);
+        let begin = out.mark();
+        many(&mut out);
+        let passed = out.passed;
+        assert!(passed > 0);
+        out.rewind(begin);
+        assert_eq!(out.mark(), passed);
+        let (left, all) = (out.finish(), text(many));
+        assert!(left == all[..passed] && left.ends_with(b"\n"), "whole samples are left");
     }
 
     #[test]
@@ -363,18 +353,6 @@ mod tests {
         assert_eq!(by_first, one_by_one);
         let up = text(|out| out.family(&PROCESS_UP).by_first([[]]).add("web", 0, true));
         assert_eq!(up, text(|out| out.family(&PROCESS_UP).add(&["web"], true)));
-    }
-
-    #[test]
-    fn what_is_compressed_cannot_be_taken_back() {
-        let mut packed = Text::gzip(Format::Text, 0);
-        let begin = packed.mark();
-        many(&mut packed);
-        let end = packed.mark();
-        packed.family(&PROCESS_UP).add(&["web"], true);
-        assert!(packed.rewind(end));
-        assert_eq!(packed.mark(), end);
-        assert!(!packed.rewind(begin));
     }
 
     #[test]

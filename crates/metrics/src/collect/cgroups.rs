@@ -161,7 +161,7 @@ mod tests {
         for (count, kept) in [(300, 300), (299, 299), (300, 300), (10, 0)] {
             let many = Many::of(count, dir.path());
             let fleet = Fleet::of(&many, model::Stamp::default);
-            let mut out = Text::new(Format::Text, 0);
+            let mut out = Text::whole(Format::Text, false);
             write(&fleet, &many, None, &leaves, &mut Reader::new(&proc), &mut out).unwrap();
             let text = String::from_utf8(out.finish().into()).unwrap();
             let last = count - 1;

@@ -1,6 +1,5 @@
 //! What the kernel knows of the managed processes: main processes, and all that belongs to each run.
 
-use std::collections::HashMap;
 use std::sync::{Arc, Mutex, PoisonError};
 use std::time::{Duration, Instant};
 
@@ -24,12 +23,26 @@ pub(crate) struct Memory(Mutex<Kept>);
 #[derive(Debug, Default)]
 struct Kept {
     strangers: Strangers,
-    /// Open files of main processes.
-    files: HashMap<RunId, Box<Files>>,
-    /// How many descriptors main processes may open. The kernel prints it among fifteen other limits, which takes as long
-    /// as everything else, so each process is asked once.
-    max_fds: HashMap<(RunId, u32), Option<u64>>,
-    cpu: HashMap<ProcessName, Odometer>,
+    /// Sorted by name, as a fleet is: so that they meet without being looked for.
+    pasts: Vec<Past>,
+}
+
+/// What was read of one process.
+#[derive(Debug)]
+struct Past {
+    name: ProcessName,
+    /// Of the run that was live.
+    run: Option<PastRun>,
+    cpu: Odometer,
+}
+
+#[derive(Debug)]
+struct PastRun {
+    id: RunId,
+    files: Box<Files>,
+    /// How many descriptors the main process may open; absent = not asked yet. The kernel prints it among fifteen other limits,
+    /// which takes as long as everything else, so each process is asked once.
+    max_fds: Option<Option<u64>>,
 }
 
 /// Makes a sum that never falls from readings that may: what a child used is gone from the tree if nobody waits for it,
@@ -64,8 +77,6 @@ struct Live {
     pid: u32,
     look: Look,
     max_fds: Option<u64>,
-    /// What the next scrape can read them from.
-    files: Option<(RunId, Box<Files>)>,
 }
 
 #[derive(Debug)]
@@ -95,69 +106,50 @@ impl Memory {
         let begun = Instant::now();
         let mut reader = Reader::new(proc);
         let mut failures = Failures::default();
-        let mut lives = Vec::with_capacity(fleet.rows.len());
         let mut kept = self.0.lock().unwrap_or_else(PoisonError::into_inner);
         let count = fleet.rows.iter().filter(|row| asked_for(row).is_some()).count();
-        let open = kept.files.values().map(|files| files.descriptors()).sum();
-        let mut keeper = Keeper::new(&mut reader, count, open, &[Files::WHOLE, Files::SLIM]);
+        let open = kept.pasts.iter().filter_map(|past| Some(past.run.as_ref()?.files.descriptors())).sum();
+        let mut keeper = Keeper::of_processes(&mut reader, count, open);
         // What is not taken over is closed: of processes that are gone, or too many.
-        let mut files = std::mem::take(&mut kept.files);
+        let mut before = std::mem::take(&mut kept.pasts).into_iter().peekable();
+        let mut pasts = Vec::with_capacity(fleet.rows.len());
+        let mut lives = Vec::with_capacity(fleet.rows.len());
         for row in &fleet.rows {
-            let live = live(&mut reader, fleet, row, &mut keeper, &mut files);
-            lives.push(live.unwrap_or_else(|error| {
+            let name = &row.view.spec.name;
+            while before.next_if(|past| past.name < *name).is_some() {}
+            let mut past = before.next_if(|past| past.name == *name).unwrap_or_else(|| Past {
+                name: name.clone(),
+                run: None,
+                cpu: Odometer::default(),
+            });
+            let live = live(&mut reader, fleet, row, &mut keeper, past.run.take()).unwrap_or_else(|error| {
                 failures.add(error);
                 None
-            }));
+            });
+            let (live, run) = live.unzip();
+            past.run = run;
+            lives.push(live);
+            pasts.push(past);
         }
-        let mut known = std::mem::take(&mut kept.max_fds);
-        for (row, live) in fleet.rows.iter().zip(&mut lives) {
-            let Some((live, (run, pid))) = live.as_mut().zip(row.run()) else { continue };
-            if row.detail < Detail::Full || live.look.stat.is_zombie() {
-                continue;
-            }
-            let key = (run.id, pid);
-            let ask = || reader.max_fds(pid).ok().flatten();
-            live.max_fds = known.remove(&key).unwrap_or_else(ask);
-            kept.max_fds.insert(key, live.max_fds);
-        }
-        kept.files = lives.iter_mut().flatten().filter_map(|live| live.files.take()).collect();
         let mut result = failures.into_result();
-        let trees = kept.trees(&mut reader, fleet, proc, &lives).unwrap_or_else(|error| {
-            // What failed for single processes is no worse.
-            result = Err(error);
-            Vec::new()
-        });
-        Usage { lives, trees, result: result.map_err(Arc::new), took: begun.elapsed() }
-    }
-}
-
-impl Kept {
-    fn trees(
-        &mut self,
-        reader: &mut Reader<'_>,
-        fleet: &Fleet,
-        proc: &ProcFs,
-        lives: &[Option<Live>],
-    ) -> Result<Vec<TreeUsage>, CollectError> {
         let mains: Vec<Option<(u32, Stat)>> =
             lives.iter().map(|live| live.as_ref().map(|l| (l.pid, l.look.stat))).collect();
-        let found = trees(reader, proc.own_pid, &mains, &mut self.strangers)?;
-        let found = found.ok_or(CollectError::TooMany(MAX_READ))?;
-        let mut cpu = HashMap::with_capacity(fleet.rows.len());
-        let usages = fleet.rows.iter().zip(lives).zip(found).map(|((row, live), tree)| {
-            let name = &row.view.spec.name;
-            let mut now = self.cpu.get(name).copied().unwrap_or_default();
-            // Of a run that has just ended the time is neither here nor there yet.
-            if row.run().is_none() || live.is_some() {
-                now = now.read(row.view.counters.cpu + proc.time(tree.cpu_ticks));
-            }
-            cpu.insert(name.clone(), now);
-            TreeUsage { tree, cpu: now.sum }
-        });
-        let usages = usages.collect();
-        // Processes that are not there any more are forgotten.
-        self.cpu = cpu;
-        Ok(usages)
+        let found = trees(&mut reader, proc.own_pid, &mains, &mut kept.strangers);
+        let trees =
+            match found.map_err(CollectError::from).and_then(|f| f.ok_or(CollectError::TooMany(MAX_READ))) {
+                Ok(found) => {
+                    let rows = fleet.rows.iter().zip(&lives).zip(&mut pasts).zip(found);
+                    rows.map(|(((row, live), past), tree)| add_up(proc, row, live.as_ref(), past, tree))
+                        .collect()
+                }
+                Err(error) => {
+                    // What failed for single processes is no worse.
+                    result = Err(error);
+                    Vec::new()
+                }
+            };
+        kept.pasts = pasts;
+        Usage { lives, trees, result: result.map_err(Arc::new), took: begun.elapsed() }
     }
 }
 
@@ -166,30 +158,43 @@ fn asked_for(row: &Row) -> Option<(&RunView, u32)> {
     row.run().filter(|_| row.detail > Detail::Off)
 }
 
+/// Looks at the main process of a row, from where the last scrape left off.
 fn live(
     reader: &mut Reader<'_>,
     fleet: &Fleet,
     row: &Row,
     keeper: &mut Keeper,
-    files: &mut HashMap<RunId, Box<Files>>,
-) -> Result<Option<Live>, ProcError> {
+    before: Option<PastRun>,
+) -> Result<Option<(Live, PastRun)>, ProcError> {
     let Some((run, pid)) = asked_for(row) else { return Ok(None) };
     let age = fleet.now.mono.since(run.started.mono);
-    let kept = files.remove(&run.id).filter(|files| files.is_of(pid));
-    let (all, whole) = (row.detail == Detail::Full, keeper.each == Files::WHOLE);
-    let (files, look) = match kept {
-        _ if !keeper.takes() => (None, reader.look(pid, age, all)?),
-        Some(mut files) => {
-            if !whole {
-                files.slim();
-            }
-            let look = reader.look_again(&mut files, all)?;
-            (Some(files), look)
+    let (all, extent) = (row.detail == Detail::Full, keeper.extent());
+    let (look, mut past) = match before.filter(|past| past.id == run.id && past.files.is_of(pid)) {
+        Some(mut past) => {
+            past.files.shrink_to(extent);
+            let Some(look) = reader.look_again(&mut past.files, age, all)? else { return Ok(None) };
+            (look, past)
         }
-        None => reader.keep(pid, age, all, whole)?.map(|(files, look)| (Box::new(files), look)).unzip(),
+        None => {
+            let Some((files, look)) = reader.keep(pid, age, all, extent)? else { return Ok(None) };
+            (look, PastRun { id: run.id, files: Box::new(files), max_fds: None })
+        }
     };
-    let files = files.map(|files| (run.id, files));
-    Ok(look.map(|look| Live { pid, look, max_fds: None, files }))
+    let max_fds = if all && !look.stat.is_zombie() {
+        *past.max_fds.get_or_insert_with(|| reader.max_fds(pid).ok().flatten())
+    } else {
+        None
+    };
+    Ok(Some((Live { pid, look, max_fds }, past)))
+}
+
+/// Puts what was found of a row's run to what its runs before have used.
+fn add_up(proc: &ProcFs, row: &Row, live: Option<&Live>, past: &mut Past, tree: Tree) -> TreeUsage {
+    // Of a run that has just ended the time is neither here nor there yet.
+    if row.run().is_none() || live.is_some() {
+        past.cpu = past.cpu.read(row.view.counters.cpu + proc.time(tree.cpu_ticks));
+    }
+    TreeUsage { tree, cpu: past.cpu.sum }
 }
 
 /// All of `usage`, which belongs to this fleet.

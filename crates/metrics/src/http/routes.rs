@@ -3,15 +3,14 @@
 use std::convert::Infallible;
 use std::sync::Arc;
 
-use http_body_util::Full;
 use hyper::body::Bytes;
 use hyper::header::{
     ALLOW, CACHE_CONTROL, CONTENT_ENCODING, CONTENT_SECURITY_POLICY, CONTENT_TYPE, HeaderMap, HeaderValue,
     REFERRER_POLICY, VARY, WWW_AUTHENTICATE, X_CONTENT_TYPE_OPTIONS,
 };
 use hyper::{Method, Request, Response, StatusCode};
-use tokio::task::JoinError;
 
+use super::body::Content;
 use super::page::{Format, Pages};
 use super::status::{SCRIPT, STYLE, View};
 use super::web::{Rules, Verdict};
@@ -38,10 +37,7 @@ const LISTED: usize = 20;
 
 /// Answers one request; its body, if any, is ignored. hyper leaves out the body of a response to HEAD and keeps
 /// its length.
-pub(super) async fn respond<B>(
-    request: Request<B>,
-    site: &Site,
-) -> Result<Response<Full<Bytes>>, Infallible> {
+pub(super) async fn respond<B>(request: Request<B>, site: &Site) -> Result<Response<Content>, Infallible> {
     let pages = &site.pages;
     let path = request.uri().path();
     if !["/", "/metrics", "/healthz", "/readyz", "/page.css", "/page.js"].contains(&path) {
@@ -62,28 +58,32 @@ pub(super) async fn respond<B>(
         "/healthz" => text(StatusCode::OK, "ok\n"),
         "/readyz" => readiness(pages, verdict == Verdict::Yes).await,
         _ if verdict != Verdict::Yes => refused(&rules, verdict),
-        "/metrics" => metrics(request.headers(), pages).await,
-        "/page.css" => body(StatusCode::OK, CSS, STYLE.into()),
-        "/page.js" => body(StatusCode::OK, JAVASCRIPT, SCRIPT.into()),
-        _ => made(HTML, pages.status(View::from_query(request.uri().query().unwrap_or_default())).await),
+        "/metrics" => metrics(request.headers(), site).await,
+        "/page.css" => body(StatusCode::OK, CSS, fixed(STYLE)),
+        "/page.js" => body(StatusCode::OK, JAVASCRIPT, fixed(SCRIPT)),
+        _ => {
+            let view = View::from_query(request.uri().query().unwrap_or_default());
+            pages.status(view).await.map_or_else(|_| failed(), |page| body(StatusCode::OK, HTML, page.into()))
+        }
     })
 }
 
-async fn metrics(headers: &HeaderMap, pages: &Pages) -> Response<Full<Bytes>> {
+async fn metrics(headers: &HeaderMap, site: &Site) -> Response<Content> {
     let (format, gzip) = (accept::format(headers), accept::gzip(headers));
     let content_type = match format {
         Format::Text => EXPOSITION,
         Format::OpenMetrics => OPEN_METRICS,
     };
-    let mut response = made(content_type, pages.exposition(format, gzip).await);
+    let Some(content) = site.pages.exposition(format, gzip, site.response).await else { return failed() };
+    let mut response = body(StatusCode::OK, content_type, content);
     response.headers_mut().insert(VARY, HeaderValue::from_static("accept, accept-encoding"));
-    if gzip && response.status() == StatusCode::OK {
+    if gzip {
         response.headers_mut().insert(CONTENT_ENCODING, HeaderValue::from_static("gzip"));
     }
     response
 }
 
-fn refused(rules: &Rules, verdict: Verdict) -> Response<Full<Bytes>> {
+fn refused(rules: &Rules, verdict: Verdict) -> Response<Content> {
     if verdict == Verdict::Busy {
         return text(StatusCode::TOO_MANY_REQUESTS, "too many passwords are being tried; come again\n");
     }
@@ -94,7 +94,7 @@ fn refused(rules: &Rules, verdict: Verdict) -> Response<Full<Bytes>> {
     response
 }
 
-async fn readiness(pages: &Pages, named: bool) -> Response<Full<Bytes>> {
+async fn readiness(pages: &Pages, named: bool) -> Response<Content> {
     let late = match pages.readiness().await {
         Ok(Ok(())) => return text(StatusCode::OK, "ready\n"),
         Ok(Err(NotReady::Daemon)) => return text(StatusCode::SERVICE_UNAVAILABLE, "starting\n"),
@@ -103,7 +103,7 @@ async fn readiness(pages: &Pages, named: bool) -> Response<Full<Bytes>> {
     };
     if !named {
         let message = format!("not ready: {} processes\n", late.len());
-        return body(StatusCode::SERVICE_UNAVAILABLE, TEXT, message.into());
+        return body(StatusCode::SERVICE_UNAVAILABLE, TEXT, Bytes::from(message).into());
     }
     let mut list: Vec<&str> = late.iter().take(LISTED).map(model::ProcessName::as_str).collect();
     let more = format!("and {} more", late.len() - list.len());
@@ -111,23 +111,23 @@ async fn readiness(pages: &Pages, named: bool) -> Response<Full<Bytes>> {
         list.push(&more);
     }
     let message = format!("not ready: {}\n", list.join(", "));
-    body(StatusCode::SERVICE_UNAVAILABLE, TEXT, message.into())
+    body(StatusCode::SERVICE_UNAVAILABLE, TEXT, Bytes::from(message).into())
 }
 
-fn made(content_type: HeaderValue, content: Result<Bytes, JoinError>) -> Response<Full<Bytes>> {
-    content.map_or_else(|_| failed(), |content| body(StatusCode::OK, content_type, content))
-}
-
-fn failed() -> Response<Full<Bytes>> {
+fn failed() -> Response<Content> {
     text(StatusCode::INTERNAL_SERVER_ERROR, "the answer could not be made; see the daemon's log\n")
 }
 
-fn text(status: StatusCode, message: &'static str) -> Response<Full<Bytes>> {
-    body(status, TEXT, message.into())
+fn text(status: StatusCode, message: &'static str) -> Response<Content> {
+    body(status, TEXT, fixed(message))
 }
 
-fn body(status: StatusCode, content_type: HeaderValue, content: Bytes) -> Response<Full<Bytes>> {
-    let mut response = Response::new(Full::new(content));
+fn fixed(text: &'static str) -> Content {
+    Bytes::from_static(text.as_bytes()).into()
+}
+
+fn body(status: StatusCode, content_type: HeaderValue, content: Content) -> Response<Content> {
+    let mut response = Response::new(content);
     *response.status_mut() = status;
     let headers = response.headers_mut();
     headers.insert(CONTENT_TYPE, content_type);

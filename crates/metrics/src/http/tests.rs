@@ -91,7 +91,12 @@ impl Server {
     }
 
     pub(super) async fn get(&self, path: &str) -> Response {
-        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await
+        self.get_with(path, "").await
+    }
+
+    /// The same with these lines in the head.
+    async fn get_with(&self, path: &str, lines: &str) -> Response {
+        self.ask(&format!("GET {path} HTTP/1.1\r\nhost: x\r\n{lines}connection: close\r\n\r\n")).await
     }
 
     pub(super) async fn shut_down(self) {
@@ -116,7 +121,9 @@ impl Response {
             raw.windows(4).position(|w| w == b"\r\n\r\n").unwrap_or_else(|| panic!("no head in {raw:?}"));
         let head = String::from_utf8(raw[..end].to_vec()).unwrap().to_lowercase();
         let status = head.split(' ').nth(1).unwrap().parse().unwrap();
-        Self { status, head, body: raw[end + 4..].to_vec() }
+        let is_chunked = head.contains("\r\ntransfer-encoding: chunked");
+        let body = if is_chunked { unchunked(&raw[end + 4..]) } else { raw[end + 4..].to_vec() };
+        Self { status, head, body }
     }
 
     pub(super) fn header(&self, name: &str) -> Option<&str> {
@@ -125,6 +132,23 @@ impl Response {
 
     pub(super) fn text(&self) -> &str {
         std::str::from_utf8(&self.body).unwrap()
+    }
+}
+
+/// What was sent in chunks, up to its end.
+fn unchunked(mut rest: &[u8]) -> Vec<u8> {
+    let mut body = Vec::new();
+    loop {
+        let line =
+            rest.windows(2).position(|end| end == b"\r\n").unwrap_or_else(|| panic!("no end: {rest:?}"));
+        let length = usize::from_str_radix(std::str::from_utf8(&rest[..line]).unwrap(), 16).unwrap();
+        let chunk = &rest[line + 2..];
+        assert_eq!(&chunk[length..length + 2], b"\r\n");
+        if length == 0 {
+            return body;
+        }
+        body.extend_from_slice(&chunk[..length]);
+        rest = &chunk[length + 2..];
     }
 }
 
@@ -138,6 +162,37 @@ async fn an_exposition_is_served_as_prometheus_wants_it() {
     assert_eq!(response.header("content-encoding"), None);
     assert!(response.text().contains("\nddprocmgr_process_restarts_total{process=\"api@1.blue\"} 3\n"));
     server.shut_down().await;
+}
+
+#[tokio::test]
+async fn a_large_exposition_comes_in_pieces() {
+    let fixture = || {
+        let processes = (0..500).map(|n| process(&format!("p-{n:03}"))).collect();
+        Fixture { processes, ..Fixture::default() }
+    };
+    let server = Server::start(LIMITS, fixture()).await;
+    let expected = series(std::str::from_utf8(&exporter(fixture()).render()).unwrap());
+    assert!(expected.len() > 10_000, "{}", expected.len());
+    for encoding in ["", "accept-encoding: gzip\r\n"] {
+        let response = server.get_with("/metrics", encoding).await;
+        assert_eq!(response.header("transfer-encoding"), Some("chunked"), "{encoding:?}");
+        let text = match response.header("content-encoding") {
+            Some("gzip") => {
+                let mut text = String::new();
+                flate2::read::GzDecoder::new(&*response.body).read_to_string(&mut text).unwrap();
+                text
+            }
+            _ => response.text().to_owned(),
+        };
+        assert!(series(&text) == expected, "{encoding:?}");
+    }
+    server.shut_down().await;
+}
+
+/// What is exported, without the values.
+fn series(text: &str) -> Vec<String> {
+    let of = |line: &str| line.rsplit_once(' ').unwrap().0.to_owned();
+    text.lines().map(|line| if line.starts_with('#') { line.to_owned() } else { of(line) }).collect()
 }
 
 #[tokio::test]
@@ -185,9 +240,12 @@ async fn head_has_the_head_of_get_and_no_body() {
         let get = server.get(path).await;
         let head = server.ask(&format!("HEAD {path} HTTP/1.1\r\nhost: x\r\nconnection: close\r\n\r\n")).await;
         assert_eq!((head.status, head.body.len()), (status, 0), "{path}");
-        for name in ["content-length", "content-type"] {
-            assert_eq!(head.header(name), get.header(name), "{path}");
-        }
+        assert_eq!(head.header("content-type"), get.header("content-type"), "{path}");
+        // How long its own scrape took stands in an exposition, with more digits or fewer.
+        let length = |of: &Response| {
+            of.header("content-length").map(|l| if path == "/metrics" { "any" } else { l }.to_owned())
+        };
+        assert!(length(&head).is_some() && length(&head) == length(&get), "{path}");
     }
     server.shut_down().await;
 }
@@ -449,7 +507,8 @@ async fn a_client_that_does_not_read_is_closed() {
     // 64 bytes of buffer where a socket has megabytes.
     let (mut client, stream) = tokio::io::duplex(64);
     let (_stop, stopped) = watch::channel(());
-    let site = Site { pages: Pages::new(Arc::new(exporter(Fixture::default()))), web: None };
+    let pages = Pages::new(Arc::new(exporter(Fixture::default())));
+    let site = Site { pages, web: None, response: PATIENCE };
     let served = tokio::spawn(connection::serve(stream, site, limits, stopped));
     client.write_all(b"GET /metrics HTTP/1.1\r\nhost: x\r\n\r\n").await.unwrap();
     timeout(PATIENCE, served).await.expect("the connection ends although the client stays").unwrap();
@@ -527,7 +586,7 @@ async fn a_page_is_forgotten_once_it_is_too_old() {
     let source = Counting { fixture, ..Counting::default() };
     let snapshots = Arc::clone(&source.snapshots);
     let pages = Pages::new(Arc::new(exporter(source)));
-    pages.exposition(Format::Text, false).await.unwrap();
+    pages.exposition(Format::Text, false, PATIENCE).await.unwrap();
     assert!(!pages.is_empty().await);
     let forgotten = async {
         while !pages.is_empty().await {
@@ -535,6 +594,6 @@ async fn a_page_is_forgotten_once_it_is_too_old() {
         }
     };
     timeout(PATIENCE, forgotten).await.unwrap();
-    pages.exposition(Format::Text, false).await.unwrap();
+    pages.exposition(Format::Text, false, PATIENCE).await.unwrap();
     assert_eq!(snapshots.load(Ordering::SeqCst), 2);
 }

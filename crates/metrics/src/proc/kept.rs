@@ -1,13 +1,13 @@
 //! Open files of /proc that a scrape leaves to the next one, for machines with many processes.
 //!
 //! Opening, reading and closing a file of /proc takes two to three times as long as reading one that is open. It has a
-//! price: five descriptors for each process, and some 17 KiB of the kernel's memory. So few processes are read without, and
-//! of very many only those two files are kept that are read each time.
+//! price: five descriptors for each process, and some 17 KiB of the kernel's memory. So of few processes none are kept, and
+//! of very many only those two files that are read each time.
 //!
 //! Such a descriptor belongs to one process for ever: when its pid is given to another one, reading fails.
 //!
 //! Bounds: [`MOST`] descriptors, a quarter of what the daemon may open, and never so many that less than half of that is
-//! left to the others. What is beyond them is read by its path.
+//! left to the others. What is beyond them is read by its path; what was seen of it is kept all the same.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
@@ -22,17 +22,43 @@ const MOST: u64 = 32_768;
 /// Live processes from which on it pays: below, a scrape takes 2 ms without.
 const WORTH_IT: usize = 256;
 
-/// Open files of one process.
+/// What a scrape leaves of one process to the next.
 #[derive(Debug)]
 pub(crate) struct Kept {
     pid: u32,
-    /// Absent when they are not there.
-    statm: Option<OwnedFd>,
-    schedstat: Option<OwnedFd>,
-    /// Absent where there are too many processes to keep them all.
-    others: Option<Others>,
+    files: Files,
     /// What the last scrape saw.
     pub(super) asking: Asking,
+}
+
+/// Open files of one process. What is absent is read by its path, which fails as well where it is not to be had.
+#[derive(Debug, Default)]
+struct Files {
+    statm: Option<OwnedFd>,
+    schedstat: Option<OwnedFd>,
+    others: Option<Others>,
+}
+
+/// How many of its files are kept open of one process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum Extent {
+    /// All.
+    Whole,
+    /// Those that are read each time.
+    Slim,
+    /// None.
+    Bare,
+}
+
+impl Extent {
+    /// Descriptors that it takes at most.
+    const fn descriptors(self) -> u64 {
+        match self {
+            Self::Whole => 5,
+            Self::Slim => 2,
+            Self::Bare => 0,
+        }
+    }
 }
 
 /// What is read of a process that has run.
@@ -50,11 +76,11 @@ struct Others {
 pub(crate) struct Keeper {
     left: u64,
     /// Descriptors of each.
-    pub(crate) each: u64,
+    each: u64,
 }
 
 impl Keeper {
-    /// For so many live processes, when so many descriptors are kept now. `each` is what one may take, most first: the
+    /// For so many live ones, when so many descriptors are kept now. `each` is what one may take, most first: the
     /// first that suffices for all is taken, or the last.
     pub(crate) fn new(reader: &mut Reader<'_>, live: usize, kept: u64, each: &[u64]) -> Self {
         let last = each.last().copied().unwrap_or(1);
@@ -69,11 +95,25 @@ impl Keeper {
         Self { left: most / each, each }
     }
 
+    /// The same for so many main processes.
+    pub(crate) fn of_processes(reader: &mut Reader<'_>, live: usize, kept: u64) -> Self {
+        Self::new(reader, live, kept, &[Extent::Whole.descriptors(), Extent::Slim.descriptors()])
+    }
+
     /// Whether one more may be kept; then it is counted.
     pub(crate) fn takes(&mut self) -> bool {
         let takes = self.left > 0;
         self.left -= u64::from(takes);
         takes
+    }
+
+    /// How much of one more process is kept.
+    pub(crate) fn extent(&mut self) -> Extent {
+        match self.takes() {
+            false => Extent::Bare,
+            true if self.each == Extent::Whole.descriptors() => Extent::Whole,
+            true => Extent::Slim,
+        }
     }
 }
 
@@ -84,24 +124,23 @@ fn most(max: u64, open: u64, kept: u64) -> u64 {
 }
 
 impl Kept {
-    /// Descriptors of one with all its files.
-    pub(crate) const WHOLE: u64 = 5;
-    /// Descriptors of one with those files alone that are read each time.
-    pub(crate) const SLIM: u64 = 2;
-
     /// Descriptors that it holds at most.
     pub(crate) fn descriptors(&self) -> u64 {
-        if self.others.is_some() { Self::WHOLE } else { Self::SLIM }
+        self.files.extent().descriptors()
     }
 
-    /// Whether the kernel tells of its memory while it exists.
-    pub(super) fn has_memory(&self) -> bool {
-        self.statm.is_some()
+    /// Whether every answer is of the one process that it was opened for.
+    pub(super) fn is_bound(&self) -> bool {
+        self.files.statm.is_some()
     }
 
-    /// Closes what is more than [`Kept::SLIM`].
-    pub(crate) fn slim(&mut self) {
-        self.others = None;
+    /// Closes what is more than this.
+    pub(crate) fn shrink_to(&mut self, extent: Extent) {
+        match extent {
+            Extent::Whole => {}
+            Extent::Slim => self.files.others = None,
+            Extent::Bare => self.files = Files::default(),
+        }
     }
 
     /// Whether these are the files of a process with this pid.
@@ -110,16 +149,40 @@ impl Kept {
     }
 }
 
+impl Files {
+    fn extent(&self) -> Extent {
+        match (&self.others, &self.statm, &self.schedstat) {
+            (Some(_), _, _) => Extent::Whole,
+            (None, None, None) => Extent::Bare,
+            (None, _, _) => Extent::Slim,
+        }
+    }
+}
+
 impl Reader<'_> {
-    /// Opens what is read of a run's main process at each scrape, and reads it; `None` when it is gone or another process,
-    /// as with [`Reader::stat_of_run`]. `whole` = all its files; `all` as for [`Reader::look`].
+    /// Begins with a run's main process, which is `age` old: opens what is read of it at each scrape, and reads it; `None`
+    /// when it is gone or another process. `all` as for [`Reader::look_again`].
     pub(crate) fn keep(
         &mut self,
         pid: u32,
         age: Duration,
         all: bool,
-        whole: bool,
+        extent: Extent,
     ) -> Result<Option<(Kept, Look)>, ProcError> {
+        let files = match self.open_files(pid, extent) {
+            Ok(files) => files,
+            Err(error) if error.is_gone() => return Ok(None),
+            Err(error) => return Err(error),
+        };
+        let mut kept = Kept { pid, files, asking: Asking::default() };
+        let Some(look) = self.look_again(&mut kept, age, all)? else { return Ok(None) };
+        Ok(self.is_of_run(look.stat, age)?.map(|_| (kept, look)))
+    }
+
+    fn open_files(&mut self, pid: u32, extent: Extent) -> Result<Files, ProcError> {
+        if extent == Extent::Bare {
+            return Ok(Files::default());
+        }
         // By its directory, so that all are of one process.
         self.point_at(pid);
         let place = OFlags::PATH | OFlags::DIRECTORY | OFlags::CLOEXEC;
@@ -132,27 +195,19 @@ impl Reader<'_> {
                     fd: self.proc.fds_by_size.then(|| file("fd", OFlags::PATH).ok()).flatten(),
                 })
             };
-            Ok(Kept {
-                pid,
+            Ok(Files {
                 statm: file("statm", OFlags::RDONLY).ok(),
                 schedstat: file("schedstat", OFlags::RDONLY).ok(),
-                others: whole.then(others).transpose()?,
-                asking: Asking::default(),
+                others: (extent == Extent::Whole).then(others).transpose()?,
             })
         });
-        let mut kept = match opened.map_err(|error| self.unreadable(error.into())) {
-            Ok(kept) => kept,
-            Err(error) if error.is_gone() => return Ok(None),
-            Err(error) => return Err(error),
-        };
-        let Some(look) = self.look_again(&mut kept, all)? else { return Ok(None) };
-        Ok(self.is_of_run(look.stat, age)?.map(|_| (kept, look)))
+        opened.map_err(|error| self.unreadable(error.into()))
     }
 
     /// `stat` once more; `None` when the process is gone.
     pub(super) fn kept_stat(&mut self, kept: &Kept) -> Result<Option<parse::Stat>, ProcError> {
         self.point_at(format_args!("{}/stat", kept.pid));
-        let read = match &kept.others {
+        let read = match &kept.files.others {
             Some(others) => self.read_of(&others.stat, parse::stat),
             None => self.read(parse::stat),
         };
@@ -165,17 +220,23 @@ impl Reader<'_> {
 
     /// Size and resident set in pages, once more; `None` when that can't be seen.
     pub(super) fn kept_memory(&mut self, kept: &Kept) -> Option<[u64; 2]> {
-        self.read_of(kept.statm.as_ref()?, parse::statm).ok()
+        match &kept.files.statm {
+            Some(statm) => self.read_of(statm, parse::statm).ok(),
+            None => self.memory(kept.pid).ok(),
+        }
     }
 
     /// What changes whenever the main thread runs; `None` when the kernel doesn't tell.
     pub(super) fn kept_ran(&mut self, kept: &Kept) -> Option<[u64; 2]> {
-        self.read_of(kept.schedstat.as_ref()?, parse::schedstat).ok()
+        match &kept.files.schedstat {
+            Some(schedstat) => self.read_of(schedstat, parse::schedstat).ok(),
+            None => self.ran(kept.pid).ok(),
+        }
     }
 
     /// Bytes read and written, once more; `None` when that can't be seen.
     pub(super) fn kept_io(&mut self, kept: &Kept) -> Option<[u64; 2]> {
-        match &kept.others {
+        match &kept.files.others {
             Some(others) => self.read_of(others.io.as_ref()?, parse::io).ok(),
             None => self.io(kept.pid).ok(),
         }
@@ -183,7 +244,7 @@ impl Reader<'_> {
 
     /// The number of its descriptors, once more.
     pub(super) fn kept_fds(&mut self, kept: &Kept) -> Option<u64> {
-        match kept.others.as_ref().and_then(|others| others.fd.as_ref()) {
+        match kept.files.others.as_ref().and_then(|others| others.fd.as_ref()) {
             Some(fd) => fstat(fd).map(size).ok(),
             None => self.open_fds(kept.pid).ok(),
         }
@@ -194,6 +255,9 @@ impl Reader<'_> {
 mod tests {
     use super::*;
     use crate::proc::ProcFs;
+
+    const WHOLE: u64 = Extent::Whole.descriptors();
+    const SLIM: u64 = Extent::Slim.descriptors();
 
     #[test]
     fn others_come_before_what_is_kept() {
@@ -212,39 +276,40 @@ mod tests {
         let max = reader.max_fds("self").unwrap().unwrap_or(u64::MAX);
         let of = |reader: &mut Reader<'_>, live: u64| {
             let live = usize::try_from(live).unwrap();
-            Keeper::new(reader, live, 0, &[Kept::WHOLE, Kept::SLIM])
+            Keeper::of_processes(reader, live, 0)
         };
         assert_eq!(of(&mut reader, 10).left, 0, "of few none");
         // Half of what there may be, less what is open, is a quarter at least.
         let room = MOST.min(max / 4);
-        if room / Kept::WHOLE >= WORTH_IT as u64 {
-            let whole = of(&mut reader, room / Kept::WHOLE);
-            assert_eq!((whole.each, whole.left), (Kept::WHOLE, room / Kept::WHOLE));
+        if room / WHOLE >= WORTH_IT as u64 {
+            let whole = of(&mut reader, room / WHOLE);
+            assert_eq!((whole.each, whole.left), (WHOLE, room / WHOLE));
         }
-        let slim = of(&mut reader, room / Kept::WHOLE + WORTH_IT as u64);
-        assert_eq!((slim.each, slim.left), (Kept::SLIM, room / Kept::SLIM));
+        let slim = of(&mut reader, room / WHOLE + WORTH_IT as u64);
+        assert_eq!((slim.each, slim.left), (SLIM, room / SLIM));
     }
 
     #[test]
     fn what_is_kept_is_never_another_process() {
-        for whole in [true, false] {
+        for extent in [Extent::Whole, Extent::Slim, Extent::Bare] {
+            let whole = extent == Extent::Whole;
             let mut child = std::process::Command::new("sleep").arg("60").spawn().unwrap();
             let proc = ProcFs::detect();
             let mut reader = Reader::new(&proc);
-            let (mut kept, look) = reader.keep(child.id(), Duration::ZERO, true, whole).unwrap().unwrap();
-            assert_eq!(kept.descriptors() == Kept::WHOLE, whole);
+            let (mut kept, look) = reader.keep(child.id(), Duration::ZERO, true, extent).unwrap().unwrap();
+            assert_eq!(kept.files.extent(), extent);
             assert_eq!(look.stat.parent, std::process::id());
             assert_eq!(reader.kept_stat(&kept).unwrap().unwrap().start_ticks, look.stat.start_ticks);
             assert_eq!(reader.kept_io(&kept), reader.io(child.id()).ok());
             child.kill().unwrap();
             child.wait().unwrap();
             // Whoever has its pid now.
-            assert!(reader.look_again(&mut kept, true).unwrap().is_none());
+            assert!(reader.look_again(&mut kept, Duration::ZERO, true).unwrap().is_none());
             if whole {
                 assert!(reader.kept_io(&kept).is_none());
                 assert!(!proc.fds_by_size || reader.kept_fds(&kept).is_none());
             }
-            assert!(reader.keep(child.id(), Duration::ZERO, true, whole).unwrap().is_none());
+            assert!(reader.keep(child.id(), Duration::ZERO, true, extent).unwrap().is_none());
         }
     }
 }

@@ -78,20 +78,14 @@ impl Asking {
 }
 
 impl Reader<'_> {
-    /// What a run's main process, which is `age` old, looks like; `None` as with [`Reader::stat_of_run`]. `all` = its
-    /// descriptors and I/O too, which may be absent still: another user's process may not be looked at.
-    pub(crate) fn look(&mut self, pid: u32, age: Duration, all: bool) -> Result<Option<Look>, ProcError> {
-        let Some(stat) = self.stat_of_run(pid, age)? else { return Ok(None) };
-        let stat = self.exact(pid, stat);
-        let mut look = Look { stat, fds: None, io: None };
-        if all && !stat.is_zombie() {
-            (look.fds, look.io) = (self.open_fds(pid).ok(), self.io(pid).ok());
-        }
-        Ok(Some(look))
-    }
-
-    /// The same of one whose files are open.
-    pub(crate) fn look_again(&mut self, kept: &mut Kept, all: bool) -> Result<Option<Look>, ProcError> {
+    /// What a run's main process, which is `age` old, looks like now; `None` = it is gone, or it is another process that
+    /// has its pid. `all` = its descriptors and I/O too, which may be absent still: another user's process may not be looked at.
+    pub(crate) fn look_again(
+        &mut self,
+        kept: &mut Kept,
+        age: Duration,
+        all: bool,
+    ) -> Result<Option<Look>, ProcError> {
         let ran = if kept.asking.asks() { self.kept_ran(kept) } else { None };
         if let Some(mut look) = kept.asking.unchanged(ran, all)
             && let Some(memory) = self.kept_memory(kept)
@@ -105,9 +99,10 @@ impl Reader<'_> {
         if all && !stat.is_zombie() {
             (fds, io) = (self.kept_fds(kept), self.kept_io(kept));
         }
-        // Last, since it is what says that all before was of this process and not of one that has its pid now.
         let memory = self.kept_memory(kept);
-        if memory.is_none() && kept.has_memory() {
+        // Last, since it is what says that all before was of this process and not of one that has its pid now.
+        let is_it = if kept.is_bound() { memory.is_some() } else { self.is_of_run(stat, age)?.is_some() };
+        if !is_it {
             return Ok(None);
         }
         let look = Look { stat: self.with_memory(stat, memory), fds, io };
@@ -139,6 +134,7 @@ mod tests {
 
     use super::*;
     use crate::proc::ProcFs;
+    use crate::proc::kept::Extent;
 
     fn a_look(threads: u64, state: u8) -> Look {
         let stat = Stat {
@@ -212,22 +208,33 @@ mod tests {
         let proc = ProcFs::detect();
         let mut reader = Reader::new(&proc);
         words.next().unwrap().unwrap();
-        let (mut kept, first) = reader.keep(child.id(), Duration::ZERO, true, true).unwrap().unwrap();
         // By path and by what is kept: the same.
-        let looks = [reader.look(child.id(), Duration::ZERO, true), reader.look_again(&mut kept, true)];
-        for look in looks.map(|look| look.unwrap().unwrap()) {
+        let kept = [Extent::Whole, Extent::Slim, Extent::Bare].map(|extent| {
+            let (mut kept, first) = reader.keep(child.id(), Duration::ZERO, true, extent).unwrap().unwrap();
+            let look = reader.look_again(&mut kept, Duration::ZERO, true).unwrap().unwrap();
             assert_eq!((look.fds, look.stat.virtual_bytes), (first.fds, first.stat.virtual_bytes));
-        }
+            (kept, first)
+        });
+        let firsts = kept.each_ref().map(|(_, first)| first.fds);
+        assert!(firsts[0].is_some() && firsts.iter().all(|fds| *fds == firsts[0]), "{firsts:?}");
         child.stdin.as_mut().unwrap().write_all(b"go\n").unwrap();
         assert_eq!(words.next().unwrap().unwrap(), "opened");
-        let now = reader.look_again(&mut kept, true).unwrap().unwrap();
-        assert_eq!(now.fds, first.fds.map(|fds| fds + 1));
+        let mut kept = kept;
+        for (kept, first) in &mut kept {
+            let now = reader.look_again(kept, Duration::ZERO, true).unwrap().unwrap();
+            assert_eq!(now.fds, first.fds.map(|fds| fds + 1));
+        }
         child.kill().unwrap();
-        let zombie = testkit::eventually("its end", || {
-            reader.look_again(&mut kept, true).unwrap().filter(|look| look.stat.is_zombie())
-        });
-        assert_eq!((zombie.fds, zombie.io), (None, None));
+        for (kept, _) in &mut kept {
+            let zombie = testkit::eventually("its end", || {
+                let look = reader.look_again(kept, Duration::ZERO, true).unwrap();
+                look.filter(|look| look.stat.is_zombie())
+            });
+            assert_eq!((zombie.fds, zombie.io), (None, None));
+        }
         child.wait().unwrap();
-        assert_eq!(reader.look_again(&mut kept, true).unwrap(), None);
+        for (kept, _) in &mut kept {
+            assert_eq!(reader.look_again(kept, Duration::ZERO, true).unwrap(), None);
+        }
     }
 }
