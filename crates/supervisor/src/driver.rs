@@ -90,6 +90,9 @@ pub(crate) struct Turn {
     /// Runs whose socket epoll had no memory for: tried again each turn.
     unheard: BTreeSet<RunId>,
     outbox: Vec<News>,
+    /// Runs of which nothing is alive. Their output is drained from the end of the turn on: the thread that does so would be
+    /// on the processor that the next run's spawner is about to take.
+    finished: Vec<RunId>,
     /// Who asked whether the loop turns.
     alive: Option<AliveFn>,
     /// Kept for its allocation.
@@ -296,7 +299,7 @@ impl Driver {
                 self.pidfiles.forget(run);
                 self.turn.guessed.remove(&run);
                 if self.runs.release(run, &self.poller, &mut self.closer) {
-                    self.stdio.finished(run);
+                    self.turn.finished.push(run);
                 }
             }
             Effect::Limit { run, process, invocation, old, new } => {
@@ -304,7 +307,10 @@ impl Driver {
             }
             Effect::CleanUp { process, run } => self.spawners.clean_up(process, run),
             Effect::Configure { spec } => self.stdio.configure(&spec),
-            Effect::Forget { name } => self.stdio.forget(&name),
+            Effect::Forget { name } => {
+                self.end_outputs();
+                self.stdio.forget(&name);
+            }
             Effect::Emit(event) => self.turn.outbox.push(News::Event(event)),
             Effect::Reply { ticket, result } => self.turn.outbox.push(News::Answer(ticket, result)),
         }
@@ -331,8 +337,16 @@ impl Driver {
                 }
             }
         }
+        self.end_outputs();
         self.turn.outbox.shrink_to(KEPT);
         self.turn.inputs.shrink_to(KEPT);
+    }
+
+    fn end_outputs(&mut self) {
+        for run in self.turn.finished.drain(..) {
+            self.stdio.finished(run);
+        }
+        self.turn.finished.shrink_to(KEPT);
     }
 
     /// Everything is down. Whoever still waits came too late.

@@ -103,7 +103,8 @@ pub(crate) const PEERS: [Peer; 8] = [
     Peer {
         name: "Horust",
         program: "horust",
-        version: "horust --version",
+        // It does not tell its own; cargo has noted what it installed.
+        version: r#"sed -n 's/^"\(horust [^ ]*\) .*/\1/p' "$(dirname "$(command -v horust)")/../.crates.toml""#,
         install: "cargo install --root target/peers horust",
         most: usize::MAX,
         plan: peers::horust,

@@ -11,8 +11,8 @@ use super::{show, words};
 use crate::plan::{Begin, Change, Plan};
 use crate::stage::Stage;
 
-/// Descriptors of the daemon for each process: its pidfd, two pipes and its log file.
-const EACH: u64 = 4;
+/// Descriptors of the daemon for each process that prints nothing: its pidfd and two pipes.
+const EACH: u64 = 3;
 /// Its own.
 const OTHERS: u64 = 200;
 
