@@ -9,8 +9,8 @@ libfuzzer_sys::fuzz_target!(|input: &[u8]| {
         Ok(loaded) => {
             // A name is good or broken, never both.
             for broken in &loaded.desired.invalid {
-                let good = loaded.desired.specs.iter().any(|spec| spec.name == broken.name);
-                assert!(!good, "{} is both", broken.name);
+                let good = loaded.desired.specs.iter().any(|spec| spec.name == broken.spec.name);
+                assert!(!good, "{} is both", broken.spec.name);
             }
             loaded.problems
         }

@@ -1,7 +1,7 @@
 //! `cargo xtask fuzz`: builds the targets of `fuzz/` with AddressSanitizer, lets each look for inputs for some seconds, and
 //! fails when one found something.
 //!
-//! Needs a nightly toolchain and a C++ compiler, which libFuzzer is written for; not cargo-fuzz. Without them it says NOT
+//! Needs one dated nightly toolchain and a C++ compiler, which libFuzzer is written for; not cargo-fuzz. Without them it says NOT
 //! RUN and fails: nothing was looked for. Inputs that brought something new are kept below the target directory, so that the
 //! next run goes on from there.
 
@@ -14,8 +14,8 @@ use std::time::Instant;
 use anyhow::{Context as _, Result, bail, ensure};
 use cargo_metadata::MetadataCommand;
 
-/// What a fuzzer has to have in the code: where it has been, and what was compared there.
-const FLAGS: [&str; 9] = [
+/// What a fuzzer has to have in the code: where it has been, and what was compared there. And what tells a wrong access.
+const FLAGS: [&str; 7] = [
     "--cfg=fuzzing",
     "-Cpasses=sancov-module",
     "-Cllvm-args=-sanitizer-coverage-level=4",
@@ -23,11 +23,18 @@ const FLAGS: [&str; 9] = [
     "-Cllvm-args=-sanitizer-coverage-pc-table",
     "-Cllvm-args=-sanitizer-coverage-trace-compares",
     "-Zsanitizer=address",
-    "-Cdebug-assertions",
-    "-Coverflow-checks",
 ];
-/// One input takes milliseconds; on a busy machine not a thousand times that.
-const SLOW: u32 = 25;
+/// The packages that have it: ours, and those of others that read what strangers write. In all of them it would take a
+/// quarter more to build, for what a fuzzer had better not look into, as regular expressions.
+const LOOKED_INTO: [&str; 8] =
+    ["config", "fuzz", "logpipe", "model", "serde_yaml", "supervisor", "sys", "unsafe-libyaml"];
+/// The same of what the targets with a server need beside.
+const LOOKED_INTO_SERVER: [&str; 5] = ["h2", "httparse", "metrics", "rpc", "tls"];
+/// The toolchain. Dated, since one day's nightly may not build what another's did; `.ci/run` installs the same.
+pub(crate) const NIGHTLY: &str = "nightly-2026-05-20";
+/// One input takes milliseconds. But libFuzzer's clock goes on while a machine is paused, and a pause of half a minute was
+/// taken for an input that never ends.
+const SLOW: u32 = 120;
 /// What is shown of a target that found something.
 const LAST_LINES: usize = 40;
 
@@ -39,9 +46,23 @@ pub(crate) struct Args {
     /// How long each looks
     #[arg(long, default_value_t = 60)]
     seconds: u32,
+    /// Without those that need a server: half of the building is for them
+    #[arg(long, conflicts_with = "names")]
+    ci: bool,
     /// Name the targets, and end
     #[arg(long)]
     list: bool,
+    /// Name the toolchain, and end: for whoever installs it
+    #[arg(long)]
+    toolchain: bool,
+}
+
+/// A program of the package.
+#[derive(Debug)]
+struct Target {
+    name: String,
+    /// Needs the feature of the same name.
+    server: bool,
 }
 
 /// What came of one target.
@@ -53,28 +74,33 @@ struct Found {
 }
 
 pub(crate) fn run(args: &Args) -> Result<ExitCode> {
+    if args.toolchain {
+        say(NIGHTLY);
+        return Ok(ExitCode::SUCCESS);
+    }
     let workspace = MetadataCommand::new().no_deps().exec().context("cargo metadata")?;
     let fuzz = workspace.workspace_root.as_std_path().join("fuzz");
     let targets = targets(&fuzz)?;
     if args.list {
-        say(&targets.join("\n"));
+        for target in &targets {
+            say(&target.name);
+        }
         return Ok(ExitCode::SUCCESS);
     }
-    if let Some(unknown) = args.names.iter().find(|name| !targets.contains(name)) {
+    if let Some(unknown) = args.names.iter().find(|name| targets.iter().all(|target| target.name != **name)) {
         bail!("there is no target {unknown:?}\n\nhint: cargo xtask fuzz --list");
     }
     if let Err(why) = tools() {
         say(&format!("NOT RUN: {why:#}"));
         return Ok(ExitCode::FAILURE);
     }
-    let chosen: Vec<&String> =
-        targets.iter().filter(|name| args.names.is_empty() || args.names.contains(name)).collect();
+    let chosen = chosen(&targets, args);
     let target_dir = workspace.target_directory.as_std_path().join("fuzz");
     let begin = Instant::now();
     let programs = build(&fuzz, &target_dir, &chosen)?;
     say(&format!("built in {:.0} s", begin.elapsed().as_secs_f64()));
     let mut broke = Vec::new();
-    for name in chosen {
+    for Target { name, .. } in chosen {
         match look(&programs.join(name), &fuzz, &target_dir, name, args.seconds) {
             Ok(found) => say(&format!(
                 "ok       {name:<12} {} executions, {} a second, coverage {}",
@@ -94,28 +120,36 @@ pub(crate) fn run(args: &Args) -> Result<ExitCode> {
     Ok(if broke.is_empty() { ExitCode::SUCCESS } else { ExitCode::FAILURE })
 }
 
+fn chosen<'a>(targets: &'a [Target], args: &Args) -> Vec<&'a Target> {
+    let named = |target: &&Target| args.names.is_empty() || args.names.contains(&target.name);
+    targets.iter().filter(named).filter(|target| !(args.ci && target.server)).collect()
+}
+
 /// The programs of the package, as its manifest names them.
-fn targets(fuzz: &Path) -> Result<Vec<String>> {
+fn targets(fuzz: &Path) -> Result<Vec<Target>> {
     let metadata = MetadataCommand::new()
         .manifest_path(fuzz.join("Cargo.toml"))
         .no_deps()
         .exec()
         .context("cargo metadata of fuzz/")?;
     let package = metadata.packages.first().context("fuzz/ has no package")?;
-    let mut names: Vec<String> =
-        package.targets.iter().filter(|target| target.is_bin()).map(|target| target.name.clone()).collect();
-    names.sort();
-    ensure!(!names.is_empty(), "fuzz/ has no targets");
-    Ok(names)
+    let mut targets: Vec<Target> = package
+        .targets
+        .iter()
+        .filter(|target| target.is_bin())
+        .map(|target| Target {
+            name: target.name.clone(),
+            server: target.required_features.iter().any(|feature| feature == "server"),
+        })
+        .collect();
+    targets.sort_by(|a, b| a.name.cmp(&b.name));
+    ensure!(!targets.is_empty(), "fuzz/ has no targets");
+    Ok(targets)
 }
 
 /// Whether everything is there, and how to get what is not.
 fn tools() -> Result<()> {
-    let nightly = nightly().arg("--version").output();
-    ensure!(
-        nightly.is_ok_and(|output| output.status.success()),
-        "no nightly toolchain\n\nhint: rustup toolchain install nightly --profile minimal"
-    );
+    toolchain()?;
     let compiler = Command::new("c++").arg("--version").output();
     ensure!(
         compiler.is_ok_and(|output| output.status.success()),
@@ -124,27 +158,50 @@ fn tools() -> Result<()> {
     Ok(())
 }
 
+/// Whether the nightly toolchain is there, and how to get it.
+pub(crate) fn toolchain() -> Result<()> {
+    let nightly = nightly().arg("--version").output();
+    ensure!(
+        nightly.is_ok_and(|output| output.status.success()),
+        "no toolchain {NIGHTLY}\n\nhint: rustup toolchain install {NIGHTLY} --profile minimal"
+    );
+    Ok(())
+}
+
 /// The cargo of the nightly toolchain, without what the one that runs this task has put in the environment.
-fn nightly() -> Command {
+pub(crate) fn nightly() -> Command {
     let mut command = Command::new("rustup");
-    command.args(["run", "nightly", "cargo"]);
-    for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTUP_TOOLCHAIN", "CARGO_ENCODED_RUSTFLAGS"] {
+    command.args(["run", NIGHTLY, "cargo"]);
+    for name in ["CARGO", "RUSTC", "RUSTDOC", "RUSTFLAGS", "RUSTUP_TOOLCHAIN", "CARGO_ENCODED_RUSTFLAGS"] {
         command.env_remove(name);
     }
     command
 }
 
+/// With a target named, what runs while something is built (build scripts, macros) is built without the sanitizer.
+pub(crate) fn triple() -> String {
+    format!("{}-unknown-linux-gnu", std::env::consts::ARCH)
+}
+
 /// The directory of the programs.
-fn build(fuzz: &Path, target_dir: &Path, names: &[&String]) -> Result<PathBuf> {
-    // With a target named, what runs while it is built (build scripts, macros) is built without the sanitizer.
-    let triple = format!("{}-unknown-linux-gnu", std::env::consts::ARCH);
+fn build(fuzz: &Path, target_dir: &Path, chosen: &[&Target]) -> Result<PathBuf> {
+    let server = chosen.iter().any(|target| target.server);
     let mut cargo = nightly();
-    cargo.args(["build", "--quiet", "--release", "--locked", "--target", &triple, "--target-dir"]);
-    cargo.arg(target_dir).args(names.iter().map(|name| format!("--bin={name}")));
-    let status =
-        cargo.current_dir(fuzz).env("RUSTFLAGS", FLAGS.join(" ")).status().context("running cargo")?;
+    // Incremental builds make more and slower code, and nobody edits in between.
+    cargo.current_dir(fuzz).env("CARGO_INCREMENTAL", "0");
+    cargo.args(["build", "--quiet", "--release", "--locked", "--target", &triple(), "--target-dir"]);
+    cargo.arg(target_dir).args(chosen.iter().map(|target| format!("--bin={}", target.name)));
+    cargo.arg("-Zprofile-rustflags");
+    if !server {
+        cargo.arg("--no-default-features");
+    }
+    let more: &[&str] = if server { &LOOKED_INTO_SERVER } else { &[] };
+    for package in LOOKED_INTO.iter().chain(more) {
+        cargo.args(["--config", &format!("profile.release.package.{package}.rustflags={FLAGS:?}")]);
+    }
+    let status = cargo.status().context("running cargo")?;
     ensure!(status.success(), "cargo build: {status}");
-    Ok(target_dir.join(triple).join("release"))
+    Ok(target_dir.join(triple()).join("release"))
 }
 
 /// Lets one look.
@@ -231,9 +288,30 @@ mod tests {
     }
 
     #[test]
+    fn ci_leaves_out_what_needs_a_server() {
+        let targets = [("documents", false), ("frames", true)]
+            .map(|(name, server)| Target { name: name.to_owned(), server });
+        let names = |names: &[&str], ci| {
+            let names = names.iter().map(|&name| name.to_owned()).collect();
+            let args = Args { names, seconds: 1, ci, list: false, toolchain: false };
+            chosen(&targets, &args).iter().map(|target| target.name.clone()).collect::<Vec<_>>()
+        };
+        assert_eq!(names(&[], false), ["documents", "frames"]);
+        assert_eq!(names(&[], true), ["documents"]);
+        assert_eq!(names(&["frames"], false), ["frames"]);
+    }
+
+    #[test]
+    fn ci_installs_the_toolchain_that_is_asked_for() {
+        let ci = fs::read_to_string(Path::new(env!("CARGO_MANIFEST_DIR")).join("../.ci/run")).unwrap();
+        assert!(ci.contains("xtask\" fuzz --toolchain"), "it has to ask for the date");
+        assert!(!ci.contains("nightly-2"), "a second date in .ci/run");
+    }
+
+    #[test]
     fn every_source_is_a_target_and_every_target_is_explained() {
         let fuzz = Path::new(env!("CARGO_MANIFEST_DIR")).join("../fuzz");
-        let names = targets(&fuzz).unwrap();
+        let names: Vec<String> = targets(&fuzz).unwrap().into_iter().map(|target| target.name).collect();
         let mut sources: Vec<String> = fs::read_dir(fuzz.join("fuzz_targets"))
             .unwrap()
             .map(|entry| entry.unwrap().path().file_stem().unwrap().to_string_lossy().into_owned())

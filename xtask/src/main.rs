@@ -10,6 +10,7 @@ mod instructions;
 mod package;
 mod programs;
 mod prometheus;
+mod sanitize;
 mod status_page;
 mod system_test;
 mod vm_test;
@@ -45,6 +46,8 @@ enum Task {
     Faults(faults::Args),
     /// Look for inputs that break the parsers, with libFuzzer and AddressSanitizer (needs a nightly toolchain and g++)
     Fuzz(fuzz::Args),
+    /// Run the tests of sys and logpipe with AddressSanitizer (needs a nightly toolchain)
+    Sanitize(sanitize::Args),
     /// Make a .deb, an archive with static programs and install.sh, and what container images are made from
     Package(package::Args),
     /// Look at the status page in a real Chromium (needs Debian's chromium)
@@ -61,6 +64,7 @@ fn main() -> anyhow::Result<ExitCode> {
         Task::Churn(args) => churn::run(&args),
         Task::Faults(args) => faults::run(&args),
         Task::Fuzz(args) => fuzz::run(&args),
+        Task::Sanitize(args) => sanitize::run(&args),
         Task::Package(args) => package::run(&args),
         Task::StatusPage(args) => status_page::run(&args),
     }
