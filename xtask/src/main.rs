@@ -44,9 +44,9 @@ enum Task {
     Churn(churn::Args),
     /// Break things on purpose below a real daemon, and check that nothing is lost, doubled or left behind
     Faults(faults::Args),
-    /// Look for inputs that break the parsers, with libFuzzer and AddressSanitizer (needs a nightly toolchain and g++)
+    /// Look for inputs that break the parsers, with libFuzzer and AddressSanitizer (needs g++)
     Fuzz(fuzz::Args),
-    /// Run the tests of sys and logpipe with AddressSanitizer (needs a nightly toolchain)
+    /// Run the tests of sys and logpipe with AddressSanitizer
     Sanitize(sanitize::Args),
     /// Make a .deb, an archive with static programs and install.sh, and what container images are made from
     Package(package::Args),

@@ -1,7 +1,5 @@
 //! `cargo xtask sanitize`: the tests of the crates that have `unsafe` or count bytes, with AddressSanitizer. By hand: it builds
 //! everything anew.
-//!
-//! Needs the toolchain of `cargo xtask fuzz`. Without it, it says NOT RUN and fails.
 
 use std::process::ExitCode;
 use std::time::Instant;
@@ -9,7 +7,7 @@ use std::time::Instant;
 use anyhow::{Context as _, Result};
 use cargo_metadata::MetadataCommand;
 
-use crate::fuzz::{nightly, toolchain, triple};
+use crate::fuzz;
 
 /// Said with each result.
 const LIMITS: &str = "not seen: the standard library and C, what the kernel writes, and programs after exec";
@@ -20,15 +18,11 @@ pub(crate) struct Args {}
 
 pub(crate) fn run(_: &Args) -> Result<ExitCode> {
     let workspace = MetadataCommand::new().no_deps().exec().context("cargo metadata")?;
-    if let Err(why) = toolchain() {
-        say(&format!("NOT RUN: {why:#}"));
-        return Ok(ExitCode::FAILURE);
-    }
     let begin = Instant::now();
-    let mut cargo = nightly();
+    let mut cargo = fuzz::cargo();
     cargo.current_dir(workspace.workspace_root.as_std_path()).env("RUSTFLAGS", "-Zsanitizer=address");
     cargo.args(["test", "--locked", "--no-fail-fast", "--package", "sys", "--package", "logpipe"]);
-    cargo.args(["--target", &triple(), "--target-dir"]);
+    cargo.args(["--target", &fuzz::triple(), "--target-dir"]);
     cargo.arg(workspace.target_directory.as_std_path().join("sanitize/address"));
     let status = cargo.status().context("running cargo")?;
     let word = if status.success() { "ok" } else { "BROKE" };

@@ -1,7 +1,7 @@
 //! A million malformed definitions, in this process: good files with bytes, lines and words exchanged, doubled and cut out.
 //!
 //! Reading each ends soon and without a panic, complaints can be shown, and no process is good and broken at the same time.
-//! (What coverage finds is for the fuzz targets; this needs no nightly toolchain.)
+//! (What coverage finds is for the fuzz targets; this needs no other build.)
 
 use std::path::{Path, PathBuf};
 use std::time::{Duration, Instant};
