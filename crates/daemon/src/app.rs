@@ -113,7 +113,13 @@ impl App {
             .keep(move |name| of.view(name), move || told.notify_one())
             .context("starting the thread that keeps counts")?;
 
-        let layers = Layers::new(settings.layout.clone(), host, &settings.runtime_dir, settings.log_files);
+        let layers = Layers::new(
+            settings.layout.clone(),
+            host,
+            &settings.runtime_dir,
+            settings.log_files,
+            containment.clone(),
+        );
         let definitions = Arc::new(Definitions::new(layers, supervisor.clone()));
         let desk = Arc::new(Desk {
             supervisor: supervisor.clone(),
