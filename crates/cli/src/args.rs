@@ -128,7 +128,7 @@ pub(crate) enum Verb {
     Reload(ActArgs),
     /// Send a signal to processes
     Kill(KillArgs),
-    /// Forget the failures of processes, so that they are tried again
+    /// Forget failures: what waits is tried at once, what was given up is stopped
     Reset(Names),
     /// Start processes whenever the daemon starts
     Enable(EnableArgs),

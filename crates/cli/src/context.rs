@@ -31,6 +31,8 @@ pub struct Context {
     pub zone: fn() -> TimeZone,
     /// Columns of the terminal; `None` = the output is no terminal and nothing is cut.
     pub width: Option<usize>,
+    /// Whether the output is a terminal.
+    pub terminal: bool,
     /// Whether the output is a terminal that may be colored, `NO_COLOR` considered.
     pub color: bool,
     /// Whether somebody sits there who can be asked: standard input and standard error are terminals.
@@ -57,6 +59,7 @@ impl Context {
             now: Wall::default().after(since_epoch),
             zone: TimeZone::system,
             width: terminal.then(width).flatten(),
+            terminal,
             color: terminal && !plain,
             interactive: io::stdin().is_terminal() && io::stderr().is_terminal(),
             env,
@@ -96,6 +99,7 @@ pub(crate) mod tests {
             now: Wall(0),
             zone: || TimeZone::UTC,
             width: None,
+            terminal: false,
             color: false,
             interactive: false,
         }

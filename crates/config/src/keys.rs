@@ -227,6 +227,16 @@ pub(crate) const LOG_KEYS: [Key; 17] = [
         "What matches is replaced in each line before anybody gets it. A later layer replaces the list as a whole."),
 ];
 
+/// The keys of which `earlier` says something that `merged` doesn't.
+pub(crate) fn overruled(earlier: &Definition, merged: &Definition) -> Vec<String> {
+    // Of variables and the like there may be more: what counts is whether it would change anything on top.
+    let mut on_top = merged.clone();
+    KEYS.iter().chain(&LOG_KEYS).for_each(|key| (key.overlay)(&mut on_top, earlier));
+    let differs = |key: &&Key| (key.write)(&on_top) != (key.write)(merged);
+    let own = KEYS.iter().filter(differs).map(|key| key.name.to_owned());
+    own.chain(LOG_KEYS.iter().filter(differs).map(|key| format!("log.{}", key.name))).collect()
+}
+
 /// Puts a later layer on top of an earlier one, key by key. A layer that names another command brings its own
 /// arguments: those of the earlier one would be handed to the wrong program.
 pub(crate) fn overlay(earlier: &mut Definition, later: &Definition) {

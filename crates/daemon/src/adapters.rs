@@ -112,7 +112,7 @@ impl Observer for Events {
         self.pipe.event(event);
         self.durations.event(event);
         self.ring.push(event);
-        self.counts.mark(&event.process.name, event.process.id);
+        self.counts.mark(&event.process.name, event.process.id, event.run.map(|(number, _)| number));
         if let EventKind::CriticalEnded { code } = event.kind {
             self.ending.critical(code);
         }

@@ -32,7 +32,7 @@ use crate::listeners::Listeners;
 use crate::prober::Network;
 use crate::settings::Settings;
 use crate::signals::{Signals, Wake};
-use crate::{clock, directories, init, summary, systemd, watchdog};
+use crate::{clock, directories, init, lock, summary, systemd, watchdog};
 
 /// Time for the last lines to get from the pipes into files and journal after everything is down.
 const LOG_DRAIN: Duration = Duration::from_secs(5);
@@ -58,6 +58,8 @@ pub(crate) struct App {
     /// True = the servers shall end.
     closing: watch::Sender<bool>,
     servers: Vec<Task<()>>,
+    /// Held until everything else is down.
+    state_lock: Option<rpc::Lock>,
 }
 
 impl App {
@@ -68,10 +70,10 @@ impl App {
         let started = clock::now();
         nix::sys::stat::umask(nix::sys::stat::Mode::from_bits_truncate(0o022));
         let settings = &directories::prepare(settings)?;
+        // The two locks come first: when another daemon has one of them, nothing else may be touched.
+        let state_lock = lock::take(&settings.state_dir)?;
         let host = Host::read(&settings.state_dir)?;
         let io = io_runtime()?;
-
-        // The control socket comes first: when another daemon owns it, nothing else may be touched.
         let keys = Keys::read(settings);
         let rpc_config = access::rpc_config(settings, keys.grpc(), PORT_RETRY, SERVER_DRAIN)?;
         let Inherited { control, grpc, metrics: exposed } = Inherited::receive(settings);
@@ -111,7 +113,13 @@ impl App {
             .keep(move |name| of.view(name), move || told.notify_one())
             .context("starting the thread that keeps counts")?;
 
-        let layers = Layers::new(settings.layout.clone(), host, &settings.runtime_dir, settings.log_files);
+        let layers = Layers::new(
+            settings.layout.clone(),
+            host,
+            &settings.runtime_dir,
+            settings.log_files,
+            containment.clone(),
+        );
         let definitions = Arc::new(Definitions::new(layers, supervisor.clone()));
         let desk = Arc::new(Desk {
             supervisor: supervisor.clone(),
@@ -157,6 +165,7 @@ impl App {
             ready,
             closing,
             servers,
+            state_lock,
         };
         if let Err(error) = app.first_load(settings) {
             app.stop(signals);
@@ -262,6 +271,7 @@ impl App {
             }
         });
         self.io.shutdown_timeout(Duration::from_secs(1));
+        drop(self.state_lock);
         tracing::info!("stopped");
     }
 

@@ -11,7 +11,7 @@
 //! killed. An end and the start that follows are one write then, and none of it takes a processor from that start. Bound: [`SLOTS_MAX`] slots; processes beyond it start at zero with each daemon. A file that can't be
 //! read or written costs the counts and nothing else.
 
-use std::collections::{BTreeMap, BTreeSet};
+use std::collections::{BTreeMap, VecDeque};
 use std::fs::File;
 use std::io;
 use std::os::unix::fs::{FileExt, OpenOptionsExt};
@@ -20,13 +20,15 @@ use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::JoinHandle;
 use std::time::Duration;
 
-use model::{Counters, ExitReason, ProcessId, ProcessName, ProcessView};
+use model::{Counters, ExitReason, ProcessId, ProcessName, ProcessView, RunNumber};
 
 /// From the first event to the look: a crash loop must not become a loop of writes.
 const PAUSE: Duration = Duration::from_millis(20);
 /// 12 MiB of file.
 const SLOTS_MAX: usize = 65_536;
 const SLOT: usize = 192;
+/// Deleted processes whose last run number is kept, as the supervisor remembers them; the oldest is forgotten.
+const DELETED_MAX: usize = 4096;
 /// Followed by zeros up to the first slot. The number changes whenever the fields of a slot do.
 const MAGIC: &[u8; 8] = b"DDPMCNT2";
 /// Process id, three counts, the ends by reason, CPU time in microseconds, kills for lack of memory, checksum.
@@ -98,11 +100,18 @@ fn decode_common(fields: &[[u8; 8]], reasons: usize) -> Option<Counters> {
     Some(Counters { runs: field(1)?, restarts: field(2)?, starts: field(3)?, exits, cpu, oom_kills: 0 })
 }
 
+/// What is kept of a process that was deleted.
+fn only_runs(runs: u64) -> Counters {
+    Counters { runs, ..Counters::default() }
+}
+
 /// The file and who stands where in it.
 struct Store {
     file: File,
     slots: BTreeMap<ProcessId, (usize, Slot)>,
     free: Vec<usize>,
+    /// Processes that were deleted, the oldest first: of each its last run number is kept.
+    deleted: VecDeque<ProcessId>,
 }
 
 impl Store {
@@ -132,10 +141,13 @@ impl Store {
             _ => {}
         }
         let file = File::options().write(true).create_new(true).mode(0o600).open(&fresh)?;
-        let mut store = Self { file, slots: BTreeMap::new(), free: Vec::new() };
+        let mut store = Self { file, slots: BTreeMap::new(), free: Vec::new(), deleted: VecDeque::new() };
         store.file.write_all_at(MAGIC, 0)?;
         for (id, counts) in past.iter().take(SLOTS_MAX) {
             store.put(*id, counts)?;
+            if *counts == only_runs(counts.runs) {
+                store.deleted.push_back(*id);
+            }
         }
         std::fs::rename(fresh, path)?;
         Ok((store, past))
@@ -143,6 +155,15 @@ impl Store {
 
     fn put(&mut self, id: ProcessId, counts: &Counters) -> io::Result<()> {
         let slot = encode(id, counts);
+        if !self.deleted.is_empty() {
+            self.deleted.retain(|deleted| *deleted != id);
+        }
+        if self.slots.len() >= SLOTS_MAX
+            && !self.slots.contains_key(&id)
+            && let Some(oldest) = self.deleted.pop_front()
+        {
+            self.remove(oldest)?;
+        }
         let at = match self.slots.get(&id) {
             Some((_, known)) if *known == slot => return Ok(()),
             Some((at, _)) => *at,
@@ -154,6 +175,23 @@ impl Store {
         };
         self.slots.insert(id, (at, slot));
         self.write(at, &slot)
+    }
+
+    /// Forgets the counts of a process that is not defined any more. Its run numbers go on if it comes back: `run` is the
+    /// last one that is known of.
+    fn delete(&mut self, id: ProcessId, run: u64) -> io::Result<()> {
+        let written =
+            self.slots.get(&id).and_then(|(_, slot)| decode(slot)).map_or(0, |(_, counts)| counts.runs);
+        let runs = run.max(written);
+        if runs == 0 {
+            return self.remove(id);
+        }
+        self.put(id, &only_runs(runs))?;
+        self.deleted.push_back(id);
+        match self.deleted.len() > DELETED_MAX {
+            true => self.deleted.pop_front().map_or(Ok(()), |oldest| self.remove(oldest)),
+            false => Ok(()),
+        }
     }
 
     fn remove(&mut self, id: ProcessId) -> io::Result<()> {
@@ -170,7 +208,8 @@ impl Store {
 /// Whose counts may have changed since the last look.
 #[derive(Default)]
 struct Changed {
-    processes: BTreeSet<(ProcessName, ProcessId)>,
+    /// With the number of the last run that was told of.
+    processes: BTreeMap<(ProcessName, ProcessId), u64>,
     closed: bool,
 }
 
@@ -192,10 +231,11 @@ pub(crate) struct Marker(Arc<Shared>);
 
 impl Marker {
     /// Something happened to this process. At most one entry per process waits.
-    pub(crate) fn mark(&self, name: &ProcessName, id: ProcessId) {
+    pub(crate) fn mark(&self, name: &ProcessName, id: ProcessId, run: Option<RunNumber>) {
         let mut changed = self.0.lock();
         let first = changed.processes.is_empty();
-        changed.processes.insert((name.clone(), id));
+        let last = changed.processes.entry((name.clone(), id)).or_default();
+        *last = run.map_or(0, |run| run.0).max(*last);
         // Whoever is woken finds the lock free.
         drop(changed);
         if first {
@@ -278,13 +318,13 @@ type View<'a> = dyn Fn(&ProcessName) -> Option<Arc<ProcessView>> + 'a;
 fn write(
     store: &mut Store,
     view: &View<'_>,
-    processes: BTreeSet<(ProcessName, ProcessId)>,
+    processes: BTreeMap<(ProcessName, ProcessId), u64>,
 ) -> io::Result<()> {
     let mut result = Ok(());
-    for (name, id) in processes {
+    for ((name, id), run) in processes {
         let written = match view(&name) {
             Some(view) => store.put(id, &view.counters),
-            None => store.remove(id),
+            None => store.delete(id, run),
         };
         result = result.and(written);
     }
@@ -364,6 +404,28 @@ mod tests {
     }
 
     #[test]
+    fn of_what_was_deleted_the_run_number_is_kept_and_the_oldest_forgotten() {
+        let dir = tempfile::tempdir().unwrap();
+        let path = dir.path().join("counts");
+        let (mut store, _) = Store::open(&path).unwrap();
+        store.put(id(1), &counts(5)).unwrap();
+        store.delete(id(1), 3).unwrap();
+        // Started and deleted before the keeper looked.
+        store.delete(id(2), 9).unwrap();
+        store.delete(id(3), 0).unwrap();
+        let (mut store, past) = Store::open(&path).unwrap();
+        assert_eq!(past, BTreeMap::from([(id(1), only_runs(7)), (id(2), only_runs(9))]));
+        // One that comes back is no longer deleted.
+        store.put(id(1), &counts(20)).unwrap();
+        for n in 0..=DELETED_MAX as u64 {
+            store.delete(id(100 + n), 1).unwrap();
+        }
+        let (store, past) = Store::open(&path).unwrap();
+        assert_eq!((past.len(), store.deleted.len()), (DELETED_MAX + 1, DELETED_MAX));
+        assert_eq!((past.get(&id(1)), past.get(&id(2))), (Some(&counts(20)), None));
+    }
+
+    #[test]
     fn the_counts_of_version_0_1_go_on() {
         let dir = tempfile::tempdir().unwrap();
         let path = dir.path().join("counts");
@@ -401,7 +463,7 @@ mod tests {
         std::fs::create_dir(&path).unwrap();
         let (none, past) = Counts::open(dir.path());
         assert!(none.store.is_none() && past.is_empty());
-        none.marker().mark(&ProcessName::new("web").unwrap(), id(1));
+        none.marker().mark(&ProcessName::new("web").unwrap(), id(1), None);
         none.keep(|_| None, || ()).unwrap().close();
     }
 }

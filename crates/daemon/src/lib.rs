@@ -20,6 +20,7 @@ mod init;
 mod keys;
 mod leftovers;
 mod listeners;
+mod lock;
 mod logging;
 mod logs;
 mod prober;

@@ -117,6 +117,8 @@ pub enum Reason {
     WantedBy(ProcessName),
     /// An operator stopped it.
     StoppedByOperator,
+    /// It had failed, or was kept from starting, and an operator said to forget that.
+    Reset,
     /// It needs this one, which goes down or is restarted.
     StoppedWith(ProcessName),
     /// This one was started, and the two can't be up together.
@@ -216,6 +218,7 @@ impl fmt::Display for Reason {
             Self::StopAnnounced => f.write_str("said that it is stopping"),
             Self::Lacks(name, lack) => write!(f, "needs {name}, which {lack}"),
             Self::StoppedByOperator => f.write_str("stopped by an operator"),
+            Self::Reset => f.write_str("its failure was reset; nothing starts it again by itself"),
             Self::DefinitionChanged => f.write_str("its definition changed"),
             Self::RestartRequested => f.write_str("restart requested"),
             Self::Removed => f.write_str("being removed"),

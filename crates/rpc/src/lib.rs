@@ -18,6 +18,7 @@ mod fault;
 mod front;
 mod guard;
 mod handshake;
+mod lock;
 mod lookup;
 mod mask;
 mod members;
@@ -45,6 +46,7 @@ pub use control::{
     leftover_removed,
 };
 pub use convert::{default_log, read_definition};
+pub use lock::{Lock, LockError};
 pub use meter::{CallStats, Meter};
 pub use ring::{EventRing, Severity, Wording};
 pub use server::{BindError, Config, Inherited, Server, Tls};

@@ -1,20 +1,20 @@
 //! The Unix socket: who owns its path, and how it comes to be there with its final mode.
 //!
-//! - A lock file beside it (`control.sock.lock`, flock(2)) decides who owns the path. The kernel drops the lock with
-//!   its holder, so there is neither a probe of the old socket nor a pid file that could be stale.
+//! - A lock file beside it (`control.sock.lock`, [`Lock`]) decides who owns the path, so that there is no probe of the
+//!   old socket.
 //! - A socket's mode is fixed by the umask at bind(2), and the umask belongs to all threads. So the socket is bound in
 //!   a directory that only its owner can enter, gets its mode there, and is then renamed into place. The rename also
 //!   replaces a stale socket in one step: a client sees the old one or the new one, never none and never a wrong mode.
 //! - The mode is 0666: whoever reaches the socket may look, and each call is judged by the peer's credentials.
 
-use std::fs::{self, DirBuilder, File, OpenOptions, Permissions, TryLockError};
-use std::io::{self, Read as _, Seek as _, Write as _};
-use std::os::unix::fs::{
-    DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, OpenOptionsExt as _, PermissionsExt as _,
-};
+use std::fs::{self, DirBuilder, Permissions};
+use std::io;
+use std::os::unix::fs::{DirBuilderExt as _, FileTypeExt as _, MetadataExt as _, PermissionsExt as _};
 use std::os::unix::net::UnixListener;
 use std::path::{Path, PathBuf};
 use std::process;
+
+use crate::lock::{Lock, LockError};
 
 /// `sun_path` holds 107 bytes and a NUL.
 const MAX_PATH: usize = 107;
@@ -68,7 +68,7 @@ pub(crate) struct Bound {
     /// `None` = the socket is the service manager's, and stays.
     inode: Option<(u64, u64)>,
     // Last, so that the socket is gone before the lock is.
-    _lock: File,
+    _lock: Lock,
 }
 
 impl Bound {
@@ -143,41 +143,15 @@ pub(crate) fn adopt(path: &Path, listener: &UnixListener) -> Result<Bound, Socke
     Ok(Bound { path: path.to_owned(), inode: None, _lock: lock })
 }
 
-/// Takes the lock beside the socket and writes the own pid into it. The file is never removed: a lock on a removed
-/// file protects nothing.
-fn lock(path: &Path) -> Result<File, SocketError> {
+/// Takes the lock beside the socket.
+fn lock(path: &Path) -> Result<Lock, SocketError> {
     let mut name = path.as_os_str().to_owned();
     name.push(".lock");
     let lock_path = PathBuf::from(name);
-    let io = |source| SocketError::Io { what: "locking", path: lock_path.clone(), source };
-    let mut file = OpenOptions::new()
-        .read(true)
-        .write(true)
-        .create(true)
-        .truncate(false)
-        .mode(0o600)
-        .custom_flags(nix::fcntl::OFlag::O_NOFOLLOW.bits())
-        .open(&lock_path)
-        .map_err(io)?;
-    match file.try_lock() {
-        Ok(()) => {}
-        Err(TryLockError::WouldBlock) => {
-            let mut text = String::new();
-            // The holder may be about to write it, or may have written something else: then the pid is unknown.
-            let read = file.take(32).read_to_string(&mut text);
-            let pid = read.ok().and_then(|_| text.trim().parse::<u32>().ok());
-            let pid = pid.map_or("unknown".to_owned(), |pid| pid.to_string());
-            return Err(SocketError::Owned { path: path.to_owned(), pid });
-        }
-        Err(TryLockError::Error(e)) => return Err(io(e)),
-    }
-    let write = |file: &mut File| -> io::Result<()> {
-        file.set_len(0)?;
-        file.rewind()?;
-        writeln!(file, "{}", process::id())
-    };
-    write(&mut file).map_err(io)?;
-    Ok(file)
+    Lock::take(&lock_path).map_err(|error| match error {
+        LockError::Held { pid } => SocketError::Owned { path: path.to_owned(), pid },
+        LockError::Io(source) => SocketError::Io { what: "locking", path: lock_path, source },
+    })
 }
 
 #[cfg(test)]

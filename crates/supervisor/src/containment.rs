@@ -28,7 +28,7 @@ use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::Arc;
 
-use model::{InvocationId, ProcessName, RunId, Signal, Wall};
+use model::{InvocationId, ProcessName, ResourceLimits, RunId, Signal, Wall};
 use sys::cgroup::{Delegated, Leaf};
 
 use crate::machine::Target;
@@ -54,6 +54,13 @@ pub enum Containment {
 }
 
 impl Containment {
+    /// Why no process with these limits can be started here: the key, what is missing, and the way out. `None` = nothing is
+    /// known to be in the way.
+    #[must_use]
+    pub fn refusal(&self, limits: &ResourceLimits) -> Option<(&'static str, String, &'static str)> {
+        crate::spawner::refused(self, limits).map(|missing| (missing.key, missing.why, missing.hint))
+    }
+
     /// The cgroup of a run, whether it is there (still) or not; `None` = runs have none.
     #[must_use]
     pub fn cgroup_of(&self, process: &ProcessName, invocation: InvocationId) -> Option<PathBuf> {

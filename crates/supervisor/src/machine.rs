@@ -21,6 +21,7 @@ mod io;
 mod limits;
 mod needs;
 mod notice;
+mod past;
 mod process;
 mod restart;
 mod rng;
@@ -41,6 +42,7 @@ use model::{
 pub use io::{Effect, Helper, Input, Notice, Role, Target, Ticket};
 
 use graph::Graph;
+use past::Past;
 use process::{Goal, Key, Level, Phase, Process, Rest, Stage, Want};
 use rng::Rng;
 use timers::Timers;
@@ -52,8 +54,8 @@ pub const KILL_GRACE: Duration = Duration::from_secs(10);
 /// The process table and its rules.
 #[derive(Debug)]
 pub struct Machine {
-    /// Counts of an earlier daemon, of processes that were not defined in this one yet.
-    past: BTreeMap<ProcessId, Counters>,
+    /// Counts of processes that are not in the table.
+    past: Past,
     /// Boxed: a node of the map has room for eleven, and keys that only grow leave it half empty.
     processes: BTreeMap<Key, Box<Process>>,
     names: HashMap<ProcessName, Key>,
@@ -102,7 +104,7 @@ impl Machine {
     #[must_use]
     pub fn with_past(seed: u64, past: BTreeMap<ProcessId, Counters>) -> Self {
         Self {
-            past,
+            past: Past::new(past),
             processes: BTreeMap::new(),
             names: HashMap::new(),
             runs: HashMap::new(),

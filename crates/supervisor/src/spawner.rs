@@ -34,6 +34,7 @@ use crate::stdio::{RunInfo, StdioProvider};
 pub(crate) use directories::Directories;
 use environment::Environment;
 use launch::{Launch, launcher};
+pub(crate) use limits::refused;
 
 /// What became of a spawn.
 #[derive(Debug)]

@@ -65,13 +65,29 @@ pub(super) fn degraded(facts: &Facts) -> Vec<Finding> {
         Err(why) => return vec![Finding::not_checked(why)],
         Ok(processes) => processes,
     };
-    let less: Vec<&Process> = processes.iter().filter(|p| p.degraded.is_some()).collect();
+    let without_cgroups = facts.status().is_ok_and(|status| status.containment != "cgroup");
+    let (refused, others): (Vec<&Process>, Vec<&Process>) =
+        processes.iter().partition(|p| without_cgroups && has_vital_limit(p));
+    let mut findings = Vec::new();
+    if let Some(first) = refused.first() {
+        let names: Vec<String> = refused.iter().map(|p| p.name.clone()).collect();
+        let what = count(refused.len(), "process can't be started", "processes can't be started");
+        findings.push(Finding::problem(
+            format!("{what}: {}", some(&names)),
+            "`memory_max` or `pids_max` can't be had here, and nothing starts without them; one that runs will not start again",
+            format!("pm-cli update {} --memory-max max --pids-max max", quoted(&first.name)),
+        ));
+    }
+    let less: Vec<&Process> = others.into_iter().filter(|p| p.degraded.is_some()).collect();
     let Some(first) = less.first() else {
-        return vec![Finding::ok("every definition can be carried out as it stands")];
+        if findings.is_empty() {
+            findings.push(Finding::ok("every definition can be carried out as it stands"));
+        }
+        return findings;
     };
     let names: Vec<String> = less.iter().map(|p| p.name.clone()).collect();
     let what = first.degraded.as_deref().unwrap_or_default();
-    vec![Finding::warning(
+    findings.push(Finding::warning(
         format!(
             "{}: {}",
             count(less.len(), "process runs with less", "processes run with less"),
@@ -79,7 +95,16 @@ pub(super) fn degraded(facts: &Facts) -> Vec<Finding> {
         ),
         format!("{}: {}", first.name, what.lines().next().unwrap_or_default()),
         why(first),
-    )]
+    ));
+    findings
+}
+
+/// Whether it has one of the limits without which nothing is started.
+fn has_vital_limit(process: &Process) -> bool {
+    let limits = process.definition.as_ref().and_then(|definition| definition.resource_limits.as_ref());
+    limits.is_some_and(|limits| {
+        [&limits.memory_max, &limits.pids_max].into_iter().flatten().any(|limit| limit.value.is_some())
+    })
 }
 
 pub(super) fn users(facts: &Facts) -> Vec<Finding> {

@@ -196,6 +196,29 @@ fn a_machine_on_which_most_is_wrong() {
 }
 
 #[test]
+fn what_would_not_start_for_want_of_a_limit_is_a_problem_and_names_it() {
+    let limited = |name: &str, value| {
+        let mut process = process(name, v1::State::Running);
+        let limits = v1::ResourceLimits { pids_max: Some(v1::Ceiling { value }), ..Default::default() };
+        process.definition.get_or_insert_default().resource_limits = Some(limits);
+        process
+    };
+    let mut facts = well();
+    facts.processes = Ok(vec![limited("web", Some(9)), limited("free", None)]);
+    let found = |facts: &Facts| {
+        let all = examine(facts).into_iter().filter(|f| f.check.name == "degraded");
+        all.map(|f| (f.finding.verdict, f.finding.found)).collect::<Vec<_>>()
+    };
+    assert_eq!(found(&facts)[0].0, Verdict::Ok);
+    status(&mut facts).containment = "subreaper".into();
+    let said = found(&facts);
+    assert_eq!(
+        (said.len(), said[0].0, said[0].1.as_str()),
+        (1, Verdict::Problem, "1 process can't be started: web")
+    );
+}
+
+#[test]
 fn what_may_not_be_looked_at_is_not_checked_and_no_problem() {
     let no = || "your user may not".to_owned();
     let mut facts = well();

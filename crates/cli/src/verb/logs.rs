@@ -133,8 +133,8 @@ fn shape(session: &Session<'_>, args: &LogsArgs, processes: &[v1::Process]) -> S
     match session.global.output {
         Output::Json | Output::Yaml | Output::Name => Shape::Json,
         Output::Cat => Shape::Raw,
-        // One process alone: what it printed, as it printed it.
-        Output::Table | Output::Wide if !several && !args.time => Shape::Raw,
+        // One process alone: what it printed, as it printed it; a terminal would obey it.
+        Output::Table | Output::Wide if !several && !args.time && !session.context.terminal => Shape::Raw,
         Output::Table | Output::Wide => {
             let longest = processes.iter().map(|process| process.name.len()).max();
             Shape::Lines(Lines {

@@ -266,7 +266,7 @@ impl Control for Fake {
         let view = self.get(&name);
         let (state, reason) = match view.state {
             State::Backoff | State::CrashLoop => (State::Starting, Reason::Wanted),
-            State::Failed | State::Skipped => (State::Stopped, Reason::StoppedByOperator),
+            State::Failed | State::Skipped => (State::Stopped, Reason::Reset),
             state => (state, view.reason.clone()),
         };
         answer(Ok(Arc::new(ProcessView { state, reason, next: None, ..(*view).clone() })))

@@ -49,6 +49,22 @@ fn one_process() {
 }
 
 #[test]
+fn a_terminal_is_not_handed_what_it_would_act_on() {
+    let daemon = daemon();
+    // A title, a cleared screen, NUL and another byte that is no text; and a color, which does no harm.
+    let printed = "a\x1b]0;owned\x07b\x1b[2J\0\tc \x1b[31mred\x1b[0m\n";
+    daemon.log_batches("web", vec![batch(vec![part(1, Stream::Stdout, printed)])]);
+    let socket = daemon.socket();
+    let run = |line: &str, width, color| run(line, &[("PM_SOCKET", &socket)], width, color).1;
+    let written = "a\\u{1b}]0;owned\\u{7}b\\u{1b}[2J\\u{0}\tc ";
+    assert_eq!(run("pm-cli logs web", Some(80), true), format!("{written}\x1b[31mred\x1b[0m\x1b[0m\n"));
+    assert_eq!(run("pm-cli logs web", Some(80), false), format!("{written}red\n"));
+    // Programs, and whoever asks for the bytes, get them.
+    assert_eq!(run("pm-cli logs web", None, false), printed);
+    assert_eq!(run("pm-cli logs web -o cat", Some(80), true), printed);
+}
+
+#[test]
 fn several_processes() {
     let daemon = daemon();
     let one = |second, stream, text| batch(vec![part(second, stream, text)]);

@@ -48,6 +48,74 @@ fn import_supervisord() {
     transcript("import_supervisord", &examples(), &["pm-cli import supervisord/supervisord.conf"]);
 }
 
+/// Imports one file and hands out what it printed: the definitions, and the notes.
+fn imported(dir: &Path, name: &str, text: &str) -> (String, String) {
+    fs::write(dir.join(name), text).unwrap();
+    let (_, out, err) = run_plain(dir, &format!("pm-cli import {name}"));
+    (out, err)
+}
+
+#[test]
+fn processes_of_one_program_that_share_a_log_file_are_all_carried_over() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[program:web]\ncommand=/bin/web\nnumprocs=2\nprocess_name=%(program_name)s_%(process_num)02d\n\
+                stdout_logfile=/var/log/web.log\nredirect_stderr=true\npriority=5\n\
+                [program:two]\ncommand=/bin/two\nnumprocs=2\nprocess_name=two_%(process_num)d\n\
+                stdout_logfile=/var/log/two_%(process_num)d.log\n";
+    let (out, err) = imported(dir.path(), "s.conf", text);
+    for part in ["web_00:", "web_01:", "two_0:", "stdout: /var/log/two_1.log"] {
+        assert!(out.contains(part), "{part}:\n{out}\n{err}");
+    }
+    assert!(!out.contains("/var/log/web.log"), "{out}");
+    assert!(err.contains("all to /var/log/web.log") && err.contains("pm-cli logs @web"), "{err}");
+    assert!(!err.contains("not carried over"), "{err}");
+}
+
+#[test]
+fn a_variable_that_is_not_known_costs_no_program() {
+    let dir = tempfile::tempdir().unwrap();
+    let text = "[program:web]\ncommand=/bin/web --port=%(ENV_PM_TEST_PORT)s 'a b' $HOME\nexitcodes=0,2\n\
+                directory=%(ENV_PM_TEST_DIR)s\nenvironment=X=\"%(ENV_X)s\"\n";
+    let (out, err) = imported(dir.path(), "s.conf", text);
+    for part in [
+        r#"exec /bin/web '--port='\"${PM_TEST_PORT}\" 'a b' '$HOME'"#,
+        "- PM_TEST_PORT",
+        "- X",
+        "success_exit_status",
+    ] {
+        assert!(out.contains(part), "{part}:\n{out}\n{err}");
+    }
+    assert!(
+        err.contains("differs: s.conf:2: command") && err.contains("not carried over: s.conf:4: directory"),
+        "{err}"
+    );
+    assert_eq!(err.matches("not carried over:").count(), 1, "{err}");
+}
+
+#[test]
+fn what_an_environment_file_sets_is_not_overruled_by_the_unit() {
+    let dir = tempfile::tempdir().unwrap();
+    let file = dir.path().join("web.env");
+    fs::write(&file, "# X=no\nX=file\n Y = file\n").unwrap();
+    let unit = |file: &Path| {
+        format!(
+            "[Service]\nExecStart=/bin/web\nEnvironment=X=unit Z=unit\nEnvironmentFile={}\n[Install]\n\
+             WantedBy=multi-user.target\n",
+            file.display()
+        )
+    };
+    let (out, err) = imported(dir.path(), "web.service", &unit(&file));
+    assert!(out.contains("Z: unit") && !out.contains("X: unit"), "{out}");
+    assert!(err.contains("differs: web.service:4") && err.contains("it sets X, and wins"), "{err}");
+    // What can't be read can't be taken into account, and is said.
+    let (out, err) = imported(dir.path(), "web.service", &unit(&dir.path().join("none.env")));
+    assert!(out.contains("X: unit"), "{out}");
+    assert!(
+        err.contains("none.env can't be read here") && err.contains("its value wins in systemd"),
+        "{err}"
+    );
+}
+
 #[test]
 fn import_systemd() {
     let lines = [

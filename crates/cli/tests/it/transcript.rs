@@ -29,6 +29,7 @@ pub fn context(line: &str, env: &[(&str, &str)], width: Option<usize>, color: bo
         now: tables::now(),
         zone: || jiff::tz::TimeZone::fixed(jiff::tz::offset(1)),
         width,
+        terminal: width.is_some(),
         color,
         interactive: false,
     }

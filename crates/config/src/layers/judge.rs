@@ -12,7 +12,7 @@ use crate::check::{COMPARISONS, cycles, doubts, log_conflicts, rivals, unknown_n
 use crate::contradictions;
 use crate::document::Written;
 use crate::fault::Fault;
-use crate::keys::overlay;
+use crate::keys::{overlay, overruled};
 use crate::problem::{Problem, list, sort};
 use crate::resolve::{placeholder, resolve};
 use crate::shell::shell_warnings;
@@ -142,8 +142,33 @@ fn merge(
         .into_iter()
         .filter(|fault| winner(layers, fault).is_some_and(|written| written.splits(&fault.path)));
     let warnings = contradictions::warnings(&spec).into_iter().chain(shell);
-    let warnings = warnings.map(|fault| located(name, layers, &fault).warning()).collect();
-    Ok((spec, warnings))
+    let warnings = warnings.map(|fault| located(name, layers, &fault).warning());
+    Ok((spec, warnings.chain(shadowed(name, layers, &definition)).collect()))
+}
+
+/// A file's definition below one that was created over the API, where the two differ. Who edits the file would wait for
+/// what never comes into force. An update that names no command is meant to stand on top of a file, and is no surprise.
+fn shadowed(name: &ProcessName, layers: &[Piece], merged: &Definition) -> Option<Problem> {
+    let (Layer::Runtime, created) = layers.last()? else { return None };
+    created.definition.command.as_ref()?;
+    let below = &layers[..layers.len() - 1];
+    let (_, written) = below.iter().rev().find(|(layer, _)| *layer == Layer::File)?;
+    let mut files = Definition::default();
+    below.iter().for_each(|(_, written)| overlay(&mut files, &written.definition));
+    let keys = overruled(&files, merged);
+    if keys.is_empty() {
+        return None;
+    }
+    let keys = keys.iter().map(|key| format!("`{key}`")).collect::<Vec<_>>().join(", ");
+    let fault = Fault {
+        path: Vec::new(),
+        on_key: false,
+        message: format!(
+            "not in force from here: {keys}; what was created with pm-cli goes before the files"
+        ),
+        hint: Some(format!("to have the files': pm-cli delete {name}; to see both: pm-cli cat {name}")),
+    };
+    Some(written.problem(&fault).of(name).warning())
 }
 
 /// The layer whose value of a key is in force.

@@ -11,9 +11,10 @@ use std::io;
 use std::path::{Path, PathBuf};
 use std::sync::Arc;
 
-use config::{Layout, LoadError, Loaded, Main, Problem, StoreError};
+use config::{Layout, LoadError, Loaded, Main, Problem, Severity, StoreError};
 use model::{Definition, Desired, Origin, Output, ProcessName, ProcessSpec, Stream};
 use rpc::{ControlError, ErrorKind};
+use supervisor::Containment;
 
 use super::{invalid, not_stored, refused};
 use crate::identity::Host;
@@ -26,6 +27,8 @@ pub(crate) struct Layers {
     scratch: PathBuf,
     /// False where there is no directory for them.
     log_files: bool,
+    /// What runs can be limited by.
+    containment: Containment,
 }
 
 /// What the layers make of one process.
@@ -41,8 +44,14 @@ pub(super) enum Made {
 }
 
 impl Layers {
-    pub(crate) fn new(layout: Layout, host: Host, runtime_dir: &Path, log_files: bool) -> Self {
-        Self { layout, host, scratch: runtime_dir.join("preview"), log_files }
+    pub(crate) fn new(
+        layout: Layout,
+        host: Host,
+        runtime_dir: &Path,
+        log_files: bool,
+        containment: Containment,
+    ) -> Self {
+        Self { layout, host, scratch: runtime_dir.join("preview"), log_files, containment }
     }
 
     pub(super) fn layout(&self) -> &Layout {
@@ -72,7 +81,27 @@ impl Layers {
     fn load_from(&self, layout: &Layout, main: Main) -> Result<Loaded, LoadError> {
         let mut loaded = config::load(layout, &|name| self.id_of(name), main)?;
         loaded.desired.specs.iter_mut().for_each(|spec| self.adapt(spec));
+        loaded.problems.extend(loaded.desired.specs.iter().filter_map(|spec| self.unstartable(spec)));
         Ok(loaded)
+    }
+
+    /// A limit without which it is not started, and that can't be had: it would be found at the next start, which may be
+    /// the one after a crash.
+    fn unstartable(&self, spec: &ProcessSpec) -> Option<Problem> {
+        let (key, why, way_out) = self.containment.refusal(&spec.limits)?;
+        let file = match &spec.origin {
+            Origin::File { path, .. } => path.clone(),
+            Origin::Runtime => self.layout.runtime_dir.join(format!("{}.yaml", spec.name)),
+        };
+        Some(Problem {
+            severity: Severity::Warning,
+            file,
+            place: None,
+            key: format!("processes.{}.resource_limits.{key}", spec.name),
+            message: format!("{} will not start with it: {why}", spec.name),
+            hint: Some(format!("{way_out}; to run it without that limit, remove it")),
+            process: Some(spec.name.clone()),
+        })
     }
 
     /// Without a directory for log files, what would go there is only shown: a start must not fail for want of it.

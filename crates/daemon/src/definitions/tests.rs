@@ -71,7 +71,13 @@ impl Bed {
         };
         let (supervisor, _) =
             supervisor::start(config, Arc::new(Nowhere), Arc::new(Nowhere), Box::new(Nowhere)).unwrap();
-        let layers = Layers::new(layout.clone(), Host::read(root.path()).unwrap(), root.path(), true);
+        let layers = Layers::new(
+            layout.clone(),
+            Host::read(root.path()).unwrap(),
+            root.path(),
+            true,
+            Containment::Subreaper,
+        );
         let definitions = Definitions::new(layers, supervisor.clone());
         let bed = Self { root, layout, supervisor, definitions };
         bed.write_main(main);

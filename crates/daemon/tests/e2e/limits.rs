@@ -85,6 +85,17 @@ fn a_limit_that_can_t_be_had_is_told_and_never_silent() {
     eventually("nothing to be missing", || described(&daemon, "shared")["degraded"].is_null().then_some(()));
     assert_eq!(process(&daemon, "shared").expect("defined")["pid"], shared["pid"], "its run stays");
 
+    // What would be refused is told before: of a run that is there, and of what is only defined.
+    let said = daemon.pm(&["update", "shared", "--pids-max", "9"]);
+    assert!(format!("{}{}", said.stdout, said.stderr).contains("it will not start again"), "{said}");
+    for asked in [daemon.pm(&["plan"]), daemon.pm(&["reload-config"])] {
+        let told = format!("{}{}", asked.stdout, asked.stderr);
+        assert!(told.contains("resource_limits.memory_max: hungry will not start with it: "), "{told}");
+        assert!(told.contains("resource_limits.pids_max: shared will not start with it: "), "{told}");
+    }
+    let doctor = daemon.pm(&["doctor"]);
+    assert!(doctor.stdout.contains("2 processes can't be started: hungry, shared"), "{doctor}");
+
     let refused = daemon.pm(&["start", "hungry"]).failure(1);
     assert!(refused.contains("setting resource_limits \"memory_max\": "), "{refused}");
     assert_eq!(process(&daemon, "hungry").expect("defined")["state"], "failed");

@@ -7,7 +7,7 @@ use std::process::Command;
 
 use testkit::{TempDaemon, eventually, run};
 
-use crate::support::{address, get, until_state};
+use crate::support::{address, get, probe, until_state};
 
 #[test]
 fn a_taken_port_stops_nothing_and_is_shown() {
@@ -26,21 +26,55 @@ fn a_taken_port_stops_nothing_and_is_shown() {
     assert!(daemon.log().contains("METRICS_PORT"), "the way out is in the log: {}", daemon.log());
 }
 
-#[test]
-fn a_second_daemon_is_refused_and_the_first_goes_on() {
-    let daemon = TempDaemon::start("processes:\n  web:\n    command: sleep 1000\n");
-    let web = until_state(&daemon, "web", "running");
+/// A second daemon on the first one's definitions. `shared` are the directories that it has in common with it; the others
+/// are its own.
+fn second(daemon: &TempDaemon, shared: &[&str]) -> Command {
     let mut second = Command::new(testkit::binary("dd-procmgrd").expect("built"));
     second.env("PM_CONFIG_PATH", daemon.config_path());
     for (variable, dir) in
         [("STATE_DIRECTORY", "state"), ("LOGS_DIRECTORY", "logs"), ("RUNTIME_DIRECTORY", "runtime")]
     {
-        second.env(variable, daemon.dir().join(dir));
+        let own = daemon.dir().join("second").join(dir);
+        second.env(variable, if shared.contains(&dir) { daemon.dir().join(dir) } else { own });
     }
     second.env("PM_BIND_ADDRESS", "127.0.0.1:0").env("METRICS_ENABLED", "false");
-    let refused = run(&mut second).expect("it can be executed").failure(64);
-    assert!(refused.contains("control.sock"), "{refused}");
+    second
+}
+
+#[test]
+fn a_second_daemon_is_refused_and_the_first_goes_on() {
+    let daemon = TempDaemon::start("processes:\n  web:\n    command: sleep 1000\n");
+    let web = until_state(&daemon, "web", "running");
+    let holder = format!("pid {}", daemon.pid());
+    let state = daemon.dir().join("state");
+    // What it would run a second time is kept in the state directory, wherever its socket is.
+    for shared in [&["state", "logs", "runtime"][..], &["state", "logs"], &["state"]] {
+        let refused = run(&mut second(&daemon, shared)).expect("it can be executed").failure(64);
+        for part in [state.to_str().expect("a path"), &holder, "STATE_DIRECTORY"] {
+            assert!(refused.contains(part), "{shared:?}: {part}: {refused}");
+        }
+        assert!(!refused.contains("definitions loaded"), "{shared:?}: {refused}");
+    }
+    let refused = run(&mut second(&daemon, &["runtime"])).expect("it can be executed").failure(64);
+    assert!(refused.contains("control.sock") && refused.contains(&holder), "{refused}");
     assert_eq!(until_state(&daemon, "web", "running")["pid"], web["pid"]);
+    // A look at the definitions harms nobody.
+    run(second(&daemon, &["state", "logs", "runtime"]).arg("--check")).expect("executed").success();
+}
+
+/// The lock is the daemon's alone: whatever it started may outlive it.
+#[test]
+fn a_daemon_that_was_killed_leaves_no_lock() {
+    let probe = probe();
+    let mut daemon = TempDaemon::start(&format!(
+        "processes:\n  family: {{command: \"{probe} child=ignore=TERM,sleep orphan sleep\", stop_timeout: 100ms}}\n"
+    ));
+    until_state(&daemon, "family", "running");
+    let left = daemon.crash();
+    assert!(!left.alive().is_empty(), "there was nothing to hold it");
+    let lock = rpc::Lock::take(&daemon.dir().join("state/lock")).expect("nobody has it");
+    drop(lock);
+    daemon.start_again();
 }
 
 #[test]

@@ -80,3 +80,51 @@ fn what_a_daemon_that_ends_refuses_is_not_done_behind_the_callers_back() {
     assert_eq!(process(&daemon, "new"), None);
     assert_eq!(process(&daemon, "kept").expect("it was not deleted")["state"], "stopped");
 }
+
+/// Its lines are in the same file under the same id: a second run 1 would show the lines of the first.
+#[test]
+fn run_numbers_go_on_after_a_delete_also_in_the_next_daemon() {
+    let mut daemon = TempDaemon::start("processes: {}\n");
+    let made = |daemon: &TempDaemon, text: &str| {
+        daemon
+            .pm(&[
+                "create",
+                "web",
+                "--auto-start",
+                "--",
+                "sh",
+                "-c",
+                &format!("echo {text}; exec sleep 1000"),
+            ])
+            .success();
+        eventually("its line", || daemon.pm(&["logs", "web"]).stdout.contains(text).then_some(()));
+    };
+    let printed = |daemon: &TempDaemon, run: &str| daemon.pm(&["logs", "web", "--run", run]).success();
+    made(&daemon, "first");
+    daemon.pm(&["delete", "web"]).success();
+    made(&daemon, "second");
+    assert_eq!((printed(&daemon, "1"), printed(&daemon, "2")), ("first\n".into(), "second\n".into()));
+    daemon.pm(&["delete", "web"]).success();
+    daemon.restart();
+    made(&daemon, "third");
+    assert_eq!(printed(&daemon, "3"), "third\n");
+}
+
+#[test]
+fn a_created_one_that_shadows_a_files_is_told_until_it_is_deleted() {
+    let daemon = TempDaemon::start("processes: {}\n");
+    daemon.pm(&["create", "web", "--auto-start", "sleep", "1000"]).success();
+    until_state(&daemon, "web", "running");
+    daemon.write_config("processes:\n  web:\n    command: sleep 2000\n");
+    for told in [daemon.pm(&["plan"]), daemon.pm(&["reload-config"])] {
+        let told = format!("{}{}", told.stdout, told.stderr);
+        assert!(
+            told.contains("not in force from here: `command`") && told.contains("pm-cli delete web"),
+            "{told}"
+        );
+    }
+    daemon.pm(&["delete", "web"]).success();
+    let told = daemon.pm(&["reload-config"]);
+    assert!(!format!("{}{}", told.stdout, told.stderr).contains("not in force"), "{told}");
+    assert_eq!(process(&daemon, "web").expect("the file's")["command_line"], "sleep 2000");
+}

@@ -84,7 +84,7 @@ impl Machine {
             Rest::Invalid(problem) => EventKind::Invalid { problem: problem.clone() },
             Rest::Stopped | Rest::Exited(_) | Rest::Failed(_) | Rest::Skipped(_) => EventKind::Created,
         };
-        let counters = self.past.remove(&spec.id).unwrap_or_default();
+        let counters = self.past.take(spec.id);
         self.processes.insert(
             key,
             Box::new(Process {
@@ -229,7 +229,7 @@ impl Machine {
         match process.phase {
             Phase::Backoff { .. } => self.set_phase(key, Phase::Down(Rest::Stopped)),
             Phase::Down(Rest::Failed(_) | Rest::Skipped(_)) => {
-                process.cause = Reason::StoppedByOperator;
+                process.cause = Reason::Reset;
                 self.forget_end(key);
             }
             _ => {}
@@ -249,6 +249,7 @@ impl Machine {
         let last = self.fresh_view(t.now, key);
         let Some(process) = self.processes.remove(&key) else { return };
         self.timers.replace(key, process.timer, None);
+        self.past.delete(process.spec.id, process.counters.runs);
         let name = process.spec.name.clone();
         for (ticket, want) in process.waiters {
             let result = match (want, &last) {

@@ -222,7 +222,7 @@ impl Machine {
             let needed: Vec<Key> = self.graph.needs(key).iter().filter_map(|need| need.key).collect();
             for key in needed {
                 let Some(process) = self.get(key) else { continue };
-                let stopped = process.cause == Reason::StoppedByOperator;
+                let stopped = matches!(process.cause, Reason::StoppedByOperator | Reason::Reset);
                 let done = matches!(process.phase, Phase::Down(Rest::Exited(_) | Rest::Skipped(_)));
                 let broken = matches!(process.phase, Phase::Down(Rest::Invalid(_)));
                 let wake = match pull {

@@ -9,6 +9,7 @@ use sys::cgroup::{Controller, Delegated};
 use sys::spawn::{Isolation, Limit, Resource};
 
 use super::failure;
+use crate::containment::Containment;
 
 /// Microseconds in which a share of processor time is given: the kernel's usual.
 const PERIOD: u64 = 100_000;
@@ -61,12 +62,12 @@ fn settings(old: &ResourceLimits, new: &ResourceLimits) -> Vec<Setting> {
 
 /// Why a limit is not in force.
 #[derive(Clone, Debug, PartialEq, Eq)]
-pub(super) struct Missing {
-    pub(super) key: &'static str,
+pub(crate) struct Missing {
+    pub(crate) key: &'static str,
     pub(super) errno: Errno,
     /// `the memory controller is not delegated to the daemon`
-    pub(super) why: String,
-    pub(super) hint: &'static str,
+    pub(crate) why: String,
+    pub(crate) hint: &'static str,
 }
 
 const DELEGATE: &str = "the unit needs Delegate=yes, on a system with cgroup v2 alone: see docs/LIMITS.md";
@@ -86,6 +87,16 @@ pub(super) fn apply(
     }
 }
 
+/// The limit that a start with these would be refused for, as far as that is known without one.
+pub(crate) fn refused(containment: &Containment, limits: &ResourceLimits) -> Option<Missing> {
+    let delegated = match containment {
+        Containment::Cgroup(delegated) => Some(&**delegated),
+        Containment::Subreaper => None,
+    };
+    let wanted = settings(&ResourceLimits::default(), limits);
+    wanted.iter().filter(|setting| setting.vital).find_map(|setting| enabled(delegated, setting).err())
+}
+
 /// The same for a run that is there: nothing is vital any more.
 pub(super) fn change(
     delegated: Option<&Delegated>,
@@ -94,7 +105,7 @@ pub(super) fn change(
     new: &ResourceLimits,
 ) -> Option<String> {
     let (vital, degraded) = try_all(delegated, leaf, old, new);
-    let vital = vital.map(|missing| sentence(&[missing]));
+    let vital = vital.map(|missing| format!("{}; without it, it will not start again", sentence(&[missing])));
     match (vital, degraded) {
         (Some(a), Some(b)) => Some(format!("{a}; {b}")),
         (a, b) => a.or(b),
@@ -130,16 +141,23 @@ fn sentence(missing: &[Missing]) -> String {
     parts.join("; ")
 }
 
+/// The group in which the controller of a setting is enabled.
+fn enabled<'a>(delegated: Option<&'a Delegated>, setting: &Setting) -> Result<&'a Delegated, Missing> {
+    let missing = |why| Missing { key: setting.key, errno: Errno::ENOENT, why, hint: DELEGATE };
+    let Some(delegated) = delegated else {
+        return Err(missing("the daemon has no cgroup of its own to make groups in".to_owned()));
+    };
+    match delegated.enable(setting.controller) {
+        Ok(()) => Ok(delegated),
+        Err(unavailable) => {
+            Err(missing(format!("the {} controller {unavailable}", setting.controller.as_str())))
+        }
+    }
+}
+
 fn set(delegated: Option<&Delegated>, leaf: &str, setting: &Setting) -> Result<(), Missing> {
     let missing = |errno, why: String, hint| Missing { key: setting.key, errno, why, hint };
-    let Some(delegated) = delegated else {
-        let why = "the daemon has no cgroup of its own to make groups in".to_owned();
-        return Err(missing(Errno::ENOENT, why, DELEGATE));
-    };
-    if let Err(unavailable) = delegated.enable(setting.controller) {
-        let why = format!("the {} controller {unavailable}", setting.controller.as_str());
-        return Err(missing(Errno::ENOENT, why, DELEGATE));
-    }
+    let delegated = enabled(delegated, setting)?;
     let Err(mut error) = delegated.set(leaf, setting.file, &setting.value) else { return Ok(()) };
     if error.kind() == io::ErrorKind::NotFound && setting.controller == Controller::Io {
         // The other scheduler that knows weights, with a scale of its own.
@@ -296,6 +314,16 @@ mod tests {
         // A run that is there stays.
         let said = change(None, "web.1", &NONE, &all()).unwrap();
         assert!(said.starts_with("resource_limits.memory_max is not in force: "), "{said}");
+        assert!(said.contains("without it, it will not start again"), "{said}");
+        let said = change(None, "web.1", &NONE, &rest).unwrap();
+        assert!(!said.contains("start again"), "what degrades starts: {said}");
+        // And what a start would say is known before it.
+        let key =
+            |limits: &ResourceLimits| refused(&Containment::Subreaper, limits).map(|missing| missing.key);
+        assert_eq!(
+            [key(&all()), key(&pids), key(&rest), key(&NONE)],
+            [Some("memory_max"), Some("pids_max"), None, None]
+        );
         // What is taken back was not in force.
         assert_eq!(change(None, "web.1", &all(), &NONE), None);
     }

@@ -52,7 +52,11 @@ fn a_reset_makes_a_failed_one_stopped() {
     w.exited("web", 1);
     assert_eq!(w.state("web"), State::Failed);
     w.ask(Command::Reset(name("web")));
-    assert_eq!(w.state("web"), State::Stopped);
+    assert_eq!(
+        (w.state("web"), &w.view("web").reason),
+        (State::Stopped, &Reason::Reset),
+        "no operator stopped it"
+    );
     assert_eq!(w.view("web").counters.exits[ExitReason::ExitCode as usize], 1);
 }
 
@@ -163,4 +167,24 @@ fn counts_and_run_numbers_go_on_where_an_earlier_daemon_left_them() {
     let view = w.view("web");
     assert_eq!(view.run.as_ref().map(|r| r.number), Some(RunNumber(8)));
     assert_eq!(view.counters, Counters { runs: 8, starts: 7, ..before });
+}
+
+/// Its lines stand in the same files, and in the journal under the same id: a second run 1 would be told from the first
+/// by nobody.
+#[test]
+fn run_numbers_go_on_where_a_deleted_one_of_the_name_left_them() {
+    let mut w = World::new();
+    for number in 1..=3 {
+        w.apply(vec![spec("web")]);
+        w.spawned("web");
+        let view = w.view("web");
+        assert_eq!(view.run.as_ref().map(|r| r.number), Some(RunNumber(number)));
+        assert_eq!(
+            view.counters,
+            Counters { runs: number, starts: 1, ..Counters::default() },
+            "the rest is its own"
+        );
+        w.apply(vec![]);
+        w.exited("web", 0);
+    }
 }

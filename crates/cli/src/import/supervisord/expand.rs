@@ -9,7 +9,12 @@ pub(super) struct Variables<'a> {
     files: &'a dyn Files,
     here: String,
     own: Vec<(&'static str, String)>,
+    /// Variables of the environment that are not known stay, between [`MARKS`].
+    keep_unknown: bool,
 }
+
+/// Around the name of a variable that stays; neither is in a file of text.
+pub(super) const MARKS: [char; 2] = ['\u{1}', '\u{2}'];
 
 /// A value with everything in its place.
 pub(super) struct Expanded {
@@ -21,7 +26,12 @@ pub(super) struct Expanded {
 impl<'a> Variables<'a> {
     /// Outside of programs.
     pub(super) fn outside(files: &'a dyn Files, here: &Path) -> Self {
-        Self { files, here: here.display().to_string(), own: Vec::new() }
+        Self { files, here: here.display().to_string(), own: Vec::new(), keep_unknown: false }
+    }
+
+    /// The same, where variables of the environment that are not known stay.
+    pub(super) fn keeping_unknown(&self) -> Variables<'_> {
+        Variables { files: self.files, here: self.here.clone(), own: self.own.clone(), keep_unknown: true }
     }
 
     /// Within a program.
@@ -59,12 +69,20 @@ pub(super) fn expand(text: &str, variables: &Variables<'_>) -> Result<Expanded, 
             return Err(format!("`%({name})` has no `s` or `d` behind it"));
         };
         let value = match name.strip_prefix("ENV_") {
-            Some(variable) => {
-                done.from_env.push(variable.to_owned());
-                variables.files.variable(variable).ok_or_else(|| {
-                    format!("the variable {variable} of supervisord's environment is not known here")
-                })?
-            }
+            Some(variable) => match variables.files.variable(variable) {
+                Some(value) => {
+                    done.from_env.push(variable.to_owned());
+                    value
+                }
+                None if variables.keep_unknown && is_name(variable) => {
+                    format!("{}{variable}{}", MARKS[0], MARKS[1])
+                }
+                None => {
+                    return Err(format!(
+                        "the variable {variable} of supervisord's environment is not known here"
+                    ));
+                }
+            },
             None => variables.get(name).ok_or_else(|| format!("`%({name}){kind}` is not known"))?,
         };
         let width = tail[..digits].parse::<usize>().unwrap_or(0).min(64);
@@ -77,6 +95,12 @@ pub(super) fn expand(text: &str, variables: &Variables<'_>) -> Result<Expanded, 
     }
     done.text.push_str(rest);
     Ok(done)
+}
+
+/// Whether a shell takes it for the name of a variable.
+fn is_name(text: &str) -> bool {
+    let word = |c: char| c.is_ascii_alphanumeric() || c == '_';
+    text.chars().all(word) && text.starts_with(|c: char| !c.is_ascii_digit())
 }
 
 /// Whether a name fits a pattern with `*` and `?`.

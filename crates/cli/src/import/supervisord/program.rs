@@ -1,12 +1,13 @@
 //! `[program:x]`: one process, or several from a template.
 
-use std::path::Path;
+use std::collections::{BTreeMap, BTreeSet};
+use std::path::{Path, PathBuf};
 use std::time::Duration;
 
 use model::{Definition, ExitMatcher, InheritEnv, KillMode, OnStartLimit, Output, RestartPolicy};
 
 use super::Common;
-use super::expand::{Expanded, Variables, expand};
+use super::expand::{Expanded, MARKS, Variables, expand};
 use super::ini::{Entry, Section, pairs};
 use crate::import::command::{set_words, words};
 use crate::import::draft::{At, Draft, Import};
@@ -48,6 +49,7 @@ pub(super) fn read(
         return Vec::new();
     }
     let mut priorities = Vec::new();
+    let first = into.drafts.len();
     for index in 0..count {
         let own = vec![
             ("program_name", name.to_owned()),
@@ -81,6 +83,9 @@ pub(super) fn read(
         }
         into.drafts.push(draft);
     }
+    let mut own = into.drafts.split_off(first);
+    part_logs(&mut own, name, section, into);
+    into.drafts.append(&mut own);
     priorities
 }
 
@@ -104,10 +109,9 @@ impl Reader<'_> {
             }
             let Expanded { text, from_env } = match expand(&entry.value, &self.variables) {
                 Ok(expanded) => expanded,
-                Err(why) if entry.key == "environment" && self.inherited(entry) => {
-                    let _known_by_name = why;
-                    continue;
-                }
+                // Known by their names only: what has the daemon's variables at each start is told of that there.
+                Err(_) if entry.key == "environment" && self.inherited(entry) => continue,
+                Err(_) if entry.key == "command" && self.through_shell(entry) => continue,
                 Err(why) => {
                     self.into.lost(
                         &entry.at,
@@ -162,8 +166,40 @@ impl Reader<'_> {
             "taken over from the daemon's environment (`inherit_env`)",
             "give the daemon the variable: systemctl edit dd-procmgrd, Environment=",
         );
-        self.draft.definition.inherit_env = Some(InheritEnv::Names(names));
+        self.inherit(names);
         self.draft.definition.env.get_or_insert_default().extend(env);
+        true
+    }
+
+    fn inherit(&mut self, more: Vec<String>) {
+        if let InheritEnv::Names(names) =
+            self.draft.definition.inherit_env.get_or_insert(InheritEnv::Names(Vec::new()))
+        {
+            names.extend(more);
+            names.sort();
+            names.dedup();
+        }
+    }
+
+    /// `command = x %(ENV_A)s`, with a variable that is not known here: a shell puts it in at each start.
+    fn through_shell(&mut self, entry: &Entry) -> bool {
+        let Ok(expanded) = expand(&entry.value, &self.variables.keeping_unknown()) else { return false };
+        let Some(words) = words(&expanded.text).filter(|words| !words.is_empty()) else { return false };
+        let mut names = Vec::new();
+        let words: Option<Vec<String>> = words.iter().map(|word| for_shell(word, &mut names)).collect();
+        let Some(words) = words else { return false };
+        let script = format!("exec {}", words.join(" "));
+        set_words(&mut self.draft.definition, &["/bin/sh".to_owned(), "-c".to_owned(), script]);
+        self.into.changed(
+            &entry.at,
+            &entry.written(),
+            format!(
+                "{} is not known here: a shell takes it over from the daemon's environment (`inherit_env`) at each start",
+                names.join(", ")
+            ),
+            "give the daemon the variable: systemctl edit dd-procmgrd, Environment=",
+        );
+        self.inherit(names);
         true
     }
 
@@ -365,6 +401,50 @@ impl Reader<'_> {
         for stream in [&mut definition.stdout, &mut definition.stderr] {
             stream.take_if(|output| *output == Output::Capture);
         }
+    }
+}
+
+/// A word as a shell reads it, with the variables that stayed; `None` = it can't be written for one.
+fn for_shell(word: &str, names: &mut Vec<String>) -> Option<String> {
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once(MARKS[0]) {
+        let (name, after) = after.split_once(MARKS[1])?;
+        if !before.is_empty() {
+            text.push_str(&shlex::try_quote(before).ok()?);
+        }
+        text.push_str(&format!("\"${{{name}}}\""));
+        names.push(name.to_owned());
+        rest = after;
+    }
+    if !rest.is_empty() || text.is_empty() {
+        text.push_str(&shlex::try_quote(rest).ok()?);
+    }
+    Some(text)
+}
+
+/// The processes of one program would write the same file, which supervisord lets them do: each gets its own.
+fn part_logs(drafts: &mut [Draft], name: &str, section: &Section, into: &mut Import) {
+    let files = |draft: &Draft| -> BTreeSet<PathBuf> {
+        let outputs = [&draft.definition.stdout, &draft.definition.stderr];
+        let file = |output: &Option<Output>| match output {
+            Some(Output::File(path)) => Some(path.clone()),
+            _ => None,
+        };
+        outputs.into_iter().filter_map(file).collect()
+    };
+    let mut users: BTreeMap<PathBuf, usize> = BTreeMap::new();
+    drafts.iter().flat_map(files).for_each(|path| *users.entry(path).or_default() += 1);
+    users.retain(|_, count| *count > 1);
+    for draft in drafts.iter_mut() {
+        for output in [&mut draft.definition.stdout, &mut draft.definition.stderr] {
+            output.take_if(|output| matches!(output, Output::File(path) if users.contains_key(path)));
+        }
+    }
+    for path in users.keys() {
+        let why = "its processes would write one file: each has a log file of its own, called after it";
+        let what = format!("numprocs, all to {}", path.display());
+        into.changed(&section.at, &what, why, format!("read them together: pm-cli logs @{name}"));
     }
 }
 

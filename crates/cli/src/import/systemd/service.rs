@@ -2,6 +2,7 @@
 
 mod absent;
 mod ending;
+mod environment;
 mod flag;
 mod limits;
 mod output;
@@ -127,6 +128,7 @@ impl<'a> Reader<'a> {
             }
         }
         exec::start(&mut self.draft.definition, &start, self.into);
+        environment::settle(self.specifiers.files, &effective, &mut self.draft.definition, self.into);
         self.install(&effective);
         self.together();
     }

@@ -30,7 +30,10 @@ impl Files {
         };
         fs::write(&layout.main, main).unwrap();
         let host = Host::read(root.path()).unwrap();
-        Self { layers: Layers::new(layout, host, root.path(), log_files), root }
+        Self {
+            layers: Layers::new(layout, host, root.path(), log_files, supervisor::Containment::Subreaper),
+            root,
+        }
     }
 
     fn write(&self, path: &str, text: &str) {
