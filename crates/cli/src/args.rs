@@ -14,6 +14,7 @@ pub(crate) mod migrate;
 mod needs;
 mod quick;
 mod start;
+mod stray;
 pub(crate) mod update;
 
 use std::ffi::OsString;
@@ -391,7 +392,13 @@ pub(crate) fn parse(argv: &[OsString]) -> Result<Parsed, clap::Error> {
     let Verb::Create(create) = &first.verb else { return Ok(first) };
     let refused = |kind, text: String| Err(Parsed::command().error(kind, text));
     let parsed = match create::reorder(argv, create.line.len()) {
-        Ok(Some(argv)) => Parsed::try_parse_from(argv)?,
+        Ok(Some((argv, notes))) => {
+            let mut parsed = Parsed::try_parse_from(argv)?;
+            if let Verb::Create(create) = &mut parsed.verb {
+                create.notes = notes;
+            }
+            parsed
+        }
         Ok(None) => first,
         Err(text) => return refused(clap::error::ErrorKind::UnknownArgument, text),
     };

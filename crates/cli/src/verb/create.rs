@@ -21,6 +21,9 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
         ))
         .into());
     }
+    for note in &args.notes {
+        session.say(note)?;
+    }
     let mut found = session.connect().await?;
     let (name, start) = (args.name.clone(), args.options.auto_start == Some(true));
     let dry_run = args.dry_run;

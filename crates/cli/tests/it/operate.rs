@@ -43,6 +43,7 @@ fn what_a_newcomer_mistypes() {
     let daemon = daemon();
     Transcript::new(&daemon)
         .run("pm-cli create x sleep 10 --autostart")
+        .run("pm-cli create x sleep 10 --memory-mx 5M --port 80")
         .run("pm-cli create x --command 'sleep 10'")
         .run("pm-cli create x sleep 10 --health-interval 1s")
         .run("pm-cli update old --health-interval 1s")
