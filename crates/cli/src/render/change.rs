@@ -20,6 +20,7 @@ pub(crate) fn line(change: &ConfigChange) -> String {
     let what = match change.impact() {
         Impact::Stop => "stop and remove".to_owned(),
         Impact::Add => "add, not started (auto_start is false)".to_owned(),
+        Impact::Hot => "change without a restart".to_owned(),
         _ => impact(change),
     };
     format!("{}: {what}{}\n", one_line(&change.name), one_line(&keys))

@@ -45,7 +45,7 @@ pub(super) async fn run(session: &mut Session<'_>, mut args: UpdateArgs) -> Resu
             session.fail(&if unsets { failure } else { failure.in_options() });
             if changed {
                 session.say(&format!(
-                    "\nthe change to {name} is made all the same; take it back with: pm-cli update {name} --unset KEY"
+                    "\nthe change to {name} is made all the same; take it back with: pm-cli update {name} --unset KEY (or all)"
                 ))?;
             }
             return Ok(());

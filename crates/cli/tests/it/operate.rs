@@ -28,6 +28,8 @@ fn groups() {
 fn who_goes_down_along_is_told() {
     let daemon = daemon();
     Transcript::new(&daemon)
+        .run("pm-cli start api")
+        .run("pm-cli stop api")
         .run("pm-cli stop cache")
         .run("pm-cli stop db --no-wait")
         .run("pm-cli restart cache")
@@ -46,6 +48,7 @@ fn what_a_newcomer_mistypes() {
         .run("pm-cli create x sleep 10 --memory-mx 5M --port 80")
         .run("pm-cli create y sleep 10 --user nosuch")
         .run("pm-cli create z sleep 10 --user nosuch --dry-run -o json")
+        .run("pm-cli completion")
         .run("pm-cli create x --command 'sleep 10'")
         .run("pm-cli create x sleep 10 --health-interval 1s")
         .run("pm-cli update old --health-interval 1s")
