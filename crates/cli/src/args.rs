@@ -14,6 +14,7 @@ pub(crate) mod migrate;
 mod needs;
 mod quick;
 mod start;
+mod stray;
 pub(crate) mod update;
 
 use std::ffi::OsString;
@@ -47,6 +48,21 @@ Everybody on the daemon's machine may look: list, status, describe, why, wait, e
 group dd-procmgrd also read logs and definitions, start, stop and reload; root and the daemon's own user do everything.
 
 Exit codes: 0 done, 1 refused or failed, 2 usage, 3 not active, 4 no such process, 5 daemon unreachable.";
+
+const ENABLE_HELP: &str = "\
+The daemon itself is started at boot by systemd: sudo systemctl enable --now dd-procmgrd (as a user: systemctl --user \
+enable --now dd-procmgrd, and loginctl enable-linger). pm-cli doctor says whether it is.";
+
+const EDIT_HELP: &str = "\
+The editor is VISUAL, else EDITOR, else the first of editor, nano and vi that is there. Saving applies the text at once, \
+which restarts the process where a key asks for a new run; an empty text removes the override. The later of these wins, key \
+by key: packages, processes.yaml, processes.d, this override, and what create, update, enable and disable set.";
+
+const TOKEN_HELP: &str = "\
+Who presents the token over TCP may do everything that the daemon's own user may: define processes, and run anything as any \
+user. Don't hand it on for looking: list, status, describe, why, events and metrics need no token. A colleague who shall \
+also read logs and operate joins the group dd-procmgrd on the daemon's machine, or gets a certificate with the role \
+operator or viewer (docs: SECURITY_MODEL). It is renewed whenever the daemon starts, and by rotate.";
 
 /// Options of every verb.
 #[derive(Clone, Debug, Default, Args)]
@@ -131,6 +147,7 @@ pub(crate) enum Verb {
     /// Forget failures: what waits is tried at once, what was given up is stopped
     Reset(Names),
     /// Start processes whenever the daemon starts
+    #[command(after_help = ENABLE_HELP)]
     Enable(EnableArgs),
     /// Don't start processes when the daemon starts
     Disable(DisableArgs),
@@ -139,6 +156,7 @@ pub(crate) enum Verb {
     /// Change some keys of a process
     Update(Box<UpdateArgs>),
     /// Edit the override of a process in your editor; it is checked before it is saved
+    #[command(after_help = EDIT_HELP)]
     Edit(OneName),
     /// Show everything that defines processes, and where it stands
     Cat(Names),
@@ -152,7 +170,7 @@ pub(crate) enum Verb {
     #[command(subcommand)]
     Daemon(DaemonVerb),
     /// Show, find or renew the token that callers over TCP present
-    #[command(subcommand)]
+    #[command(subcommand, after_help = TOKEN_HELP)]
     Token(TokenVerb),
     /// Save where daemons are, and switch between them
     #[command(subcommand)]
@@ -305,9 +323,9 @@ pub(crate) struct LogsArgs {
     /// Only lines that match this regular expression
     #[arg(long, value_name = "REGEX", allow_hyphen_values = true)]
     pub(crate) grep: Option<String>,
-    /// Only what the run with this number printed
-    #[arg(long, value_name = "NUMBER", value_parser = clap::value_parser!(u64).range(1..))]
-    pub(crate) run: Option<u64>,
+    /// Only what one run printed: its number, as `describe` and `why` show it, last for the newest, or -1 for the one before
+    #[arg(long, value_name = "NUMBER", value_parser = run_choice, allow_hyphen_values = true)]
+    pub(crate) run: Option<RunChoice>,
     /// Go on behind this cursor, as `-o json` shows it
     #[arg(long, value_name = "CURSOR", conflicts_with = "lines")]
     pub(crate) after: Option<String>,
@@ -325,6 +343,29 @@ zone, today, yesterday, now, RFC 3339, or @SECONDS since the epoch.
 
 Lines of several processes are shown in the order of their times. Lines of which the time, run or stream is not known \
 (files that have no index) are left out where --since, --until, --run or --stream asks for it; a note says so.";
+
+/// Which run of a process.
+#[derive(Clone, Copy, Debug, PartialEq, Eq)]
+pub(crate) enum RunChoice {
+    /// That with this number.
+    Number(u64),
+    /// So many before the newest.
+    Back(u64),
+}
+
+/// `--run`
+fn run_choice(text: &str) -> Result<RunChoice, String> {
+    let fault =
+        || "write the number of a run (1 is the first), last, or -1 for the one before the last".to_owned();
+    match text {
+        "last" | "current" | "latest" => Ok(RunChoice::Back(0)),
+        _ => match text.strip_prefix('-') {
+            Some(back) => back.parse().ok().filter(|back| *back > 0).map(RunChoice::Back),
+            None => text.parse().ok().filter(|number| *number > 0).map(RunChoice::Number),
+        }
+        .ok_or_else(fault),
+    }
+}
 
 /// `-n`
 fn lines(text: &str) -> Result<u32, String> {
@@ -346,16 +387,18 @@ pub(crate) enum StreamArg {
 /// Why this verb has no such output.
 fn misfit(output: Output, verb: &Verb) -> Option<&'static str> {
     const NO_NAMES: &str =
-        "`--output name` is for verbs that show processes; this one has table, json and yaml";
+        "`--output name` is for verbs that show processes; this one has table, wide, json and yaml";
     match (output, verb) {
         (Output::Cat, Verb::Logs(_)) => None,
         (Output::Cat, _) => {
             Some("`--output cat` is for `logs` only; the others have table, wide, json, yaml and name")
         }
+        (Output::Name, Verb::Logs(_)) => {
+            Some("`--output name` is for verbs that show processes; `logs` has table, json, yaml and cat")
+        }
         (
             Output::Name,
-            Verb::Logs(_)
-            | Verb::ReopenLogs
+            Verb::ReopenLogs
             | Verb::Daemon(_)
             | Verb::Token(_)
             | Verb::Doctor
@@ -378,20 +421,69 @@ pub(crate) fn command() -> clap::Command {
     Parsed::command()
 }
 
+/// An error in the words of the verb that was typed: with its usage, and not that of the whole program.
+fn refusal(argv: &[OsString], kind: clap::error::ErrorKind, text: impl std::fmt::Display) -> clap::Error {
+    let mut command = Parsed::command();
+    command.build();
+    let verb = verb_of(argv, &command);
+    match verb.as_deref().and_then(|verb| command.find_subcommand_mut(verb)) {
+        Some(verb) => verb.error(kind, text),
+        None => command.error(kind, text),
+    }
+}
+
+/// The verb that was typed: the first word that is one. Good enough for words about an error.
+fn verb_of(argv: &[OsString], command: &clap::Command) -> Option<String> {
+    let mut words = argv.iter().skip(1).filter_map(|word| word.to_str());
+    let known = |word: &&str| command.get_subcommands().any(|verb| verb.get_name() == *word);
+    words.find(known).map(str::to_owned)
+}
+
+/// The same, for the errors of a session.
+pub(crate) fn verb_typed(argv: &[OsString]) -> Option<String> {
+    verb_of(argv, &Parsed::command())
+}
+
+/// What clap can't know of its own errors.
+fn explained(argv: &[OsString], mut error: clap::Error) -> clap::Error {
+    use clap::error::{ContextKind, ContextValue, ErrorKind};
+    let invalid = match error.get(ContextKind::InvalidArg) {
+        Some(ContextValue::String(arg)) => arg.clone(),
+        Some(ContextValue::Strings(args)) => args.join(" "),
+        _ => String::new(),
+    };
+    let tip = match error.kind() {
+        ErrorKind::MissingRequiredArgument if invalid.contains("<NAME>...") => "for every process: @all",
+        ErrorKind::MissingRequiredArgument if invalid.contains("<SHELL>") => "a shell is bash, zsh or fish",
+        ErrorKind::UnknownArgument if invalid == "--all" && verb_typed(argv).is_some() => {
+            "every process is named @all"
+        }
+        _ => return error,
+    };
+    error.insert(ContextKind::Suggested, ContextValue::StyledStrs(vec![tip.to_owned().into()]));
+    error
+}
+
 /// Reads the command line. `create` is read twice: once to see where the command begins, and again with its own
 /// options moved in front of that.
 pub(crate) fn parse(argv: &[OsString]) -> Result<Parsed, clap::Error> {
     let first = match quick::parse(argv) {
         Some(parsed) => parsed,
-        None => Parsed::try_parse_from(argv)?,
+        None => Parsed::try_parse_from(argv).map_err(|error| explained(argv, error))?,
     };
     if let Some(error) = misfit(first.global.output, &first.verb) {
-        return Err(Parsed::command().error(clap::error::ErrorKind::ArgumentConflict, error));
+        return Err(refusal(argv, clap::error::ErrorKind::ArgumentConflict, error));
     }
     let Verb::Create(create) = &first.verb else { return Ok(first) };
-    let refused = |kind, text: String| Err(Parsed::command().error(kind, text));
+    let refused = |kind, text: String| Err(refusal(argv, kind, text));
     let parsed = match create::reorder(argv, create.line.len()) {
-        Ok(Some(argv)) => Parsed::try_parse_from(argv)?,
+        Ok(Some((argv, notes))) => {
+            let mut parsed = Parsed::try_parse_from(argv)?;
+            if let Verb::Create(create) = &mut parsed.verb {
+                create.notes = notes;
+            }
+            parsed
+        }
         Ok(None) => first,
         Err(text) => return refused(clap::error::ErrorKind::UnknownArgument, text),
     };
@@ -443,7 +535,7 @@ mod tests {
         }
     }
 
-    pub(super) const ACCEPTED: [&str; 73] = [
+    pub(super) const ACCEPTED: [&str; 75] = [
         "pm-cli list",
         "pm-cli --output json list",
         "pm-cli list -o json --no-color --timeout 5s",
@@ -476,6 +568,8 @@ mod tests {
         "pm-cli logs a -f -n 5 --stream stderr",
         "pm-cli logs -n5 a",
         "pm-cli logs a b @web -n all --since -1h30m --until now --grep -x --run 3 -t --no-prefix -o cat",
+        "pm-cli logs a --run last --follow",
+        "pm-cli logs a --run -1 -n 3",
         "pm-cli logs a --after 1:-",
         "pm-cli reopen-logs",
         "pm-cli reload-config",
@@ -519,7 +613,7 @@ mod tests {
         "pm-cli doctor -o json",
     ];
 
-    pub(super) const REFUSED: [&str; 48] = [
+    pub(super) const REFUSED: [&str; 50] = [
         "pm-cli",
         "pm-cli lits",
         "pm-cli start",
@@ -527,6 +621,8 @@ mod tests {
         "pm-cli logs a -n -1",
         "pm-cli logs a -n some",
         "pm-cli logs a --run 0",
+        "pm-cli logs a --run -0",
+        "pm-cli logs a --run first",
         "pm-cli logs a -n 5 --after 1:-",
         "pm-cli list -o cat",
         "pm-cli reopen-logs a",

@@ -87,7 +87,15 @@ pub(crate) async fn reach(context: &Context, global: &Global, place: &Place) -> 
                 local: is_local(target),
                 denied: matches!(why, Unreachable::Denied),
                 tls: matches!(why, Unreachable::Tls(_)),
-                why: why.to_string(),
+                why: match target {
+                    Target::Unix(path)
+                        if matches!(why, Unreachable::Refused)
+                            && fs::metadata(path).is_ok_and(|m| m.is_file()) =>
+                    {
+                        "this is a file and no socket".to_owned()
+                    }
+                    _ => why.to_string(),
+                },
             }),
             Err(other) => return Err(Failure::new(FAILED, other.to_string())),
         }

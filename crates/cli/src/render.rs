@@ -82,6 +82,9 @@ pub(crate) fn ending(last: &v1::LastExit) -> String {
 
 /// `8 automatic, 9 starts in all`
 pub(crate) fn starts(counters: &v1::Counters) -> String {
+    if counters.starts == 0 && counters.restarts > 0 {
+        return format!("{} automatic, and no attempt came up", counters.restarts);
+    }
     let plural = if counters.starts == 1 { "" } else { "s" };
     format!("{} automatic, {} start{plural} in all", counters.restarts, counters.starts)
 }

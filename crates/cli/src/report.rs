@@ -1,5 +1,6 @@
 //! One run of the program: its streams, its exit code, and how errors look.
 
+use std::borrow::Cow;
 use std::cell::RefCell;
 use std::fmt::Write as _;
 use std::io::{self, Write};
@@ -8,7 +9,7 @@ use std::time::{Duration, Instant};
 use model::Wall;
 use rpc::{Client, ClientError};
 
-use crate::args::{Global, Output, keys};
+use crate::args::{self, Global, Output, keys};
 use crate::context::Context;
 use crate::find::{self, Found};
 use crate::render::paint::visible;
@@ -110,10 +111,25 @@ impl From<ClientError> for Failure {
             ClientError::TimedOut(_) => {
                 Self::new(FAILED, text).with_hint("the daemon carries on; see pm-cli list for the outcome")
             }
+            ClientError::Lost(why) if is_foreign(&why) => {
+                Self::new(UNREACHABLE, format!("something answers there, but not as dd-procmgrd does ({why})")).with_hint(
+                    "check the port: metrics are served on another one than control, and pm-cli status on that machine lists \
+                     both",
+                )
+            }
             ClientError::Lost(_) => Self::new(UNREACHABLE, text)
-                .with_hint("if the daemon still runs (pm-cli status), check that the address is its own"),
+                .with_hint(
+                "if the daemon still runs (pm-cli status), check that the address is its own: metrics are served on another port",
+            ),
         }
     }
+}
+
+/// What the transport says when the other side speaks something else than gRPC, as a web server or the metrics do.
+fn is_foreign(why: &str) -> bool {
+    ["frame with invalid size", "invalid compression flag", "grpc-status header missing"]
+        .iter()
+        .any(|text| why.contains(text))
 }
 
 /// One run of the program.
@@ -277,7 +293,8 @@ impl<'a> Session<'a> {
         // Writing to a String can't fail, and nobody can be told when stderr can't be written.
         // Problems of definitions come as a compiler shows them.
         let prefix = if failure.message.starts_with("error: ") { "" } else { "error: " };
-        let _infallible = writeln!(text, "{prefix}{}", visible(failure.message.trim_end())).is_ok();
+        let message = in_words_of_the_verb(failure.message.trim_end(), self.context);
+        let _infallible = writeln!(text, "{prefix}{}", visible(&message)).is_ok();
         if let Some(hint) = &failure.hint {
             let _infallible = writeln!(text, "\nhint: {}", visible(hint)).is_ok();
         }
@@ -305,6 +322,17 @@ impl<'a> Session<'a> {
         self.err.write_all(visible(text).as_bytes())?;
         self.err.flush()?;
         Ok(())
+    }
+}
+
+/// A refusal names the call of the API; who typed a verb knows that.
+fn in_words_of_the_verb<'a>(message: &'a str, context: &Context) -> Cow<'a, str> {
+    const NEEDS: &str = " needs the role ";
+    let Some((before, after)) = message.split_once(NEEDS) else { return message.into() };
+    let Some(verb) = args::verb_typed(&context.args) else { return message.into() };
+    match before.rsplit_once("; ") {
+        Some((who, call)) => format!("{who}; {verb} ({call}){NEEDS}{after}").into(),
+        None => message.into(),
     }
 }
 

@@ -23,7 +23,7 @@ fn find(text: &str, now: Wall, zone: &TimeZone) -> Option<Wall> {
     // `10s` alone can't mean anything else. A number needs its unit: `10` may be an hour, a day, or seconds.
     let span = ago.unwrap_or(text);
     let has_unit = span.ends_with(|c: char| c.is_ascii_alphabetic());
-    if let Some(span) = parse_duration(span).ok().filter(|_| has_unit) {
+    if let Some(span) = parse_duration(&short(span)).ok().filter(|_| has_unit) {
         return Some(Wall(now.0.saturating_sub(u64::try_from(span.as_nanos()).ok()?)));
     }
     if ago.is_some() {
@@ -54,6 +54,36 @@ fn find(text: &str, now: Wall, zone: &TimeZone) -> Option<Wall> {
         }
     };
     wall(moment.timestamp())
+}
+
+/// `1 minute` and `1min` as the daemon's files write it: `1m`.
+fn short(span: &str) -> String {
+    const WORDS: [(&str, &str); 12] = [
+        ("seconds", "s"),
+        ("second", "s"),
+        ("secs", "s"),
+        ("sec", "s"),
+        ("minutes", "m"),
+        ("minute", "m"),
+        ("mins", "m"),
+        ("min", "m"),
+        ("hours", "h"),
+        ("hour", "h"),
+        ("days", "d"),
+        ("day", "d"),
+    ];
+    let mut text = String::new();
+    let mut rest = span.trim();
+    while !rest.is_empty() {
+        let end = rest.find(|c: char| c.is_ascii_alphabetic()).unwrap_or(rest.len());
+        let (number, tail) = rest.split_at(end);
+        let end = tail.find(|c: char| !c.is_ascii_alphabetic()).unwrap_or(tail.len());
+        let (unit, tail) = tail.split_at(end);
+        text.push_str(number.trim());
+        text.push_str(WORDS.iter().find(|(word, _)| *word == unit).map_or(unit, |(_, letter)| letter));
+        rest = tail;
+    }
+    text
 }
 
 /// `2026-11-21 19:03:04.120+01:00`, as a clock on the wall shows it, and where that wall is: what people read is in the
@@ -120,6 +150,10 @@ mod tests {
             ("-10s", "2026-11-21T18:02:54.500Z"),
             ("2h ago", "2026-11-21T16:03:04.500Z"),
             ("90s ago", "2026-11-21T18:01:34.500Z"),
+            ("1 minute ago", "2026-11-21T18:02:04.500Z"),
+            ("1min", "2026-11-21T18:02:04.500Z"),
+            ("1 hour 30 mins ago", "2026-11-21T16:33:04.500Z"),
+            ("-2days", "2026-11-19T18:03:04.500Z"),
             ("10:00", "2026-11-21T09:00:00.000Z"),
             ("10:00:30", "2026-11-21T09:00:30.000Z"),
             ("2026-11-21", "2026-11-20T23:00:00.000Z"),

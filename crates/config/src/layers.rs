@@ -61,7 +61,7 @@ pub struct Loaded {
 #[derive(Debug, Error)]
 pub enum LoadError {
     /// There is no main file.
-    #[error("there is no configuration at {}; create it, or name another file with PM_CONFIG_PATH", path.display())]
+    #[error("there is no configuration at {}; create it, or name another file with --config or PM_CONFIG_PATH", path.display())]
     Missing {
         /// Where it was looked for.
         path: PathBuf,

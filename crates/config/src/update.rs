@@ -20,7 +20,7 @@ fn keys() -> impl Iterator<Item = &'static Key> {
 
 /// The definition that results when the keys in `unset` are removed from `earlier` and those of `set` are put on top.
 /// A key is named as in a file: `restart`, `log.max_size`, `log` for all keys below it, `env.NAME` for one variable,
-/// `resource_limits.memory_max` and `rlimits.nofile` for one limit.
+/// `resource_limits.memory_max` and `rlimits.nofile` for one limit; `all` for everything that was set earlier.
 /// Removing what is not there changes nothing.
 ///
 /// What the result means, together with the other layers, is for [`resolve`](crate::resolve) to judge.
@@ -34,7 +34,11 @@ pub fn merge_update(
 ) -> Result<Definition, Vec<Fault>> {
     let (mut definition, mut faults) = (earlier.unwrap_or_default(), Faults::default());
     for name in unset {
-        remove(&mut definition, set, name, &mut faults);
+        if name == "all" {
+            definition = Definition::default();
+        } else {
+            remove(&mut definition, set, name, &mut faults);
+        }
     }
     overlay(&mut definition, set);
     if faults.count() > 0 { Err(faults.finish()) } else { Ok(definition) }
@@ -114,11 +118,15 @@ fn resource(name: &str) -> Option<Take> {
     RESOURCES.into_iter().find(|(key, _)| *key == name).map(|(_, take)| take)
 }
 
+const HOW_TO_SEE: &str = "pm-cli cat NAME shows what was set; `all` takes back all of it";
+
 fn listed(keys: &[&str]) -> String {
     format!("the keys there are {}", one_of(keys))
 }
 
 fn unknown(name: &str, hint: String, faults: &mut Faults) {
+    // Sixty names help nobody who has to find the one that was set.
+    let hint = if hint.starts_with("the keys are ") { HOW_TO_SEE.to_owned() } else { hint };
     faults.at(name, |faults| faults.key(format!("{} is not a known key", quoted(name)), hint));
 }
 
@@ -184,6 +192,11 @@ mod tests {
         assert!(is_empty(&unset(&["command", "args", "args", "env", "restart", "log"]).unwrap()));
         assert!(!is_empty(&unset(&["command", "args", "env", "log"]).unwrap()));
         assert!(is_empty(&Definition::default()));
+        assert!(is_empty(&unset(&["all"]).unwrap()));
+        let set = Definition { critical: Some(true), ..Definition::default() };
+        assert_eq!(merge_update(Some(earlier()), &set, &["all".to_owned()]).unwrap(), set, "and set anew");
+        let told = unset(&["nonsense"]).unwrap_err()[0].to_string();
+        assert!(told.contains("pm-cli cat NAME") && told.len() < 160, "{told}");
     }
 
     #[test]

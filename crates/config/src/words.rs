@@ -1,7 +1,7 @@
 //! Command lines: how a text becomes a program and its arguments, how these become a text again, and what in it only
 //! a shell would obey.
 
-use model::CommandLine;
+use model::{CommandLine, is_shell_word};
 
 /// Why [`command_line`] gave nothing, unless the text is empty.
 pub(crate) const UNSPLITTABLE: &str =
@@ -42,18 +42,28 @@ pub(crate) enum ForShell<'a> {
     Operator(&'a str),
     /// `$NAME`
     Variable(&'a str),
+    /// `while` and the like, as the program.
+    Word(&'a str),
 }
 
 /// The first word of a line that is for a shell. To be asked of lines that were split by us: in words that somebody
 /// wrote one by one it is meant.
 pub(crate) fn for_shell(line: &CommandLine) -> Option<ForShell<'_>> {
     const OPERATORS: [&str; 12] = ["&&", "||", "|", ";", "&", ">", ">>", "<", "<<", "2>", "2>&1", "&>"];
+    // `a; b`: a word that ends in a semicolon, with another one behind it.
+    let joined = std::iter::once(&line.program).chain(&line.args).rev().skip(1);
+    let joined = joined.filter(|word| word.len() > 1 && word.ends_with(';'));
+    if let Some(word) = joined.filter(|word| !word.contains([' ', '\n', '\\', '"', '\''])).last() {
+        return Some(ForShell::Operator(word));
+    }
     let mut words = std::iter::once(&line.program).chain(&line.args).map(String::as_str);
-    words.find_map(|word| match word {
+    let found = words.find_map(|word| match word {
         word if OPERATORS.contains(&word) => Some(ForShell::Operator(word)),
         word if is_variable(word) => Some(ForShell::Variable(word)),
         _ => None,
-    })
+    });
+    let word = || is_shell_word(&line.program).then_some(ForShell::Word(&line.program));
+    found.or_else(word)
 }
 
 /// `$NAME` or `${NAME}` and nothing else, as systemd's and docker's command lines have them (`kill -HUP $MAINPID`).
@@ -101,6 +111,10 @@ mod tests {
             (vec!["cd", "/tmp", "&&", "ls"], Some(ForShell::Operator("&&"))),
             (vec!["kill", "-HUP", "$MAINPID"], Some(ForShell::Variable("$MAINPID"))),
             (vec!["x", "${A_1}", "|"], Some(ForShell::Variable("${A_1}"))),
+            (vec!["while", "read", "x"], Some(ForShell::Word("while"))),
+            (vec!["echo", "hi;", "ls"], Some(ForShell::Operator("hi;"))),
+            (vec!["mysql", "-e", "select 1;", "db"], None),
+            (vec!["mysql", "-e", "quit;"], None),
             (vec!["sh", "-c", "echo $HOME"], None),
             (vec!["awk", "$1"], None),
             (vec!["x", "$", "${}", "$a"], None),

@@ -8,8 +8,8 @@ use model::{
     Command, InvocationId, Mono, ProcessId, ProcessName, ProcessView, Reply, Signal, Snapshot, Stamp,
 };
 use rpc::{
-    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, EventRing, Fragment,
-    LogBatch, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride, Stats,
+    BoxFuture, BoxStream, Control, ControlError, Create, Created, DaemonStatus, ErrorKind, EventRing,
+    Fragment, LogBatch, LogRequest, LogSource, OverrideText, ReloadReport, ReloadResult, SetOverride, Stats,
     StatsRequest, Update, Updated, ViewResult,
 };
 use supervisor::{Containment, Handle};
@@ -114,7 +114,7 @@ impl Control for Desk {
         }
     }
 
-    fn create(&self, create: Create) -> BoxFuture<ViewResult> {
+    fn create(&self, create: Create) -> BoxFuture<Result<Created, ControlError>> {
         self.on_definitions(|d| async move { d.create(create).await })
     }
 

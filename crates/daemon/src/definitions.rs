@@ -5,12 +5,14 @@
 //! * [`create`], [`update`], [`overrides`], [`delete`]: one process, over the API. What comes out of such a change is
 //!   what a reload would make of the same files, and it concerns that process alone: others keep what is in force, even
 //!   when their files were changed meanwhile.
+//! * [`doubts`] is what is in force and probably not meant.
 //! * [`layers`] asks the files, [`known`] is the set in force.
 //!
 //! A change that is refused leaves no trace: its file is put back as it was.
 
 mod create;
 mod delete;
+mod doubts;
 mod known;
 mod layers;
 mod load;

@@ -38,6 +38,7 @@ pub use spec::{
 };
 pub use start::{
     CommandLine, EnvironmentFile, Hook, HookKind, HookSpec, PathCondition, ProcessType, StartSpec,
+    is_shell_word,
 };
 pub use state::{Reason, State};
 pub use time::{Mono, Stamp, Wall};

@@ -51,6 +51,16 @@ impl fmt::Display for CommandLine {
     }
 }
 
+/// Whether a word means something to a shell and is no program: who names it as one has copied a line of a script.
+#[must_use]
+pub fn is_shell_word(word: &str) -> bool {
+    const WORDS: [&str; 22] = [
+        ".", "[[", "alias", "case", "cd", "eval", "exec", "export", "for", "function", "if", "select", "set",
+        "shift", "source", "trap", "ulimit", "unset", "until", "while", "{", "(",
+    ];
+    WORDS.contains(&word)
+}
+
 /// A command that runs around the process, as its user, in its environment, with its output.
 #[derive(Clone, Debug, PartialEq, Eq)]
 pub struct Hook {

@@ -146,7 +146,7 @@ impl Client {
     }
 
     /// Adds a process.
-    pub async fn create(&mut self, create: Create) -> Result<v1::Process, ClientError> {
+    pub async fn create(&mut self, create: Create) -> Result<v1::CreateProcessResponse, ClientError> {
         let request = v1::CreateProcessRequest {
             name: create.name.to_string(),
             definition: Some(convert::to_wire(create.definition)),
@@ -154,7 +154,7 @@ impl Client {
             dry_run: create.dry_run,
             ..Default::default()
         };
-        some(limited(self.timeout, self.inner.create_process(request)).await?.process)
+        limited(self.timeout, self.inner.create_process(request)).await
     }
 
     /// Starts a process; returns when it is up as its type says.

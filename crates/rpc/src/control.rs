@@ -46,7 +46,7 @@ pub trait Control: Send + Sync + 'static {
     /// The monotonic clock of the views.
     fn now(&self) -> Mono;
     /// Checks, stores and adds a process, and starts it when asked.
-    fn create(&self, create: Create) -> BoxFuture<ViewResult>;
+    fn create(&self, create: Create) -> BoxFuture<Result<Created, ControlError>>;
     /// Wants it up; resolves when it is up as its type says.
     fn start(&self, name: ProcessName) -> BoxFuture<ViewResult>;
     /// Wants it down; resolves when nothing of it is alive.
@@ -110,6 +110,15 @@ pub struct Create {
     pub dry_run: bool,
 }
 
+/// A process that was added, or would be.
+#[derive(Clone, Debug, PartialEq)]
+pub struct Created {
+    /// The process as it is now.
+    pub view: Arc<ProcessView>,
+    /// What probably doesn't do what is meant: each begins with its key in backticks and ends with the way out.
+    pub warnings: Vec<String>,
+}
+
 /// Keys to change in the runtime layer of a process.
 #[derive(Clone, Debug, PartialEq)]
 pub struct Update {
@@ -130,6 +139,8 @@ pub struct Updated {
     pub view: Arc<ProcessView>,
     /// What it means for the process; `None` = nothing differs.
     pub change: Option<Change>,
+    /// What probably doesn't do what is meant of what differs; as in [`Created`].
+    pub warnings: Vec<String>,
 }
 
 /// What one place says about a process.

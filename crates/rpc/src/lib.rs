@@ -40,8 +40,8 @@ pub use accept::ListenState;
 pub use auth::{Method, Role};
 pub use client::{Client, ClientError, Events, Logs, Rejection, Target, TlsFiles, Unreachable};
 pub use control::{
-    BoxFuture, BoxStream, Control, ControlError, Create, DaemonStatus, ErrorKind, Fragment, Listener,
-    ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText, ReloadReport,
+    BoxFuture, BoxStream, Control, ControlError, Create, Created, DaemonStatus, ErrorKind, Fragment,
+    Listener, ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText, ReloadReport,
     ReloadResult, SetOverride, Stats, StatsRequest, Update, Updated, Usage, ViewResult, Violation,
     leftover_removed,
 };

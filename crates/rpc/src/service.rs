@@ -165,7 +165,7 @@ impl Service {
     async fn came_up(
         &self,
         before: &ProcessView,
-        Updated { view, change }: &Updated,
+        Updated { view, change, .. }: &Updated,
     ) -> Result<Arc<ProcessView>, ControlError> {
         let down = |view: &ProcessView| view.run.is_none();
         let takes_time = change.as_ref().is_some_and(|change| {
@@ -200,8 +200,8 @@ impl Service {
         // What is so already is not written down: it would win over the files from then on. Of a broken definition nobody
         // knows what it says.
         let already = view.spec.auto_start == on && view.state != State::Invalid && view.problem.is_none();
-        let Updated { view, change } = if already {
-            Updated { view, change: None }
+        let Updated { view, change, .. } = if already {
+            Updated { view, change: None, warnings: Vec::new() }
         } else {
             let definition = Definition { auto_start: Some(on), ..Definition::default() };
             let name = view.spec.name.clone();

@@ -12,6 +12,7 @@ use clap::{Args, Command};
 use model::{Definition, ProcessName};
 
 use super::definition::{DefinitionArgs, program};
+use super::stray;
 
 /// `create`
 #[derive(Debug, Args)]
@@ -31,12 +32,15 @@ pub(crate) struct CreateArgs {
     pub(crate) dry_run: bool,
     #[command(flatten)]
     pub(crate) options: DefinitionArgs,
+    /// What is to be said of words that look like options and are handed to the program.
+    #[arg(skip)]
+    pub(crate) notes: Vec<String>,
 }
 
 const AFTER_HELP: &str = "\
 Options may also stand after the command. There a word belongs to the command unless it is one of create's own options \
-above, written in full: short options, global options and unknown ones go to the command. `--` ends the options; all \
-that follows belongs to the command.
+above, written in full: short options, global options (-o and the like) and unknown ones go to the command, with a note where \
+one looks like a slip. `--` ends the options; all that follows belongs to the command.
 
 Examples:
   pm-cli create test sleep 10 --auto-start
@@ -62,19 +66,23 @@ impl CreateArgs {
     }
 }
 
-/// The command line with create's own options moved in front of `--` and the command; `None` = nothing to move.
+/// The command line with create's own options moved in front of `--` and the command, and what is to be said of the words
+/// that stay; `None` = nothing to move.
 /// `line` is the number of words at the end of it that clap took for the command.
 ///
 /// # Errors
 /// A word that is nearly one of these options. To hand it to the command would be a surprise that shows late.
-pub(crate) fn reorder(argv: &[OsString], line: usize) -> Result<Option<Vec<OsString>>, String> {
+pub(crate) fn reorder(
+    argv: &[OsString],
+    line: usize,
+) -> Result<Option<(Vec<OsString>, Vec<String>)>, String> {
     let (front, words) = argv.split_at(argv.len() - line);
     if front.last().is_some_and(|word| word == "--") {
         return Ok(None);
     }
-    let (own, command) = split(words)?;
+    let Split { own, command, notes } = split(words)?;
     let moved = front.iter().cloned().chain(own).chain([OsString::from("--")]).chain(command);
-    Ok(Some(moved.collect()))
+    Ok(Some((moved.collect(), notes)))
 }
 
 /// Without what people leave out, add or write in another way: `--autostart`, `--Auto_Start`, `--after-s`.
@@ -91,16 +99,24 @@ fn near_miss<'a>(word: &str, options: &'a BTreeMap<String, bool>) -> Option<&'a 
     options.keys().find(near).map(String::as_str)
 }
 
+/// The words behind the name.
+struct Split {
+    own: Vec<OsString>,
+    command: Vec<OsString>,
+    notes: Vec<String>,
+}
+
 /// Tells create's own options from the words of the command, the first of which is the command itself.
-fn split(words: &[OsString]) -> Result<(Vec<OsString>, Vec<OsString>), String> {
+fn split(words: &[OsString]) -> Result<Split, String> {
     let options = own_options();
     let (mut own, mut command) = (Vec::new(), Vec::new());
     let mut words = words.iter().cloned();
     command.extend(words.next());
+    let mut rest = Vec::new();
     while let Some(word) = words.next() {
         let long = word.to_str().and_then(|text| text.strip_prefix("--"));
         match long {
-            Some("") => command.extend(words.by_ref()),
+            Some("") => rest.extend(words.by_ref()),
             Some(long) => {
                 let (name, joined) = long.split_once('=').map_or((long, false), |(name, _)| (name, true));
                 match options.get(name) {
@@ -124,7 +140,10 @@ fn split(words: &[OsString]) -> Result<(Vec<OsString>, Vec<OsString>), String> {
             None => command.push(word),
         }
     }
-    Ok((own, command))
+    let names: Vec<&str> = options.keys().map(String::as_str).collect();
+    let notes = stray::notes(&command, &names);
+    command.extend(rest);
+    Ok(Split { own, command, notes })
 }
 
 /// create's long options, and whether the word after each is its value.
@@ -227,6 +246,16 @@ mod tests {
             assert_eq!(line(&["x", "--", "srv", word]), ["srv", word]);
             assert_eq!(line(&["x", "srv", "--", word]), ["srv", word]);
         }
+        // What is farther off may be the program's own, and is said.
+        let args = create(&["x", "srv", "--memory-mx", "5M", "--port", "80"]).unwrap();
+        assert_eq!(args.line, ["srv", "--memory-mx", "5M", "--port", "80"]);
+        assert!(
+            args.notes.len() == 1 && args.notes[0].contains("did you mean --memory-max?"),
+            "{:?}",
+            args.notes
+        );
+        assert!(create(&["x", "--", "srv", "--memory-mx"]).unwrap().notes.is_empty());
+        assert!(create(&["x", "srv", "--", "--memory-mx"]).unwrap().notes.is_empty());
         // What many programs have.
         assert_eq!(
             line(&["x", "srv", "--users", "--afters", "--type_"]),

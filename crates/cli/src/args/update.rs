@@ -20,7 +20,7 @@ pub(crate) struct UpdateArgs {
     #[arg(last = true, value_name = "COMMAND")]
     line: Vec<String>,
     /// Take back what was set before, so that the files decide again: an option (memory-max), a key as in processes.yaml
-    /// (resource_limits.memory_max), or env.NAME; several with commas
+    /// (resource_limits.memory_max), env.NAME, or all; several with commas
     #[arg(long, value_name = "KEY", value_delimiter = ',')]
     pub(crate) unset: Vec<String>,
     /// Only show what would change
@@ -34,7 +34,8 @@ pub(crate) struct UpdateArgs {
 }
 
 const AFTER_HELP: &str = "\
-Only what is given changes. A list (--after, --exec-start-pre, ...) and another health check replace what was there; \
+Only what is given changes; a process that runs is restarted where a key asks for that, which --dry-run shows. A list \
+(--after, --exec-start-pre, ...) and another health check replace what was there; \
 --health-interval and its like change the check that is there.
 
 Examples:

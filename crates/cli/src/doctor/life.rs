@@ -7,7 +7,14 @@ pub(super) fn daemon(facts: &Facts) -> Vec<Finding> {
     let answer = match &facts.daemon {
         Ok(answer) => answer,
         Err(silence) => {
-            let (found, means) = silence.message.split_once('\n').unwrap_or((&silence.message, ""));
+            // `no daemon answers; looked at`, and below it a line for each place.
+            let mut lines = silence.message.lines().map(str::trim);
+            let first = lines.next().unwrap_or_default();
+            let rest = lines.collect::<Vec<_>>().join("; ");
+            let (found, means) = match first.strip_suffix("; looked at") {
+                Some(found) => (found, format!("looked at {rest}")),
+                None => (first, rest),
+            };
             return vec![Finding::problem(found, means, silence.hint.clone())];
         }
     };
@@ -84,6 +91,28 @@ fn restart(facts: &Facts) -> String {
         Ok(unit) => format!("sudo systemctl restart {}", unit.name),
         Err(_) => "stop the daemon and start it anew".to_owned(),
     }
+}
+
+pub(super) fn boot(facts: &Facts) -> Vec<Finding> {
+    let unit = match &facts.unit {
+        Err(why) => return vec![Finding::not_checked(why)],
+        Ok(unit) => unit,
+    };
+    let name = super::quoted(&unit.name);
+    let user = if unit.user { "systemctl --user" } else { "sudo systemctl" };
+    vec![match unit.properties.get("UnitFileState").map(String::as_str) {
+        Some("enabled" | "enabled-runtime" | "alias" | "static" | "indirect" | "generated") => {
+            Finding::ok(format!("systemd starts {} at boot", unit.name))
+        }
+        None | Some("") => {
+            Finding::not_checked(format!("systemd does not say whether {} is enabled", unit.name))
+        }
+        Some(state) => Finding::warning(
+            format!("{} is {state}: it runs now, and is not started at boot", unit.name),
+            "after a restart of the machine none of its processes runs, whatever pm-cli enable says",
+            format!("{user} enable {name}"),
+        ),
+    }]
 }
 
 pub(super) fn installations(facts: &Facts) -> Vec<Finding> {

@@ -110,9 +110,12 @@ pub(super) fn cgroup(facts: &Facts) -> Vec<Finding> {
     };
     let finding = match (status.containment.as_str(), &facts.unit) {
         ("cgroup", _) => Finding::ok("each run has a cgroup of its own"),
-        (other, Err(why)) => Finding::ok(format!(
-            "{other}: resource_limits can't be had, and what leaves its process is found by its parent ({why})"
-        )),
+        (other, Err(why)) => Finding::warning(
+            format!("{other}: resource_limits can't be had ({why})"),
+            "memory_max and pids_max keep a process from being started, other limits are left out; what leaves its process is \
+             found by its parent. Run the daemon as a unit with Delegate=yes, or with a writable cgroup v2 of its own",
+            "pm-cli daemon status",
+        ),
         (other, Ok(unit)) => Finding::warning(
             format!("{other}: systemd gave {} no cgroups of its own", unit.name),
             "memory_max and pids_max keep a process from being started, other limits are left out. Write Delegate=yes below \

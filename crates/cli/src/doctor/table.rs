@@ -92,6 +92,13 @@ pub(crate) static CHECKS: &[Check] = &[
         run: life::running_program,
     },
     Check {
+        name: "boot",
+        area: Area::Daemon,
+        looks: "whether systemd starts the daemon's unit at boot",
+        fine: "the unit is enabled",
+        run: life::boot,
+    },
+    Check {
         name: "installations",
         area: Area::Daemon,
         looks: "`dd-procmgrd` and `pm-cli` in every directory of PATH",

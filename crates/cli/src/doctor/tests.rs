@@ -57,7 +57,8 @@ fn well() -> Facts {
         ],
         ..Default::default()
     };
-    let limit = [("LogRateLimitIntervalUSec", "1s"), ("LogRateLimitBurst", "1000000")];
+    let limit =
+        [("LogRateLimitIntervalUSec", "1s"), ("LogRateLimitBurst", "1000000"), ("UnitFileState", "enabled")];
     let disk = Disk { bytes: 100 << 30, bytes_free: 50 << 30, inodes: 1000, inodes_free: 900 };
     Facts {
         clock: Clock { now: NOW, zone: jiff::tz::TimeZone::UTC },
@@ -145,6 +146,18 @@ fn every_problem_says_what_it_means_and_what_mends_it() {
     }
 }
 
+#[test]
+fn a_daemon_that_does_not_answer_is_told_in_whole_sentences() {
+    let mut facts = well();
+    let message =
+        "no daemon answers; looked at\n  /a: there is no socket\nno dd-procmgrd is seen running".to_owned();
+    facts.daemon = Err(Silence { message, hint: "start it".into() });
+    let found = examine(&facts);
+    let daemon = found.iter().find(|found| found.check.name == "daemon").unwrap();
+    assert_eq!(daemon.finding.found, "no daemon answers");
+    assert_eq!(daemon.finding.meaning, "looked at /a: there is no socket; no dd-procmgrd is seen running");
+}
+
 /// A machine on which most things are wrong.
 fn bad() -> Facts {
     let mut facts = well();
@@ -174,6 +187,7 @@ fn bad() -> Facts {
     facts.metrics = Metrics::Silent("connection refused".into());
     facts.journal = Journal::Refuses("/s".into(), "connection refused".into());
     facts.unit.as_mut().unwrap().properties.insert("LogRateLimitBurst".into(), "100".into());
+    facts.unit.as_mut().unwrap().properties.insert("UnitFileState".into(), "disabled".into());
     facts.disks[0].2 = Ok(Disk::default());
     let two = vec![PathBuf::from("/usr/bin/pm-cli"), PathBuf::from("/usr/local/bin/pm-cli")];
     facts.installed.insert("pm-cli", two);

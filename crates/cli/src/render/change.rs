@@ -6,6 +6,7 @@ use serde_json::{Value, json};
 
 use super::paint::one_line;
 use super::word;
+use crate::args::keys;
 use crate::report::{Session, Stop};
 
 /// `none`, `hot`, `restart`, `start`, `add` or `stop`.
@@ -19,6 +20,7 @@ pub(crate) fn line(change: &ConfigChange) -> String {
     let what = match change.impact() {
         Impact::Stop => "stop and remove".to_owned(),
         Impact::Add => "add, not started (auto_start is false)".to_owned(),
+        Impact::Hot => "change without a restart".to_owned(),
         _ => impact(change),
     };
     format!("{}: {what}{}\n", one_line(&change.name), one_line(&keys))
@@ -39,6 +41,13 @@ pub(crate) fn outcome(
         Some(degraded) => session.say(&format!("warning: {} runs, but {}", process.name, one_line(degraded))),
         None => Ok(()),
     }
+}
+
+/// What is in force and probably not meant, in the words of somebody who gave options.
+pub(crate) fn warn(session: &mut Session<'_>, warnings: &[String]) -> Result<(), Stop> {
+    warnings
+        .iter()
+        .try_for_each(|text| session.say(&format!("warning: {}", keys::in_options(&one_line(text)))))
 }
 
 /// Whether an error means that the change is made, and the run that it took failed.

@@ -175,6 +175,8 @@ fn cell(row: &Row, column: Column, now: Wall) -> Cow<'_, str> {
         Groups if p.groups.is_empty() => dash,
         Groups => p.groups.join(",").into(),
         Origin => super::json::origin_text(p.origin.as_ref()).into(),
+        // Of a broken definition nobody knows the program.
+        Command if p.command_line.is_empty() || p.command_line == "''" => dash,
         Command => p.command_line.as_str().into(),
     }
 }

@@ -10,8 +10,16 @@ use crate::report::{Session, Stop};
 use crate::select::{Pick, pick};
 
 /// All that is needed of a process to tell.
-const FIELDS: [&str; 7] =
-    ["name", "process_id", "groups", "state", "wanted_up", "definition.requires", "definition.binds_to"];
+const FIELDS: [&str; 8] = [
+    "name",
+    "process_id",
+    "groups",
+    "state",
+    "wanted_up",
+    "definition.requires",
+    "definition.wants",
+    "definition.binds_to",
+];
 
 /// Who depends on the processes that are named, beside those themselves.
 #[derive(Debug, Default)]
@@ -33,6 +41,16 @@ impl Along {
         session.say(&format!("also {verb}: {}", self.follow.join(", ")))
     }
 
+    /// The same for a stop: who is taken along is still wanted.
+    pub(super) fn tell_stop(&self, session: &mut Session<'_>, names: &[String]) -> Result<(), Stop> {
+        self.tell(session, "stops")?;
+        if self.follow.is_empty() || session.json() {
+            return Ok(());
+        }
+        let (who, verb) = if let [name] = names { (name.as_str(), "is") } else { ("these", "are") };
+        session.say(&format!("they wait, and come back when {who} {verb} started again"))
+    }
+
     pub(super) fn json(&self) -> Value {
         json!(self.follow)
     }
@@ -46,6 +64,41 @@ pub(super) async fn along(client: &Client, words: &[String]) -> Along {
         Ok(processes) => of(&processes, words),
         Err(_) => Along::default(),
     }
+}
+
+/// Who is started along with the processes that are named: what they require, want or are bound to and is not up.
+pub(super) async fn started_along(client: &Client, words: &[String]) -> Along {
+    let mask = prost_types::FieldMask { paths: FIELDS.map(str::to_owned).to_vec() };
+    let request = ListProcessesRequest { read_mask: Some(mask), ..Default::default() };
+    match client.clone().list_where(request).await {
+        Ok(processes) => Along { follow: needed(&processes, words), ..Along::default() },
+        Err(_) => Along::default(),
+    }
+}
+
+fn needed(processes: &[v1::Process], words: &[String]) -> Vec<String> {
+    let by_name: HashMap<&str, &v1::Process> = processes.iter().map(|p| (p.name.as_str(), p)).collect();
+    let picked = pick(processes, words).into_iter().filter_map(|picked| match picked {
+        Ok(Pick::Process(place)) => Some(processes[place].name.as_str()),
+        Ok(Pick::Unclear(_)) | Err(_) => None,
+    });
+    let named: BTreeSet<&str> = picked.collect();
+    let (mut found, mut queue) = (BTreeSet::new(), named.iter().copied().collect::<Vec<_>>());
+    while let Some(name) = queue.pop() {
+        let Some(definition) = by_name.get(name).and_then(|process| process.definition.as_ref()) else {
+            continue;
+        };
+        let lists = [&definition.requires, &definition.wants, &definition.binds_to];
+        for on in lists.into_iter().flatten().flat_map(|list| &list.values) {
+            let Some(other) = by_name.get(on.name.as_str()) else { continue };
+            let down =
+                !other.wanted_up && matches!(other.state(), State::Stopped | State::Exited | State::Failed);
+            if down && !named.contains(other.name.as_str()) && found.insert(other.name.clone()) {
+                queue.push(&other.name);
+            }
+        }
+    }
+    found.into_iter().collect()
 }
 
 fn of(processes: &[v1::Process], words: &[String]) -> Along {
@@ -130,6 +183,23 @@ mod tests {
         assert_eq!(told(&["api"]), (vec!["web".into()], vec!["web:api".into()]));
         assert_eq!(told(&["web"]), (vec![], vec![]));
         assert_eq!(told(&["a"]), (vec!["b".into()], vec!["b:a".into()]));
+    }
+
+    #[test]
+    fn what_is_needed_and_down_is_started_along() {
+        let processes = [
+            process("db", State::Stopped, &[]),
+            process("cache", State::Running, &["db"]),
+            process("api", State::Stopped, &["db", "cache", "gone"]),
+            process("web", State::Stopped, &["api"]),
+            process("a", State::Stopped, &["b"]),
+            process("b", State::Stopped, &["a"]),
+        ];
+        let needed = |word: &str| needed(&processes, &[word.to_owned()]);
+        assert_eq!(needed("web"), ["api", "db"]);
+        assert_eq!(needed("api"), ["db"]);
+        assert_eq!(needed("db"), Vec::<String>::new());
+        assert_eq!(needed("a"), ["b"], "in a circle");
     }
 
     #[test]

@@ -29,6 +29,7 @@ fn list(session: &mut Session<'_>) -> Result<(), Stop> {
     if saved.contexts.is_empty() {
         return session.say("no contexts are saved\n\nhint: save one: pm-cli context add NAME --host ADDR");
     }
+    overruled(session)?;
     let widest = saved.contexts.keys().map(|name| name.chars().count()).max().unwrap_or(0);
     for (name, entry) in &saved.contexts {
         let mark = if saved.current.as_ref() == Some(name) { '*' } else { ' ' };
@@ -67,7 +68,19 @@ fn show(session: &mut Session<'_>, name: Option<String>) -> Result<(), Stop> {
     for (key, value) in words.chain(paths) {
         text.push_str(&format!("{key:>12}: {value}\n"));
     }
-    session.show(&text)
+    session.show(&text)?;
+    overruled(session)
+}
+
+/// Says what is used in the place of the current context, where something in the environment wins over it.
+fn overruled(session: &mut Session<'_>) -> Result<(), Stop> {
+    let wins = ["PM_CONTEXT", "PM_SOCKET", "PM_HOST"]
+        .into_iter()
+        .find_map(|name| session.context.var(name).map(|value| (name, value)));
+    let Some((name, value)) = wins else { return Ok(()) };
+    let text =
+        format!("warning: {name}={value} is set and wins over the current context; unset {name} to use it");
+    session.say(&text)
 }
 
 fn add(session: &mut Session<'_>, args: &ContextAddArgs) -> Result<(), Stop> {
@@ -139,7 +152,10 @@ fn choose(session: &mut Session<'_>, name: Option<String>) -> Result<(), Stop> {
     saved.current = name.clone();
     saved.write(session.context)?;
     match name {
-        Some(name) => told(session, &saved, &name, &format!("context {name} is used from now on\n")),
+        Some(name) => {
+            told(session, &saved, &name, &format!("context {name} is used from now on\n"))?;
+            overruled(session)
+        }
         None if session.json() => session.write_json(&json!({ "name": null, "current": false })),
         None => session.show("no context is used any more: the daemon of this machine is looked for\n"),
     }

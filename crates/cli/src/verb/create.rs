@@ -6,7 +6,7 @@ use crate::USAGE;
 use crate::args::create::CreateArgs;
 use crate::progress::{self, What};
 use crate::render::paint::one_line;
-use crate::render::{self, json};
+use crate::render::{self, change, json};
 use crate::report::{Failure, Session, Stop};
 
 pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(), Stop> {
@@ -21,6 +21,9 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
         ))
         .into());
     }
+    for note in &args.notes {
+        session.say(note)?;
+    }
     let mut found = session.connect().await?;
     let (name, start) = (args.name.clone(), args.options.auto_start == Some(true));
     let dry_run = args.dry_run;
@@ -28,8 +31,8 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
     let names = [name.to_string()];
     let what = What { names: &names, outcome: "to start", client: Some(found.client.clone()) };
     let create = found.client.create(Create { name: name.clone(), definition, start, dry_run });
-    let process = match progress::during(session, &what, create).await? {
-        Ok(process) => process,
+    let (process, warnings) = match progress::during(session, &what, create).await? {
+        Ok(created) => (created.process.unwrap_or_default(), created.warnings),
         Err(error) => {
             let defined = matches!(&error, ClientError::Rejected(r) if r.reason == "START_FAILED");
             session.fail(&Failure::from(error).in_options());
@@ -43,8 +46,11 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
         }
     };
     if session.json() {
-        return session.write_json(&json::processes(&[process], session.context.now));
+        let mut document = json::processes(&[process], session.context.now);
+        document["warnings"] = warnings.into();
+        return session.write_json(&document);
     }
+    change::warn(session, &warnings)?;
     let command = one_line(&process.command_line);
     if dry_run {
         return session.show(&format!(

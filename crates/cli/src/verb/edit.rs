@@ -22,6 +22,11 @@ use editor::Signals;
 use sheet::{Sheet, commented, is_empty};
 
 pub(super) async fn run(session: &mut Session<'_>, args: OneName) -> Result<(), Stop> {
+    if !session.context.interactive && !editor::is_chosen(session.context) {
+        let text = "edit needs a terminal for the editor";
+        let hint = "set EDITOR to a program that edits by itself, or change keys with pm-cli update";
+        return Err(Failure::new(FAILED, text).with_hint(hint).into());
+    }
     let mut found = session.connect().await?;
     let name = found.client.get(&args.name).await?.name;
     // It becomes the name of a file.
@@ -45,7 +50,14 @@ pub(super) async fn run(session: &mut Session<'_>, args: OneName) -> Result<(), 
     }
     // Nobody shall lose what they wrote; what can't be read back may be worth something, too.
     if !sheet.text().is_ok_and(|text| same(&text, &stored.text)) {
-        session.say(&format!("\nyour text is kept in {}", sheet.keep().display()))?;
+        let above = sheet.lines_above();
+        let kept = sheet.keep();
+        let kept = kept.display();
+        session.say(&format!(
+            "\nyour text is kept in {kept}; line 1 of the override is line {} there. Put it right, then: \
+             EDITOR='cp {kept}' pm-cli edit {name}",
+            above + 1
+        ))?;
     }
     Ok(())
 }

@@ -46,9 +46,28 @@ pub(super) async fn run(session: &mut Session<'_>, args: ListArgs) -> Result<(),
                 return session.write_json(&document(&rows, look));
             }
             let text = table::list(&rows, look, session.paint());
-            session.show(&text)
+            session.show(&text)?;
+            tell_of_reload(session, &places).await
         }
     }
+}
+
+/// On a terminal: says that the files on disk are not what is in force. Who looks at a healthy table would not think of it; a
+/// program asks `status`, and is not to pay for the question.
+async fn tell_of_reload(session: &mut Session<'_>, places: &[Place]) -> Result<(), Stop> {
+    let [place] = places else { return Ok(()) };
+    if session.context.width.is_none() {
+        return Ok(());
+    }
+    let Ok(found) = find::reach(session.context, &session.global, place).await else { return Ok(()) };
+    let mut client = found.client.with_timeout(Some(std::time::Duration::from_secs(2)));
+    let Some(load) = client.status().await.ok().and_then(|status| status.last_reload) else { return Ok(()) };
+    let Some(first) = load.problems.iter().find(|problem| problem.starts_with("error:")).filter(|_| !load.ok)
+    else {
+        return Ok(());
+    };
+    let first = first.lines().next().unwrap_or_default().trim_start_matches("error:").trim();
+    session.say(&format!("\nnote: what the files say is not all in force: {first}; see pm-cli status"))
 }
 
 /// Says why the table is empty, unless an error has done so.

@@ -11,7 +11,7 @@ use rpc::v1;
 use serde_json::json;
 
 use crate::USAGE;
-use crate::args::{LogsArgs, Output, StreamArg};
+use crate::args::{LogsArgs, Output, RunChoice, StreamArg};
 use crate::render::json::stream_name;
 use crate::render::lines::Lines;
 use crate::report::{Failure, Session, Stop};
@@ -47,8 +47,27 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogsArgs) -> Result<(),
     let shape = shape(session, &args, &processes);
     let link = Arc::new(Link::new(session.context.clone(), session.global.clone(), found.client));
     let mut sources: Vec<Source> = Vec::new();
+    let mut never = Vec::new();
     for process in processes {
-        let request = v1::StreamLogsRequest { name: process.name.clone(), ..request.clone() };
+        let newest = newest(&process);
+        let run = match args.run {
+            None => 0,
+            Some(RunChoice::Number(number)) => number,
+            Some(RunChoice::Back(back)) => newest.saturating_sub(back),
+        };
+        if args.run.is_some() && !(1..=newest).contains(&run) {
+            never.push(match newest {
+                0 => format!("no run of {} is known", process.name),
+                1 => format!("{} has had 1 run", process.name),
+                runs => format!("{} has had {runs} runs", process.name),
+            });
+            // For the daemon this would be every run. Any other number it is asked for: one may still come, and the log may
+            // know of runs before the daemon's own memory.
+            if run == 0 {
+                continue;
+            }
+        }
+        let request = v1::StreamLogsRequest { name: process.name.clone(), run, ..request.clone() };
         let events = feed::start(Arc::clone(&link), request, session.context.now);
         sources.push(Source::new(process.name, process.process_id, events));
     }
@@ -67,7 +86,9 @@ pub(super) async fn run(session: &mut Session<'_>, args: LogsArgs) -> Result<(),
             silent = false;
             write(session, &shape, source, item, several)?;
         } else if sources.iter().all(Source::has_ended) {
-            if silent && !sources.is_empty() {
+            if silent && !never.is_empty() {
+                session.say(&format!("no line fits: {}", never.join(", ")))?;
+            } else if silent && !sources.is_empty() {
                 let nothing = if all_of_it(&args) { "nothing was printed so far" } else { "no line fits" };
                 session.say(nothing)?;
             }
@@ -116,11 +137,20 @@ fn request(session: &Session<'_>, args: &LogsArgs) -> Result<v1::StreamLogsReque
         .into(),
         since,
         until: moment("--until", &args.until)?,
-        run: args.run.unwrap_or_default(),
+        run: 0,
         grep: args.grep.clone().unwrap_or_default(),
         after_cursor: args.after.clone().unwrap_or_default(),
         split_lines: session.json(),
     })
+}
+
+/// The number of the last run of a process that is known; 0 = there was none.
+fn newest(process: &v1::Process) -> u64 {
+    let now = process.run.as_ref().map(|run| run.number);
+    let ended = process.exits.iter().chain(&process.last_exit).map(|exit| exit.run).max();
+    // What an earlier daemon counted is known, even where how it ended is not.
+    let counted = process.counters.as_ref().map(|counters| counters.starts);
+    now.max(ended).max(counted).unwrap_or_default()
 }
 
 fn timestamp(at: Wall) -> prost_types::Timestamp {

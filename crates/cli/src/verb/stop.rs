@@ -12,7 +12,7 @@ pub(super) async fn run(session: &mut Session<'_>, args: ActArgs) -> Result<(), 
     let found = session.connect().await?;
     let no_wait = args.no_wait;
     let along = along(&found.client, &args.names.names).await;
-    along.tell(session, "stops")?;
+    along.tell_stop(session, &args.names.names)?;
     let call = move |mut client: rpc::Client, name: String| async move {
         client.stop_with(StopProcessRequest { name, no_wait, ..Default::default() }).await
     };

@@ -45,7 +45,7 @@ pub(super) async fn run(session: &mut Session<'_>, mut args: UpdateArgs) -> Resu
             session.fail(&if unsets { failure } else { failure.in_options() });
             if changed {
                 session.say(&format!(
-                    "\nthe change to {name} is made all the same; take it back with: pm-cli update {name} --unset KEY"
+                    "\nthe change to {name} is made all the same; take it back with: pm-cli update {name} --unset KEY (or all)"
                 ))?;
             }
             return Ok(());
@@ -55,9 +55,11 @@ pub(super) async fn run(session: &mut Session<'_>, mut args: UpdateArgs) -> Resu
     if session.json() {
         let mut document = json::processes(updated.process.as_slice(), session.context.now);
         document["dry_run"] = json!(dry_run);
+        document["warnings"] = updated.warnings.into();
         document["change"] = updated.change.as_ref().map(change::json).into();
         return session.write_json(&document);
     }
+    change::warn(session, &updated.warnings)?;
     match (&updated.change, dry_run) {
         (None, false) => session.show(&format!("{name}: nothing changed\n")),
         (None, true) => session.show(&format!("{name}: nothing would change\n")),

@@ -95,8 +95,8 @@ fn a_daemon_below_systemd_is_looked_at_with_its_unit() {
     write("cgroup", "0::/system.slice/dd-procmgrd.service/supervisor\n");
     std::os::unix::fs::symlink("/usr/bin/dd-procmgrd (deleted)", own.join("exe")).unwrap();
     let systemctl = bin.join("systemctl");
-    let script = "#!/bin/sh\n[ \"$*\" = 'show --no-pager -p LogRateLimitIntervalUSec,LogRateLimitBurst,Delegate -- \
-                  dd-procmgrd.service' ] && printf 'LogRateLimitIntervalUSec=30s\\nLogRateLimitBurst=10000\\n'\n";
+    let script = "#!/bin/sh\n[ \"$*\" = 'show --no-pager -p LogRateLimitIntervalUSec,LogRateLimitBurst,Delegate,UnitFileState -- \
+                  dd-procmgrd.service' ] && printf 'LogRateLimitIntervalUSec=30s\\nLogRateLimitBurst=10000\\nUnitFileState=disabled\\n'\n";
     // Written by another process: one that another test forks meanwhile must not have it open for writing.
     let write = "printf %s \"$1\" >\"$0\" && chmod 755 \"$0\"";
     let mut sh = std::process::Command::new("sh");
@@ -116,6 +116,8 @@ fn a_daemon_below_systemd_is_looked_at_with_its_unit() {
     };
     let wanted = "dd-procmgrd.service: 10000 lines in 30s";
     assert_eq!(found("rate-limit"), ["warning", wanted, "sudo systemctl edit dd-procmgrd.service"]);
+    let boot = "dd-procmgrd.service is disabled: it runs now, and is not started at boot";
+    assert_eq!(found("boot"), ["warning", boot, "sudo systemctl enable dd-procmgrd.service"]);
     let gone = "/usr/bin/dd-procmgrd was replaced or removed while the daemon runs";
     assert_eq!(found("running-program"), ["warning", gone, "sudo systemctl restart dd-procmgrd.service"]);
     let missing = "CAP_SETGID, CAP_SETUID missing, which `user` needs of: web";

@@ -70,7 +70,8 @@ impl Desk {
     }
 }
 
-const SAVED: &str = "web: /etc/dd-procmgrd/overrides.d/web.yaml saved\nweb: hot (restart)\n";
+const SAVED: &str =
+    "web: /etc/dd-procmgrd/overrides.d/web.yaml saved\nweb: change without a restart (restart)\n";
 
 #[test]
 fn what_is_valid_is_saved() {
@@ -145,7 +146,8 @@ fn what_is_emptied_is_removed() {
         let desk = Desk::new(script);
         desk.daemon.override_with("web", "restart: never\n");
         let told = "the override is empty now: /etc/dd-procmgrd/overrides.d/web.yaml will be removed\n";
-        let out = "web: /etc/dd-procmgrd/overrides.d/web.yaml removed\nweb: hot (restart)\n";
+        let out =
+            "web: /etc/dd-procmgrd/overrides.d/web.yaml removed\nweb: change without a restart (restart)\n";
         assert_eq!(desk.run(&["web"]), (Some(0), out.to_owned(), told.to_owned()));
         assert_eq!(desk.daemon.overridden("web"), None);
     }
@@ -173,10 +175,11 @@ fn without_a_terminal_what_is_invalid_is_kept_in_a_file() {
     );
     let left = desk.left();
     assert_eq!(left.len(), 1);
-    assert_eq!(
-        kept.trim_end().replace("[DIR]", desk.dir.path().to_str().unwrap()),
-        left[0].to_str().unwrap()
-    );
+    let kept = kept.replace("[DIR]", desk.dir.path().to_str().unwrap());
+    let path = left[0].to_str().unwrap();
+    assert!(kept.starts_with(&format!("{path}; line 1 of the override is line ")), "{kept}");
+    let way_on = format!("Put it right, then: EDITOR='cp {path}' pm-cli edit web");
+    assert!(kept.trim_end().ends_with(&way_on), "{kept}");
     assert!(fs::read_to_string(&left[0]).unwrap().ends_with("\nrestrat: always\n"));
     assert_eq!(desk.daemon.overridden("web"), None);
 }
@@ -233,13 +236,30 @@ fn which_editor() {
 
     let bin = desk.path("bin");
     fs::create_dir(&bin).unwrap();
-    let result = told(desk.command(&["web"]).env("EDITOR", " ").env("PATH", &bin));
+    for set in [Some(" "), None] {
+        let mut command = desk.command(&["web"]);
+        match set {
+            Some(nothing) => command.env("EDITOR", nothing),
+            None => command.env_remove("EDITOR"),
+        };
+        let (code, text) = told(&mut command);
+        assert_eq!(code, Some(1));
+        assert!(
+            text.starts_with("error: edit needs a terminal for the editor\n\nhint: set EDITOR"),
+            "{text}"
+        );
+    }
+    let on_a_terminal = |code: i32, shown: &str, wanted: &str| {
+        let terminal = Terminal::on(desk.command(&["web"]).env("EDITOR", " ").env("PATH", &bin));
+        let (said, exit, out) = terminal.end();
+        assert_eq!((exit, out.as_str()), (Some(code), wanted));
+        assert!(said.contains(shown), "{said}");
+    };
     let none = "error: there is no editor: editor, nano, vi were not found\n\nhint: set EDITOR to an editor that is installed\n";
-    assert_eq!(result, (Some(1), none.to_owned()));
+    on_a_terminal(1, none.lines().next().unwrap(), "");
     symlink("/bin/true", bin.join("nano")).unwrap();
     symlink("/bin/false", bin.join("vi")).unwrap();
-    let result = told(desk.command(&["web"]).env_remove("EDITOR").env("PATH", &bin));
-    assert_eq!(result, (Some(0), "web: nothing changed\n".to_owned()));
+    on_a_terminal(0, "", "web: nothing changed\n");
     assert_eq!(desk.left(), Vec::<PathBuf>::new());
 
     let result = told(desk.command(&["nope"]).env("EDITOR", "/nonexistent/ed"));
@@ -257,6 +277,10 @@ struct Terminal {
 
 impl Terminal {
     fn open(desk: &Desk) -> Self {
+        Self::on(&mut desk.command(&["web"]))
+    }
+
+    fn on(command: &mut Command) -> Self {
         let master = openpt(OpenptFlags::RDWR | OpenptFlags::NOCTTY | OpenptFlags::CLOEXEC).unwrap();
         grantpt(&master).unwrap();
         unlockpt(&master).unwrap();
@@ -264,11 +288,10 @@ impl Terminal {
         let slave = Path::new(std::ffi::OsStr::from_bytes(name.to_bytes()));
         let slave =
             rustix::fs::open(slave, OFlags::RDWR | OFlags::NOCTTY | OFlags::CLOEXEC, Mode::empty()).unwrap();
-        let mut command = desk.command(&["web"]);
         command.stdin(slave.try_clone().unwrap()).stderr(slave);
         let child = command.spawn().unwrap();
         // The command holds the slave open: without it the end of the child is the end of the terminal.
-        drop(command);
+        command.stdin(Stdio::null()).stderr(Stdio::null());
         Self { master: master.into(), child, shown: String::new() }
     }
 

@@ -7,11 +7,12 @@ use std::thread::JoinHandle;
 use std::time::Duration;
 
 use model::{
-    Change, Event, EventKind, ExitReason, ExitStatus, Impact, InvocationId, Mono, ProcessId, ProcessName,
-    ProcessRef, ProcessView, Reason, Refusal, RunNumber, Seq, Signal, Snapshot, Stamp, State, Stream, Usage,
+    Change, Definition, Event, EventKind, ExitReason, ExitStatus, Impact, InvocationId, Mono, ProcessId,
+    ProcessName, ProcessRef, ProcessView, Reason, Refusal, RunNumber, Seq, Signal, Snapshot, Stamp, State,
+    Stream, Usage,
 };
 use rpc::{
-    BoxFuture, BoxStream, Config, Control, ControlError, Create, DaemonStatus, ErrorKind, EventRing,
+    BoxFuture, BoxStream, Config, Control, ControlError, Create, Created, DaemonStatus, ErrorKind, EventRing,
     Fragment, Listener, ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText,
     ReloadReport, ReloadResult, Role, Server, SetOverride, Severity, Stats, StatsRequest, Update, Updated,
     ViewResult, Wording,
@@ -145,6 +146,13 @@ fn event(number: u64, name: &str, kind: EventKind) -> Event {
     }
 }
 
+/// What a daemon says of a user that it doesn't know.
+fn doubts(definition: &Definition) -> Vec<String> {
+    let doubt =
+        |user: &String| format!("`user`: there is no user {user} on the daemon's machine; fix `user`");
+    definition.user.iter().filter(|user| user.starts_with("nosuch")).map(doubt).collect()
+}
+
 fn answer<T: Send + 'static>(value: T) -> BoxFuture<T> {
     Box::pin(std::future::ready(value))
 }
@@ -193,7 +201,7 @@ impl Control for Fake {
         }
     }
 
-    fn create(&self, create: Create) -> BoxFuture<ViewResult> {
+    fn create(&self, create: Create) -> BoxFuture<Result<Created, ControlError>> {
         let name = create.name.clone();
         let result = if self.table.lock().unwrap().iter().any(|v| v.spec.name == name) {
             Err(Refusal::AlreadyExists(name).into())
@@ -205,7 +213,8 @@ impl Control for Fake {
             made.spec = Arc::new(spec);
             let made = Arc::new(made);
             self.table.lock().unwrap().push(Arc::clone(&made));
-            if create.start { self.up(&name) } else { Ok(made) }
+            let view = if create.start { self.up(&name) } else { Ok(made) };
+            view.map(|view| Created { view, warnings: doubts(&create.definition) })
         };
         self.created.lock().unwrap().push(create);
         Box::pin(std::future::ready(result))
@@ -292,7 +301,7 @@ impl Control for Fake {
         }
         let impact = if definition.env.is_some() { Impact::Restart } else { Impact::Hot };
         let change = (!keys.is_empty()).then_some(Change { name, impact, keys });
-        answer(Ok(Updated { view, change }))
+        answer(Ok(Updated { view, change, warnings: doubts(&definition) }))
     }
 
     fn delete_leftover(&self, name: ProcessName) -> BoxFuture<Result<Option<ProcessId>, ControlError>> {
@@ -358,7 +367,7 @@ impl Control for Fake {
             // Somebody else is faster.
             overrides.insert(name.to_string(), "user: nobody\n".to_owned());
         }
-        answer(Ok(Updated { view: self.get(&name), change }))
+        answer(Ok(Updated { view: self.get(&name), change, warnings: Vec::new() }))
     }
 
     fn reload(&self, _dry_run: bool) -> BoxFuture<Result<ReloadReport, ControlError>> {

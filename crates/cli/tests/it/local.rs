@@ -27,6 +27,9 @@ fn contexts() {
         "pm-cli context show secure -o yaml",
         "pm-cli context use here",
         "pm-cli is-active web",
+        "PM_HOST pm-cli context use here",
+        "PM_HOST pm-cli context show",
+        "PM_HOST pm-cli context list",
         "pm-cli context show -o name",
         "pm-cli context list -o json",
         "pm-cli context list -o name",
@@ -43,7 +46,10 @@ fn contexts() {
         "pm-cli context add x --host a,b",
         "pm-cli context ad",
     ] {
-        let (code, out, err) = run(line, &[("XDG_CONFIG_HOME", config.to_str().unwrap())], None, false);
+        let mut env = vec![("XDG_CONFIG_HOME", config.to_str().unwrap())];
+        let command = line.strip_prefix("PM_HOST ");
+        env.extend(command.map(|_| ("PM_HOST", "other:1")));
+        let (code, out, err) = run(command.unwrap_or(line), &env, None, false);
         transcript.add(line, code, &out, &err);
     }
     transcript.check("contexts");

@@ -28,6 +28,8 @@ fn groups() {
 fn who_goes_down_along_is_told() {
     let daemon = daemon();
     Transcript::new(&daemon)
+        .run("pm-cli start api")
+        .run("pm-cli stop api")
         .run("pm-cli stop cache")
         .run("pm-cli stop db --no-wait")
         .run("pm-cli restart cache")
@@ -43,6 +45,10 @@ fn what_a_newcomer_mistypes() {
     let daemon = daemon();
     Transcript::new(&daemon)
         .run("pm-cli create x sleep 10 --autostart")
+        .run("pm-cli create x sleep 10 --memory-mx 5M --port 80")
+        .run("pm-cli create y sleep 10 --user nosuch")
+        .run("pm-cli create z sleep 10 --user nosuch --dry-run -o json")
+        .run("pm-cli completion")
         .run("pm-cli create x --command 'sleep 10'")
         .run("pm-cli create x sleep 10 --health-interval 1s")
         .run("pm-cli update old --health-interval 1s")
@@ -159,6 +165,7 @@ fn update() {
         .run("pm-cli update cccc --auto-start=false")
         .run("pm-cli update web --pty --dry-run")
         .run("pm-cli update web --restart always --unset user,group")
+        .run("pm-cli update web --user nosuch --dry-run")
         .run("pm-cli update web --unset stdot")
         .run("pm-cli update web --env A=1 --dry-run -o json")
         .run("pm-cli update web")

@@ -114,6 +114,8 @@ fn reload_and_status() {
         .run("pm-cli status")
         .run_on("pm-cli status", Some(80), true)
         .run("pm-cli status --output json")
+        .run("pm-cli list")
+        .run_on("pm-cli list", Some(80), false)
         .check("reload_and_status");
 
     let daemon =

@@ -155,8 +155,8 @@ fn standing(
     match (layers.make(name, None, main)?, own) {
         (Made::Nothing, _) | (Made::Unknown(_), true) => Ok(Standing::Nothing),
         (Made::Unknown(error), false) => Err(unusable(&error)),
-        (Made::Good(spec), true) => Ok(Standing::Covered(spec)),
-        (Made::Good(spec), false) => Err(the_files(name, &spec.origin.to_string(), true)),
+        (Made::Good(spec, _), true) => Ok(Standing::Covered(spec)),
+        (Made::Good(spec, _), false) => Err(the_files(name, &spec.origin.to_string(), true)),
         (Made::Broken(problems), _) => Err(layers.refusal(name, &problems)),
     }
 }

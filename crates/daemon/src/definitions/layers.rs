@@ -16,6 +16,7 @@ use model::{Definition, Desired, Origin, Output, ProcessName, ProcessSpec, Strea
 use rpc::{ControlError, ErrorKind};
 use supervisor::Containment;
 
+use super::doubts::Doubt;
 use super::{invalid, not_stored, refused};
 use crate::identity::Host;
 
@@ -34,7 +35,8 @@ pub(crate) struct Layers {
 /// What the layers make of one process.
 #[derive(Debug)]
 pub(super) enum Made {
-    Good(Arc<ProcessSpec>),
+    /// With what is probably not meant of the runtime layer that was asked about.
+    Good(Arc<ProcessSpec>, Vec<Doubt>),
     /// Every error that is in the way.
     Broken(Vec<Problem>),
     /// No layer defines it.
@@ -132,7 +134,8 @@ impl Layers {
             Err(error) => return Ok(Made::Unknown(error)),
         };
         if let Some(spec) = loaded.desired.specs.into_iter().find(|spec| spec.name == *name) {
-            return Ok(Made::Good(spec));
+            let own = |problem: &&Problem| !problem.is_error() && problem.file.starts_with(&self.scratch);
+            return Ok(Made::Good(spec, loaded.problems.iter().filter(own).map(Doubt::of).collect()));
         }
         if loaded.desired.invalid.iter().all(|broken| broken.spec.name != *name) {
             return Ok(Made::Nothing);

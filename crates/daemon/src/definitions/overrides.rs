@@ -69,7 +69,7 @@ impl Definitions {
                 return Err(error);
             }
         };
-        Ok(Updated { view: self.view(&name)?, change })
+        Ok(Updated { view: self.view(&name)?, change, warnings: Vec::new() })
     }
 }
 

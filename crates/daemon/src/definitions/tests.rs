@@ -8,7 +8,7 @@ use std::time::Duration;
 
 use config::Layout;
 use model::{Definition, Event, Impact, Probe, RestartPolicy, RunId, Snapshot, State};
-use rpc::{Create, SetOverride, Update, Updated};
+use rpc::{Create, Created, SetOverride, Update, Updated};
 use supervisor::{Attach, ChildStdio, Config, Containment, ProbeDone, RunInfo, StdioError};
 use tempfile::TempDir;
 
@@ -117,6 +117,10 @@ impl Bed {
     }
 
     async fn create(&self, of: &str, definition: Definition) -> Result<Arc<ProcessView>, ControlError> {
+        self.created(of, definition).await.map(|created| created.view)
+    }
+
+    async fn created(&self, of: &str, definition: Definition) -> Result<Created, ControlError> {
         self.definitions.create(Create { name: name(of), definition, start: false, dry_run: false }).await
     }
 
@@ -173,6 +177,36 @@ async fn an_update_concerns_one_process_even_when_files_changed_meanwhile() {
     assert_eq!(names, ["a", "b", "c", "x"], "nothing came or went");
     assert_eq!((bed.view("b").problem.clone(), bed.view("c").spec.exec.program.as_str()), (None, "c"));
     assert_eq!(bed.view("x").state, State::Invalid);
+}
+
+#[tokio::test]
+async fn what_is_asked_over_the_api_raises_the_doubts_of_a_file() {
+    let bed = Bed::new("  a: {command: sh, requires: [gone]}\n").await;
+    let doubtful = Definition {
+        requires: Some(vec![model::Dependency { name: name("nosuch"), until: None }]),
+        ..command("sleep 10 | cat")
+    };
+    let created = bed.created("b", doubtful).await.unwrap();
+    assert_eq!(
+        created.warnings,
+        [
+            "`command`: no shell runs: `|` is handed to the program as an argument; for a shell write `sh -c '...'`",
+            "`requires`: no process is called nosuch, and b can't start without it; define it, or remove the name",
+        ]
+    );
+    // What this machine doesn't have, and of an update only what it changes: not the `requires` of the file.
+    assert!(
+        bed.created("c", command("no-such-program")).await.unwrap().warnings[0].contains("no-such-program")
+    );
+    let strange = Definition { user: Some("no-such-user".into()), ..described("new") };
+    let updated = bed.update("a", strange, &[]).await.unwrap();
+    assert!(
+        updated.warnings.len() == 1 && updated.warnings[0].starts_with("`user`: there is no user"),
+        "{:?}",
+        updated.warnings
+    );
+    assert_eq!(bed.update("a", described("newer"), &[]).await.unwrap().warnings, Vec::<String>::new());
+    assert_eq!(bed.created("d", command("sh")).await.unwrap().warnings, Vec::<String>::new());
 }
 
 #[tokio::test]

@@ -62,7 +62,10 @@ fn an_update_concerns_its_process_and_outlives_the_daemon() {
     assert_eq!(daemon.pm(&["reload-config"]).success(), "new: start\nother: restart (args)\n");
 
     // Hot ones keep the run, those that differ in nothing do nothing.
-    assert_eq!(daemon.pm(&["update", "web", "--restart", "on-failure"]).success(), "web: hot (restart)\n");
+    assert_eq!(
+        daemon.pm(&["update", "web", "--restart", "on-failure"]).success(),
+        "web: change without a restart (restart)\n"
+    );
     assert_eq!(daemon.pm(&["update", "web", "--restart", "on-failure"]).success(), "web: nothing changed\n");
     assert_eq!(process(&daemon, "web").expect("defined")["pid"], web["pid"]);
     // A variable more, and none of those before is lost.

@@ -115,7 +115,10 @@ fn membership_changes_without_a_restart() {
     let a = daemon.wait_for_state("a", "running");
     let told = daemon.pm(&["stop", "@web"]).failure(4);
     assert!(told.contains("no process belongs to the group"), "{told}");
-    assert_eq!(daemon.pm(&["update", "a", "--member-of", "web"]).success(), "a: hot (groups)\n");
+    assert_eq!(
+        daemon.pm(&["update", "a", "--member-of", "web"]).success(),
+        "a: change without a restart (groups)\n"
+    );
     assert_eq!(process(&daemon, "a").expect("defined")["pid"], a["pid"]);
     let told = daemon.pm(&["stop", "@wep"]).failure(4);
     assert!(told.contains("did you mean @web?"), "{told}");

@@ -37,7 +37,7 @@ fn an_update_tells_what_became_of_it() {
     let now = process(&daemon, "web").expect("defined");
     assert!(told.ends_with(&format!("web: running (pid {})\n", pid(&now))), "{told}");
     let told = daemon.pm(&["update", "web", "--description", "x"]).success();
-    assert_eq!(told, "web: hot (description)\n");
+    assert_eq!(told, "web: change without a restart (description)\n");
 }
 
 #[test]

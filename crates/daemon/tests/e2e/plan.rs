@@ -78,9 +78,9 @@ fn the_preview_is_what_the_reload_then_does() {
 both: restart (description, binds_to)
 bound: restart (binds_to)
 down: restart (args)
-freed: hot (binds_to)
+freed: change without a restart (binds_to)
 gone: stop and remove
-hot: hot (restart, stop_timeout)
+hot: change without a restart (restart, stop_timeout)
 needing: restart (requires)
 new: start
 "
@@ -129,7 +129,7 @@ fn what_is_applied_at_once_is_in_force_and_keeps_the_pid() {
     );
     let report = daemon.pm(&["reload-config"]).success();
     let keys = "description, after, groups, restart, restart_sec, start_limit_burst, kill_signal";
-    assert!(report.starts_with("web: hot ("), "{report}");
+    assert!(report.starts_with("web: change without a restart ("), "{report}");
     for key in keys.split(", ").chain(["exec_stop_post", "health_check", "log"]) {
         assert!(report.contains(key), "{key} in {report}");
     }
@@ -276,7 +276,7 @@ fn deleting_what_a_file_defines_as_well_puts_the_file_into_force() {
     daemon.wait_for_state("web", "running");
     daemon.write_config("processes:\n  web: {command: sleep 1001, groups: [front]}\n");
     // The API's definition covers that of the file, key by key.
-    assert_eq!(daemon.pm(&["reload-config"]).success(), "web: hot (groups)\n");
+    assert_eq!(daemon.pm(&["reload-config"]).success(), "web: change without a restart (groups)\n");
     assert_eq!(process(&daemon, "web").expect("defined")["command_line"], "sleep 1000");
     let deleted = daemon.pm(&["delete", "web"]);
     let told = format!("{}{}", deleted.stdout, deleted.stderr);

@@ -12,8 +12,8 @@ use crate::convert::choice;
 use crate::mask::Mask;
 use crate::v1::process_manager_service_server::ProcessManagerService;
 use crate::{
-    BoxFuture, ControlError, Create, OverrideText, SetOverride, StatsRequest, Update, Updated, convert,
-    lookup, signal, v1,
+    BoxFuture, ControlError, Create, Created, OverrideText, SetOverride, StatsRequest, Update, Updated,
+    convert, lookup, signal, v1,
 };
 
 /// Largest override file in bytes: one process's keys, so that even this is more than anybody writes.
@@ -71,8 +71,8 @@ impl ProcessManagerService for Service {
             })?;
             let definition = super::definition(definition)?;
             let operation = this.control.create(Create { name, definition, start, dry_run });
-            let view = operation.await?;
-            Ok(v1::CreateProcessResponse { process: Some(this.show(&view, call.caller, true)) })
+            let Created { view, warnings } = operation.await?;
+            Ok(v1::CreateProcessResponse { process: Some(this.show(&view, call.caller, true)), warnings })
         };
         self.once(request, METHOD, work).await
     }
@@ -166,9 +166,9 @@ impl ProcessManagerService for Service {
             if wait && !dry_run {
                 updated.view = this.came_up(&before, &updated).await?;
             }
-            let Updated { view, change } = updated;
+            let Updated { view, change, warnings } = updated;
             let process = Some(this.show(&view, call.caller, true));
-            Ok(v1::UpdateProcessResponse { process, change: change.map(convert::change) })
+            Ok(v1::UpdateProcessResponse { process, change: change.map(convert::change), warnings })
         };
         self.once(request, METHOD, work).await
     }
@@ -242,7 +242,7 @@ impl ProcessManagerService for Service {
             if wait && !dry_run {
                 updated.view = this.came_up(&before, &updated).await?;
             }
-            let Updated { view, change } = updated;
+            let Updated { view, change, .. } = updated;
             let process = Some(this.show(&view, call.caller, true));
             Ok(v1::SetOverrideResponse { process, change: change.map(convert::change) })
         };

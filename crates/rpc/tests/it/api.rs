@@ -127,7 +127,10 @@ async fn an_exact_name_wins_over_an_id_prefix() {
 
 async fn create(client: &mut Client, text: &str) -> Result<v1::Process, ClientError> {
     let definition = model::Definition { command: Some("sleep".into()), ..Default::default() };
-    client.create(Create { name: name(text), definition, start: true, dry_run: false }).await
+    let create = Create { name: name(text), definition, start: true, dry_run: false };
+    let created = client.create(create).await?;
+    assert_eq!(created.warnings, ["`user`: nobody knows it"]);
+    Ok(created.process.unwrap())
 }
 
 #[tokio::test]

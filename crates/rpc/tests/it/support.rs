@@ -12,10 +12,10 @@ use model::{
     SpawnFailure, SpawnStage, Stamp, State, Usage, Wall,
 };
 use rpc::{
-    BoxFuture, BoxStream, Client, Config, Control, ControlError, Create, DaemonStatus, EventRing, Fragment,
-    Listener, ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText, ReloadReport,
-    ReloadResult, Role, Server, SetOverride, Severity, Stats, StatsRequest, Target, Token, Update, Updated,
-    ViewResult, Wording,
+    BoxFuture, BoxStream, Client, Config, Control, ControlError, Create, Created, DaemonStatus, EventRing,
+    Fragment, Listener, ListenerState, LogBatch, LogPart, LogRequest, LogSource, Member, OverrideText,
+    ReloadReport, ReloadResult, Role, Server, SetOverride, Severity, Stats, StatsRequest, Target, Token,
+    Update, Updated, ViewResult, Wording,
 };
 use tokio::sync::{oneshot, watch};
 use tokio::task::JoinHandle;
@@ -196,7 +196,8 @@ impl Fake {
 fn updated(table: &[Arc<ProcessView>], name: &ProcessName) -> Updated {
     let view = table.iter().find(|v| v.spec.name == *name).cloned().unwrap();
     let change = Change { name: name.clone(), impact: Impact::Hot, keys: vec!["restart"] };
-    Updated { view, change: (name.as_str() != "twin").then_some(change) }
+    let warnings = vec!["`restart`: think twice".to_owned()];
+    Updated { view, change: (name.as_str() != "twin").then_some(change), warnings }
 }
 
 /// Usage of three processes, of which one is a zombie; nothing of one that is down.
@@ -328,7 +329,7 @@ impl Control for Fake {
         }
     }
 
-    fn create(&self, create: Create) -> BoxFuture<ViewResult> {
+    fn create(&self, create: Create) -> BoxFuture<Result<Created, ControlError>> {
         let mut table = self.table.lock().unwrap();
         let result = if table.iter().any(|v| v.spec.name == create.name) {
             Err(Refusal::AlreadyExists(create.name.clone()).into())
@@ -336,7 +337,8 @@ impl Control for Fake {
             let made = Arc::new(view(create.name.as_str(), "dddd00000001"));
             table.push(Arc::clone(&made));
             table.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
-            Ok(made)
+            let warnings = vec!["`user`: nobody knows it".to_owned()];
+            Ok(Created { view: made, warnings })
         };
         self.created.lock().unwrap().push(create);
         Box::pin(std::future::ready(result))

@@ -288,6 +288,10 @@ mod tests {
             failure.hint,
             "install it, or write its full path as the command; searched PATH=/nowhere:/nor/here"
         );
+        assert_eq!(
+            find("while", "/nowhere").hint,
+            "`while` is a word of the shell, and no shell runs: write sh -c '...'"
+        );
         assert_eq!(find("/gone/x", "").hint, "install it, or correct the command");
         assert_eq!(
             find("./x", "").hint,

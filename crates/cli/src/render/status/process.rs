@@ -66,7 +66,7 @@ pub(crate) fn sheet(facts: &Facts, style: &Style<'_>) -> String {
     let enabled = definition.map_or("", |d| if d.auto_start() { "; enabled" } else { "; disabled" });
     line("loaded", &format!("{}{enabled}", one_line(&origin_text(p.origin.as_ref()))));
     line("state", &standing(p, style));
-    line("reason", &one_line(&p.reason));
+    line("reason", &reason(p));
     if let Some(problem) = &p.problem {
         let first = one_line(problem.lines().next().unwrap_or_default());
         line("problem", &paint.red(&format!("a newer definition is not in force: {first}")));
@@ -92,6 +92,15 @@ pub(crate) fn sheet(facts: &Facts, style: &Style<'_>) -> String {
         }
     }
     text
+}
+
+/// What is wrong with a definition has lines that point at it; any other reason stands on one.
+fn reason(p: &v1::Process) -> String {
+    if p.state() != State::Invalid {
+        return one_line(&p.reason).into_owned();
+    }
+    let lines: Vec<_> = p.reason.trim_end().lines().map(one_line).collect();
+    lines.join(&format!("\n{}", " ".repeat(LABEL + 2)))
 }
 
 fn usage(s: &v1::ProcessStats, style: &Style<'_>, line: &mut impl FnMut(&str, &str)) {

@@ -12,7 +12,7 @@ use rustix::event::{PollFd, PollFlags, poll};
 use super::{LIMIT, bounded, late};
 use crate::doctor::facts::{Fact, Unit};
 
-const PROPERTIES: &str = "LogRateLimitIntervalUSec,LogRateLimitBurst,Delegate";
+const PROPERTIES: &str = "LogRateLimitIntervalUSec,LogRateLimitBurst,Delegate,UnitFileState";
 
 /// The unit of a cgroup, asked of systemctl where there is one.
 pub(super) async fn show(cgroup: Fact<String>, path: Option<String>) -> Fact<Unit> {

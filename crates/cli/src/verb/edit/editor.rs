@@ -65,6 +65,11 @@ fn interruption() -> Failure {
     Failure::new(FAILED, "interrupted; nothing is changed")
 }
 
+/// Whether the user said which editor.
+pub(super) fn is_chosen(context: &Context) -> bool {
+    ["VISUAL", "EDITOR"].into_iter().any(|name| context.var(name).is_some_and(|line| !line.trim().is_empty()))
+}
+
 /// Opens the file in the editor and waits for its end, which has to be a good one.
 pub(super) async fn run(context: &Context, path: &Path, signals: &mut Signals) -> Result<(), Failure> {
     let (editor, mut child) = open(context, path)?;

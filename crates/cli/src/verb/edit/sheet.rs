@@ -55,6 +55,13 @@ impl Sheet {
         fs::write(&self.path, contents(&header, &self.text()?))
     }
 
+    /// Lines in front of the text, as it stands in the file now.
+    pub(super) fn lines_above(&self) -> usize {
+        let written = fs::read_to_string(&self.path).unwrap_or_default();
+        let text = below_header(&written);
+        written[..written.len() - text.len()].lines().count()
+    }
+
     /// Leaves the file where it is.
     pub(super) fn keep(self) -> PathBuf {
         // The path of the directory is the beginning of the file's.

@@ -50,7 +50,7 @@ impl Files {
 
     fn good(&self, text: &str, runtime: Option<&Definition>) -> Arc<ProcessSpec> {
         match self.make(text, runtime) {
-            Made::Good(spec) => spec,
+            Made::Good(spec, _) => spec,
             other => panic!("{other:?}"),
         }
     }

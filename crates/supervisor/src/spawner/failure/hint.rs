@@ -2,6 +2,7 @@
 
 use std::io;
 
+use model::is_shell_word;
 use nix::errno::Errno;
 use nix::unistd::geteuid;
 
@@ -140,6 +141,9 @@ fn who(attempt: &Attempt<'_>) -> String {
 
 /// There is no program of that name.
 pub(super) fn not_in_path(task: Task<'_>, path: &str) -> String {
+    if is_shell_word(task.program) {
+        return format!("`{}` is a word of the shell, and no shell runs: write sh -c '...'", task.program);
+    }
     let place = task.helper.map_or("as the command".to_owned(), |key| format!("in {key}:"));
     format!("install it, or write its full path {place}; searched PATH={path}")
 }
