@@ -318,6 +318,8 @@ impl Driver {
 
     /// Shows what changed, then tells those who want to know.
     fn publish(&mut self) {
+        // Before anybody hears of an end, and may look for what was printed.
+        self.end_outputs();
         let changes = self.machine.take_changes();
         let changed = !changes.is_empty();
         if changed || !self.turn.outbox.is_empty() {
@@ -337,7 +339,6 @@ impl Driver {
                 }
             }
         }
-        self.end_outputs();
         self.turn.outbox.shrink_to(KEPT);
         self.turn.inputs.shrink_to(KEPT);
     }

@@ -66,16 +66,15 @@ impl CreateArgs {
     }
 }
 
-/// The command line with create's own options moved in front of `--` and the command, and what is to be said of the words
-/// that stay; `None` = nothing to move.
+/// The command line in its new order, and what is to be said of the words that stayed.
+type Reordered = (Vec<OsString>, Vec<String>);
+
+/// The command line with create's own options moved in front of `--` and the command; `None` = nothing to move.
 /// `line` is the number of words at the end of it that clap took for the command.
 ///
 /// # Errors
 /// A word that is nearly one of these options. To hand it to the command would be a surprise that shows late.
-pub(crate) fn reorder(
-    argv: &[OsString],
-    line: usize,
-) -> Result<Option<(Vec<OsString>, Vec<String>)>, String> {
+pub(crate) fn reorder(argv: &[OsString], line: usize) -> Result<Option<Reordered>, String> {
     let (front, words) = argv.split_at(argv.len() - line);
     if front.last().is_some_and(|word| word == "--") {
         return Ok(None);

@@ -190,7 +190,9 @@ fn a_text_that_is_refused_changes_nothing_and_is_not_lost() {
         assert!(refused.contains(told), "{told}: {refused}");
     }
     unchanged();
-    let place = refused.lines().find_map(|l| l.strip_prefix("your text is kept in ")).expect("a path");
+    let told = refused.lines().find_map(|l| l.strip_prefix("your text is kept in ")).expect("a path");
+    let (place, way_on) = told.split_once("; ").expect("and how to go on");
+    assert!(way_on.ends_with(&format!("EDITOR='cp {place}' pm-cli edit web")), "{way_on}");
     assert!(fs::read_to_string(place).expect("it is there").contains("Enviroment: {APP_ENV: production}"));
     for (script, told) in [
         ("echo 'restart: allways' >> \"$1\"", "did you mean `always`?"),

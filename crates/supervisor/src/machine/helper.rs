@@ -219,6 +219,13 @@ impl Machine {
             _ => process.spec.hooks.of(kind).get(index),
         };
         let ignore = hook.is_some_and(|hook| hook.ignore_failure);
+        // A process may have several: which one it was tells where to look.
+        let outcome = match (outcome, hook) {
+            (Outcome::Done(Err(why)), Some(hook)) => {
+                Outcome::Done(Err(format!("{why} ({})", brief(&hook.command))))
+            }
+            (outcome, _) => outcome,
+        };
         if let Outcome::Done(Err(why)) = &outcome {
             // What runs after the end can't make it any worse.
             let ignored = ignore || matches!(kind, HookKind::Stop | HookKind::StopPost);
@@ -232,6 +239,17 @@ impl Machine {
         };
         self.after_hook(t, key, kind, result);
     }
+}
+
+/// A command for a sentence: its program alone, since arguments may be secret and reasons are for everybody.
+fn brief(command: &CommandLine) -> String {
+    const LONGEST: usize = 120;
+    let mut text: String =
+        command.program.chars().take(LONGEST).map(|c| if c.is_control() { ' ' } else { c }).collect();
+    if !command.args.is_empty() || command.program.chars().nth(LONGEST).is_some() {
+        text.push_str(" …");
+    }
+    format!("`{text}`")
 }
 
 /// `kill -HUP $MAINPID` is how half of all unit files reload: no shell runs, so that it is put in here. Everything else

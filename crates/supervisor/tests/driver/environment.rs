@@ -7,7 +7,7 @@ use std::path::{Path, PathBuf};
 use std::sync::Arc;
 use std::time::Duration;
 
-use crate::support::{Rig, done, immortal, line, name, pid_of, sh, sleeper, spec};
+use crate::support::{Rig, done, id, immortal, line, name, pid_of, sh, sleeper, spec};
 use model::{
     Command, CommandLine, EnvironmentFile, EventKind, Hook, ProcessSpec, Refusal, SpawnFailure, SpawnStage,
     State,
@@ -231,7 +231,7 @@ fn a_process_with_a_pty_is_told_of_a_terminal_and_a_watched_one_of_its_watchdog(
     web.output.pty = true;
     web.start.watchdog = Some(Duration::from_secs(60));
     rig.up(web);
-    assert_eq!(line(&mut rig.output("web", 1)), "dumb|60000000||000102030405");
+    assert_eq!(line(&mut rig.output("web", 1)), format!("dumb|60000000||{}", id("web")));
 }
 
 #[test]

@@ -241,10 +241,18 @@ fn raw(pid: u32) -> nix::unistd::Pid {
     nix::unistd::Pid::from_raw(i32::try_from(pid).unwrap())
 }
 
+/// An id for each name.
+pub(crate) fn id(text: &str) -> ProcessId {
+    let mut digest = [0_u8; 6];
+    for (place, byte) in text.bytes().enumerate() {
+        digest[place % 6] = digest[place % 6].wrapping_mul(31).wrapping_add(byte);
+    }
+    ProcessId::from_digest(digest)
+}
+
 /// A process that is never restarted and whose polite stop has time.
 pub(crate) fn spec(text: &str, program: &str, args: &[&str]) -> ProcessSpec {
-    let id = ProcessId::from_digest([0, 1, 2, 3, 4, 5]);
-    let mut spec = ProcessSpec::new(name(text), id, Origin::Runtime, program);
+    let mut spec = ProcessSpec::new(name(text), id(text), Origin::Runtime, program);
     spec.exec.args = args.iter().map(|a| (*a).to_owned()).collect();
     spec.restart = RestartSpec {
         policy: RestartPolicy::Never,

@@ -49,12 +49,13 @@ fn stop_finds_escaped_grandchildren() {
 
 fn stop_kills_grandchildren_that_ignore_term() {
     let rig = Rig::new();
-    for mode in KillMode::ALL {
+    // Run numbers go on after a delete.
+    for (number, mode) in (1..).zip(KillMode::ALL) {
         let escape = "(setsid sh -c 'trap \"\" TERM; echo $$; while :; do sleep 1000; done' &)";
         let mut stubborn = impatient(sh("s", &format!("{escape}; exec sleep 1000")));
         stubborn.stop.mode = mode;
         rig.up(stubborn);
-        let orphan: u32 = line(&mut rig.output("s", 1)).parse().unwrap();
+        let orphan: u32 = line(&mut rig.output("s", number)).parse().unwrap();
         done(rig.ask(Command::Stop(name("s"))));
         assert!(!is_alive(orphan), "{mode:?}");
         rig.ask(Command::Delete(name("s"))).unwrap();

@@ -216,7 +216,7 @@ fn a_failed_start_pre_keeps_the_program_from_running() {
     w.helped("web", 7);
     assert_eq!(w.helped("web", 0), "/last", "what cleans up runs also after a start that failed");
     assert_eq!((w.state("web"), w.spawns.len()), (State::Backoff, 0));
-    assert_eq!(w.view("web").reason, Reason::HookFailed(HookKind::StartPre, "exit code 7".into()));
+    assert_eq!(w.view("web").reason, Reason::HookFailed(HookKind::StartPre, "exit code 7 (`/pre`)".into()));
     assert_eq!(last_reason(&w), ExitReason::HookFailed);
 }
 
@@ -246,7 +246,10 @@ fn a_hook_that_hangs_is_killed_with_all_that_it_started() {
     assert_eq!(w.state("web"), State::Starting, "its child is still alive");
     w.feed(Input::Leftovers { run, pids: vec![] });
     assert_eq!(w.state("web"), State::Backoff);
-    assert_eq!(w.view("web").reason, Reason::HookFailed(HookKind::StartPre, "did not end within 5 s".into()));
+    assert_eq!(
+        w.view("web").reason,
+        Reason::HookFailed(HookKind::StartPre, "did not end within 5 s (`/pre`)".into())
+    );
 }
 
 #[test]
@@ -445,7 +448,7 @@ fn a_failed_reload_leaves_it_running_and_says_so() {
     let mut w = World::running(s);
     let t = w.ask(Command::Reload(name("web")));
     w.helped("web", 2);
-    assert_eq!(w.replies[&t], Err(Refusal::ReloadFailed(name("web"), "exit code 2".into())));
+    assert_eq!(w.replies[&t], Err(Refusal::ReloadFailed(name("web"), "exit code 2 (`/check`)".into())));
     assert_eq!(w.state("web"), State::Running);
     w.ask(Command::Stop(name("web")));
     let t = w.ask(Command::Reload(name("web")));
