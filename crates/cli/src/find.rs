@@ -194,8 +194,11 @@ fn here(context: &Context) -> Vec<Target> {
     let mut targets = Vec::new();
     targets.extend(user_dir(context).map(|dir| Target::Unix(dir.join(SOCKET))));
     targets.push(Target::Unix(context.system_dir.join(SOCKET)));
+    // As the daemon reads it: it may have been told to listen nowhere.
     let address = context.var("PM_BIND_ADDRESS").unwrap_or(DEFAULT_ADDRESS);
-    targets.push(Target::Tcp(address.to_owned(), token(context)));
+    if !["off", "none"].contains(&address) {
+        targets.push(Target::Tcp(address.to_owned(), token(context)));
+    }
     targets
 }
 
@@ -311,6 +314,9 @@ mod tests {
         assert_eq!(shown(7, &[xdg], &any), ["/run/user/7/dd-procmgrd/control.sock", system, tcp]);
         let bind = ("PM_BIND_ADDRESS", "127.0.0.1:50052");
         assert_eq!(shown(0, &[bind], &any), [system, "127.0.0.1:50052"]);
+        for nowhere in ["off", "none"] {
+            assert_eq!(shown(0, &[("PM_BIND_ADDRESS", nowhere)], &any), [system]);
+        }
         assert_eq!(shown(0, &[("PM_SOCKET", "/s")], &any), ["/s"]);
         assert_eq!(shown(0, &[("PM_SOCKET", "")], &any), [system, tcp]);
         assert_eq!(shown(0, &[("PM_HOST", "h:1")], &any), ["h:1"]);

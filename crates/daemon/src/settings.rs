@@ -5,7 +5,7 @@ use std::io::IsTerminal;
 use std::net::{IpAddr, Ipv4Addr, SocketAddr};
 use std::path::{Path, PathBuf};
 
-use anyhow::{Context, Result, bail};
+use anyhow::{Context, Result, anyhow, bail};
 use tls::ClientAuth;
 
 use crate::args::{Args, Console};
@@ -160,8 +160,10 @@ fn grpc_address(text: Option<&str>) -> Result<Option<SocketAddr>> {
     match text {
         None => Ok(Some(SocketAddr::from((Ipv4Addr::LOCALHOST, 50051)))),
         Some("off" | "none") => Ok(None),
-        Some(text) => text.parse().map(Some).with_context(|| {
-            format!("PM_BIND_ADDRESS={text:?} is not an address\n\nhint: write it as 127.0.0.1:50051, or off for no TCP")
+        Some(text) => text.parse().map(Some).map_err(|error| {
+            anyhow!(
+                "PM_BIND_ADDRESS={text:?} is not an address: {error}\n\nhint: write it as 127.0.0.1:50051, or off for no TCP"
+            )
         }),
     }
 }
@@ -217,8 +219,8 @@ fn metrics_address(env: &dyn Fn(&str) -> Option<String>) -> Result<Option<Socket
     let port: u16 =
         port.parse().with_context(|| format!("METRICS_PORT={port:?} is not a port from 0 to 65535"))?;
     let ip = env("METRICS_BIND_ADDRESS").unwrap_or_else(|| "127.0.0.1".into());
-    let ip: IpAddr = ip.parse().with_context(|| {
-        format!("METRICS_BIND_ADDRESS={ip:?} is not an IP address\n\nhint: the port goes into METRICS_PORT")
+    let ip: IpAddr = ip.parse().map_err(|error| {
+        anyhow!("METRICS_BIND_ADDRESS={ip:?} is not an IP address: {error}\n\nhint: the port goes into METRICS_PORT")
     })?;
     Ok(Some(SocketAddr::new(ip, port)))
 }
