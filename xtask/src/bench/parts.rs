@@ -157,7 +157,7 @@ impl Part {
         raw.tables = text;
         if !status.success() {
             raw.tables += &format!(
-                "\nThis part ended with an error ({status}); its message is above the tables of the run.\n"
+                "\nThis part missed a bound or ended with an error ({status}); its message is above the tables of the run.\n"
             );
         }
         Ok(Ran { part: self, raw, failed: !status.success() })

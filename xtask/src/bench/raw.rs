@@ -67,6 +67,11 @@ impl Raw {
         Self { tables: format!("Not measured: {why}\n"), ..Self::default() }
     }
 
+    /// Whether anything was measured.
+    pub(crate) fn has_values(&self) -> bool {
+        !self.samples.is_empty()
+    }
+
     /// In the order in which they first came.
     pub(crate) fn whats(&self) -> Vec<String> {
         first_seen(self.samples.iter().map(|sample| &sample.what))
