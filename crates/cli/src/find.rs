@@ -146,7 +146,9 @@ fn host(context: &Context, text: &str, option: &str, said: &str) -> Result<Place
     check_address(text)
         .map_err(|(why, hint)| Failure::new(USAGE, format!("{option} {text:?}: {why}")).with_hint(hint))?;
     named_token(context)?;
-    Ok(place(Target::Tcp(with_port(text), token(context))))
+    let address = with_port(text);
+    let token = token(context, &address);
+    Ok(place(Target::Tcp(address, token)))
 }
 
 /// `/run/x.sock`, `unix:/run/x.sock`, `unix:///run/x.sock`.
@@ -197,7 +199,7 @@ fn here(context: &Context) -> Vec<Target> {
     // As the daemon reads it: it may have been told to listen nowhere.
     let address = context.var("PM_BIND_ADDRESS").unwrap_or(DEFAULT_ADDRESS);
     if !["off", "none"].contains(&address) {
-        targets.push(Target::Tcp(address.to_owned(), token(context)));
+        targets.push(Target::Tcp(address.to_owned(), token(context, address)));
     }
     targets
 }
@@ -218,7 +220,7 @@ fn at(context: &Context, name: &str, entry: &Entry, said: &str) -> Result<Place,
                         "copy it from the daemon's runtime directory, or take token_file out of the context",
                     )
                 })?),
-                None => token(context),
+                None => token(context, &address),
             };
             match &entry.tls {
                 None => Target::Tcp(address, token),
@@ -244,13 +246,15 @@ fn with_port(address: &str) -> String {
 pub(crate) fn is_local(target: &Target) -> bool {
     match target {
         Target::Unix(_) => true,
-        other => {
-            let address = other.to_string();
-            let host = address.rsplit_once(':').map_or(address.as_str(), |(host, _)| host);
-            let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
-            host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
-        }
+        other => is_here(&other.to_string()),
     }
+}
+
+/// Whether `host:port` is an address of this machine's own.
+fn is_here(address: &str) -> bool {
+    let host = address.rsplit_once(':').map_or(address, |(host, _)| host);
+    let ip = host.trim_matches(['[', ']']).parse::<std::net::IpAddr>();
+    host == "localhost" || ip.is_ok_and(|ip| ip.is_loopback() || ip.is_unspecified())
 }
 
 /// The runtime directory of the user's own daemon.
@@ -283,9 +287,11 @@ fn named_token(context: &Context) -> Result<(), Failure> {
     })
 }
 
-/// The token to present over TCP: of the file that was named, else the first one that can be read.
-fn token(context: &Context) -> Option<Token> {
-    token_files(context).iter().find_map(|path| Token::read(path).ok())
+/// The token to present to `address`: of the file that was named, else the first one that can be read. What lies on this
+/// machine is the token of a daemon of this machine: another host that got it could command that daemon.
+fn token(context: &Context, address: &str) -> Option<Token> {
+    let may = context.var("PM_TOKEN_FILE").is_some() || is_here(address);
+    token_files(context).iter().filter(|_| may).find_map(|path| Token::read(path).ok())
 }
 
 #[cfg(test)]
@@ -322,6 +328,23 @@ mod tests {
         assert_eq!(shown(0, &[("PM_HOST", "h:1")], &any), ["h:1"]);
         let host = Global { host: vec!["h:2".into()], ..Global::default() };
         assert_eq!(shown(0, &[("PM_SOCKET", "/s")], &host), ["h:2"], "an option wins over the environment");
+    }
+
+    #[test]
+    fn a_token_that_was_found_goes_to_no_other_machine() {
+        let dir = tempfile::tempdir().unwrap();
+        let file = dir.path().join("token");
+        fs::write(&file, "secret\n").unwrap();
+        let mut context = surroundings(0);
+        context.system_dir = dir.path().to_owned();
+        for here in ["127.0.0.1:1", "localhost:50051", "[::1]:50051", "0.0.0.0:1"] {
+            assert!(token(&context, here).is_some(), "{here}");
+        }
+        for elsewhere in ["prod-1:50051", "10.0.0.1:50051", "[2001:db8::1]:1", "localhost.example:1"] {
+            assert!(token(&context, elsewhere).is_none(), "{elsewhere}");
+        }
+        context.env.insert("PM_TOKEN_FILE".into(), file.to_str().unwrap().into());
+        assert!(token(&context, "prod-1:50051").is_some(), "it was named for that");
     }
 
     #[test]

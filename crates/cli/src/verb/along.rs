@@ -66,31 +66,51 @@ pub(super) async fn along(client: &Client, words: &[String]) -> Along {
     }
 }
 
-/// Who is started along with the processes that are named: what they require, want or are bound to and is not up.
+/// Who is started along with the processes that are named: what they require, want or are bound to and is not up. Only those
+/// on the way are asked for, so that a start does not cost a list of everything.
 pub(super) async fn started_along(client: &Client, words: &[String]) -> Along {
-    let mask = prost_types::FieldMask { paths: FIELDS.map(str::to_owned).to_vec() };
-    let request = ListProcessesRequest { read_mask: Some(mask), ..Default::default() };
-    match client.clone().list_where(request).await {
-        Ok(processes) => Along { follow: needed(&processes, words), ..Along::default() },
-        Err(_) => Along::default(),
+    let mut processes: Vec<v1::Process> = Vec::new();
+    let is_group = words.iter().any(|word| word.starts_with('@'));
+    let mut asked = BTreeSet::new();
+    let mut next = Some(if is_group { Vec::new() } else { words.to_vec() });
+    while let Some(names) = next {
+        let mask = prost_types::FieldMask { paths: FIELDS.map(str::to_owned).to_vec() };
+        let request = ListProcessesRequest { read_mask: Some(mask), names, ..Default::default() };
+        let Ok(found) = client.clone().list_where(request).await else { return Along::default() };
+        processes.extend(found);
+        let known: BTreeSet<&str> = processes.iter().map(|p| p.name.as_str()).collect();
+        let unknown: BTreeSet<&str> =
+            processes.iter().flat_map(needs).filter(|n| !known.contains(n)).collect();
+        // What is not defined is not found either: asked for once more, it would be asked for ever.
+        let more: Vec<String> =
+            unknown.into_iter().filter(|n| asked.insert((*n).to_owned())).map(str::to_owned).collect();
+        next = Some(more).filter(|more| !more.is_empty());
     }
+    Along { follow: needed(&processes, words), ..Along::default() }
 }
 
-fn needed(processes: &[v1::Process], words: &[String]) -> Vec<String> {
-    let by_name: HashMap<&str, &v1::Process> = processes.iter().map(|p| (p.name.as_str(), p)).collect();
+/// The names of what a process is started with.
+fn needs(process: &v1::Process) -> impl Iterator<Item = &str> {
+    let lists = process.definition.iter().flat_map(|of| [&of.requires, &of.wants, &of.binds_to]);
+    lists.flatten().flat_map(|list| &list.values).map(|on| on.name.as_str())
+}
+
+/// The processes that are named.
+fn named<'a>(processes: &'a [v1::Process], words: &[String]) -> BTreeSet<&'a str> {
     let picked = pick(processes, words).into_iter().filter_map(|picked| match picked {
         Ok(Pick::Process(place)) => Some(processes[place].name.as_str()),
         Ok(Pick::Unclear(_)) | Err(_) => None,
     });
-    let named: BTreeSet<&str> = picked.collect();
+    picked.collect()
+}
+
+fn needed(processes: &[v1::Process], words: &[String]) -> Vec<String> {
+    let by_name: HashMap<&str, &v1::Process> = processes.iter().map(|p| (p.name.as_str(), p)).collect();
+    let named = named(processes, words);
     let (mut found, mut queue) = (BTreeSet::new(), named.iter().copied().collect::<Vec<_>>());
     while let Some(name) = queue.pop() {
-        let Some(definition) = by_name.get(name).and_then(|process| process.definition.as_ref()) else {
-            continue;
-        };
-        let lists = [&definition.requires, &definition.wants, &definition.binds_to];
-        for on in lists.into_iter().flatten().flat_map(|list| &list.values) {
-            let Some(other) = by_name.get(on.name.as_str()) else { continue };
+        for other in by_name.get(name).into_iter().flat_map(|process| needs(process)) {
+            let Some(other) = by_name.get(other) else { continue };
             let down =
                 !other.wanted_up && matches!(other.state(), State::Stopped | State::Exited | State::Failed);
             if down && !named.contains(other.name.as_str()) && found.insert(other.name.clone()) {
@@ -102,11 +122,7 @@ fn needed(processes: &[v1::Process], words: &[String]) -> Vec<String> {
 }
 
 fn of(processes: &[v1::Process], words: &[String]) -> Along {
-    let picked = pick(processes, words).into_iter().filter_map(|picked| match picked {
-        Ok(Pick::Process(place)) => Some(processes[place].name.as_str()),
-        Ok(Pick::Unclear(_)) | Err(_) => None,
-    });
-    let named: BTreeSet<&str> = picked.collect();
+    let named = named(processes, words);
     let mut needed_by: HashMap<&str, Vec<&v1::Process>> = HashMap::new();
     for process in processes {
         let Some(definition) = &process.definition else { continue };

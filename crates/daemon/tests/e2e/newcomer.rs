@@ -82,3 +82,21 @@ fn a_plan_tells_what_is_added_and_not_started() {
     assert_eq!(report, "lazy: add, not started (auto_start is false)\n");
     assert_eq!(process(&daemon, "lazy").expect("defined")["state"], "stopped");
 }
+
+#[test]
+fn a_start_names_those_that_are_started_along_and_a_stop_those_that_wait() {
+    let daemon = TempDaemon::start(
+        "defaults: {auto_start: false}\nprocesses:\n  other: {command: sleep 1000}\n  db: {command: sleep 1000}\n  \
+         api: {command: sleep 1000, requires: [db]}\n  web: {command: sleep 1000, requires: [api], wants: [nosuch]}\n",
+    );
+    for (words, told) in [
+        (["start", "web"], "also starts: api, db"),
+        (["start", "web"], ""),
+        (["stop", "db"], "also stops: api, web\nthey wait, and come back when db is started again"),
+        (["start", "@all"], ""),
+    ] {
+        let said = daemon.pm(&words);
+        assert_eq!(said.stderr.trim(), told, "{words:?}");
+        said.success();
+    }
+}
