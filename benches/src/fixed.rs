@@ -3,7 +3,7 @@
 use std::sync::Arc;
 
 use metrics::{BuildInfo, DaemonFacts, Durations, Exporter, LogStream, SinkStats, Source};
-use model::{Counters, ProcessView, Reason, Seq, Snapshot, Stamp, State, Stream, Wall};
+use model::{ProcessView, Seq, Snapshot, Stamp, Stream, Wall};
 
 /// Of so many processes.
 #[must_use]
@@ -20,7 +20,7 @@ impl Source for Fixed {
         self.0.clone()
     }
 
-    fn log_streams(&self) -> Vec<LogStream> {
+    fn log_streams(&self, each: &mut dyn FnMut(LogStream)) {
         let sink = SinkStats { written: 5, bytes: 100, ..SinkStats::default() };
         let of = |view: &Arc<ProcessView>| {
             Stream::ALL.map(|stream| LogStream {
@@ -32,7 +32,7 @@ impl Source for Fixed {
                 lag: Default::default(),
             })
         };
-        self.0.processes.iter().flat_map(of).collect()
+        self.0.processes.iter().flat_map(of).for_each(each);
     }
 
     fn daemon(&self) -> DaemonFacts {
@@ -45,19 +45,5 @@ impl Source for Fixed {
 }
 
 fn view(n: u32) -> Arc<ProcessView> {
-    Arc::new(ProcessView {
-        spec: Arc::new(crate::spec(n)),
-        state: State::Stopped,
-        reason: Reason::NotStarted,
-        since: Wall(0),
-        wanted_up: false,
-        run: None,
-        next: None,
-        exits: Arc::new([]),
-        status: String::new(),
-        health: None,
-        counters: Counters::default(),
-        problem: None,
-        degraded: None,
-    })
+    Arc::new(ProcessView::new(Arc::new(crate::spec(n)), Wall(0)))
 }

@@ -214,8 +214,8 @@ impl metrics::Source for Desk {
         self.supervisor.snapshot()
     }
 
-    fn log_streams(&self) -> Vec<metrics::LogStream> {
-        crate::logs::accounting(&self.pipe)
+    fn log_streams(&self, each: &mut dyn FnMut(metrics::LogStream)) {
+        crate::logs::accounting(&self.pipe, each);
     }
 
     fn daemon(&self) -> metrics::DaemonFacts {

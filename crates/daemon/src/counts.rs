@@ -27,8 +27,6 @@ const PAUSE: Duration = Duration::from_millis(20);
 /// 12 MiB of file.
 const SLOTS_MAX: usize = 65_536;
 const SLOT: usize = 192;
-/// Deleted processes whose last run number is kept, as the supervisor remembers them; the oldest is forgotten.
-const DELETED_MAX: usize = 4096;
 /// Followed by zeros up to the first slot. The number changes whenever the fields of a slot do.
 const MAGIC: &[u8; 8] = b"DDPMCNT2";
 /// Process id, three counts, the ends by reason, CPU time in microseconds, kills for lack of memory, checksum.
@@ -188,7 +186,7 @@ impl Store {
         }
         self.put(id, &only_runs(runs))?;
         self.deleted.push_back(id);
-        match self.deleted.len() > DELETED_MAX {
+        match self.deleted.len() > Counters::DELETED {
             true => self.deleted.pop_front().map_or(Ok(()), |oldest| self.remove(oldest)),
             false => Ok(()),
         }
@@ -417,11 +415,11 @@ mod tests {
         assert_eq!(past, BTreeMap::from([(id(1), only_runs(7)), (id(2), only_runs(9))]));
         // One that comes back is no longer deleted.
         store.put(id(1), &counts(20)).unwrap();
-        for n in 0..=DELETED_MAX as u64 {
+        for n in 0..=Counters::DELETED as u64 {
             store.delete(id(100 + n), 1).unwrap();
         }
         let (store, past) = Store::open(&path).unwrap();
-        assert_eq!((past.len(), store.deleted.len()), (DELETED_MAX + 1, DELETED_MAX));
+        assert_eq!((past.len(), store.deleted.len()), (Counters::DELETED + 1, Counters::DELETED));
         assert_eq!((past.get(&id(1)), past.get(&id(2))), (Some(&counts(20)), None));
     }
 

@@ -113,8 +113,8 @@ fn refused(error: &LogError) -> ControlError {
 }
 
 /// The accounts of every stream, for the exposition.
-pub(crate) fn accounting(pipe: &LogPipe) -> Vec<metrics::LogStream> {
-    let of = |stats: &logpipe::StreamStats| {
+pub(crate) fn accounting(pipe: &LogPipe, each: &mut dyn FnMut(metrics::LogStream)) {
+    pipe.each_stats(|stats: logpipe::StreamStats| {
         let sinks = Sink::ALL.map(|sink| {
             stats.sink(sink).map(|s| metrics::SinkStats {
                 written: s.written,
@@ -125,16 +125,15 @@ pub(crate) fn accounting(pipe: &LogPipe) -> Vec<metrics::LogStream> {
                 errors: s.errors,
             })
         });
-        metrics::LogStream {
-            process: stats.process.name.clone(),
+        each(metrics::LogStream {
+            process: stats.process.name,
             stream: stats.stream,
             lines: stats.lines_read,
             bytes: stats.bytes_read,
             sinks,
             lag: stats.lag,
-        }
-    };
-    pipe.stats().iter().map(of).collect()
+        });
+    });
 }
 
 /// The connection to the journal; `None` when there is no journal on this machine.

@@ -213,6 +213,11 @@ impl LogPipe {
         self.shared.ledger.snapshot()
     }
 
+    /// The same one by one: of thousands of processes they are megabytes.
+    pub fn each_stats(&self, each: impl FnMut(StreamStats)) {
+        self.shared.ledger.each(each);
+    }
+
     /// The numbers that belong to no process.
     #[must_use]
     pub fn totals(&self) -> Totals {

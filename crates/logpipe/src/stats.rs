@@ -167,9 +167,17 @@ impl Ledger {
     }
 
     pub(crate) fn snapshot(&self) -> Vec<StreamStats> {
+        let mut all = Vec::new();
+        self.each(|stats| all.push(stats));
+        all
+    }
+
+    /// Both streams of every process, sorted by name.
+    pub(crate) fn each(&self, each: impl FnMut(StreamStats)) {
+        // Copied, so that nobody has to wait for what is done with each.
         let all: Vec<_> =
             self.processes.lock().unwrap_or_else(PoisonError::into_inner).values().cloned().collect();
-        all.iter().flat_map(|p| Stream::ALL.map(|s| p.snapshot(s))).collect()
+        all.iter().flat_map(|p| Stream::ALL.map(|s| p.snapshot(s))).for_each(each);
     }
 
     pub(crate) fn totals(&self) -> MutexGuard<'_, Totals> {

@@ -26,8 +26,8 @@ impl Source for Fleet {
     fn snapshot(&self) -> Snapshot {
         self.snapshot.clone()
     }
-    fn log_streams(&self) -> Vec<LogStream> {
-        self.streams.clone()
+    fn log_streams(&self, each: &mut dyn FnMut(LogStream)) {
+        self.streams.iter().cloned().for_each(each);
     }
     fn daemon(&self) -> DaemonFacts {
         DaemonFacts::default()
@@ -187,19 +187,12 @@ fn view(name: &ProcessName, index: u32, pid: Option<u32>) -> Result<ProcessView,
         started,
     };
     Ok(ProcessView {
-        spec: Arc::new(spec(name)),
         state: if pid.is_some() { State::Running } else { State::Stopped },
         reason: Reason::Wanted,
-        since: started.wall,
         wanted_up: true,
         run: pid.map(run),
-        next: None,
-        exits: Arc::new([]),
-        status: String::new(),
-        health: None,
         counters: Counters { starts: 1, ..Counters::default() },
-        problem: None,
-        degraded: None,
+        ..ProcessView::new(Arc::new(spec(name)), started.wall)
     })
 }
 

@@ -121,7 +121,7 @@ impl Exporter {
         let small = |number: u64| u32::try_from(number).unwrap_or(u32::MAX);
         sample.fleet.rows.iter().enumerate().map(move |(place, row)| {
             let bytes = sample.usage.resident_pages(place).and_then(|pages| self.system.proc.pages(pages));
-            let (kib, restarts) = (small(bytes.unwrap_or(0) / 1024), small(row.view.counters.restarts));
+            let (kib, restarts) = (small(bytes.unwrap_or(0) / 1024), small(row.counters.restarts));
             (&row.view.spec.name, Point { kib, restarts })
         })
     }
@@ -145,7 +145,7 @@ impl Exporter {
             cgroups::write(fleet, &*self.source, own, &self.leaves, &mut Reader::new(proc), out)
         });
         watch(Group::Logs, none, &mut |out| {
-            logs::write(fleet, &self.source.log_streams(), out);
+            logs::write(fleet, &*self.source, out);
             Ok(())
         });
         watch(Group::Durations, none, &mut |out| {

@@ -1,8 +1,9 @@
 //! The processes of one scrape: what all collectors look at.
 
+use std::ops::Range;
 use std::sync::Arc;
 
-use model::{ProcessName, ProcessView, RunView, Stamp};
+use model::{Counters, ExitStatus, HealthView, NextAction, ProcessView, RunView, Stamp, State, Wall};
 
 use crate::names::{Detail, Metric};
 use crate::source::Source;
@@ -15,24 +16,41 @@ pub(crate) struct Fleet {
     pub(crate) now: Stamp,
     /// Sorted by name.
     pub(crate) rows: Vec<Row>,
+    /// All names, one behind the other.
+    names: String,
 }
 
-/// One process.
+/// One process. What families ask of each stands here once more, and the names side by side: there are some fifty walks over all
+/// processes in a scrape, and the way to each view and to each name would be most of their cost.
 #[derive(Debug)]
 pub(crate) struct Row {
     pub(crate) view: Arc<ProcessView>,
-    /// Beside the view, as it stands in every sample: the way there over two pointers is most of a sample's cost.
-    name: ProcessName,
+    /// Where the name is.
+    name: Range<usize>,
     pub(crate) detail: Detail,
+    pub(crate) state: State,
+    pub(crate) since: Wall,
+    pub(crate) wanted_up: bool,
+    pub(crate) is_broken: bool,
+    has_health: bool,
+    run: Option<RunView>,
+    pub(crate) next: Option<NextAction>,
+    pub(crate) counters: Counters,
+    /// How the last run ended, where it was seen, and when.
+    pub(crate) last_exit: Option<(Option<ExitStatus>, Wall)>,
 }
 
 impl Fleet {
     /// What the source says now.
     pub(crate) fn of(source: &dyn Source, now: fn() -> Stamp) -> Self {
-        let views = source.snapshot().processes;
-        let row =
-            |view: Arc<ProcessView>| Row { detail: view.spec.metrics, name: view.spec.name.clone(), view };
-        Self { rows: views.into_iter().map(row).collect(), now: now() }
+        let mut names = String::new();
+        let rows = source.snapshot().processes.into_iter().map(|view| Row::of(view, &mut names)).collect();
+        Self { rows, names, now: now() }
+    }
+
+    /// The name of one of its processes.
+    pub(crate) fn name(&self, row: &Row) -> &str {
+        &self.names[row.name.clone()]
     }
 
     /// The processes that this metric is exported of, each with its place.
@@ -51,20 +69,39 @@ impl Fleet {
         let mut family = out.family(metric).by_first([[]]);
         for (place, row) in self.with(metric) {
             if let Some(value) = value(place, row) {
-                family.add(row.name(), 0, value);
+                family.add(self.name(row), 0, value);
             }
         }
     }
 }
 
 impl Row {
-    /// The process's name.
-    pub(crate) fn name(&self) -> &str {
-        self.name.as_str()
+    fn of(view: Arc<ProcessView>, names: &mut String) -> Self {
+        let from = names.len();
+        names.push_str(view.spec.name.as_str());
+        Self {
+            name: from..names.len(),
+            detail: view.spec.metrics,
+            state: view.state,
+            since: view.since,
+            wanted_up: view.wanted_up,
+            is_broken: view.problem.is_some() || view.state == State::Invalid,
+            has_health: view.health.is_some(),
+            run: view.run.clone(),
+            next: view.next,
+            counters: view.counters,
+            last_exit: view.last_exit().map(|exit| (exit.status, exit.at)),
+            view,
+        }
+    }
+
+    /// Its health, where it is checked.
+    pub(crate) fn health(&self) -> Option<&HealthView> {
+        if self.has_health { self.view.health.as_ref() } else { None }
     }
 
     /// The current run, while its main process is alive as far as the supervisor knows.
     pub(crate) fn run(&self) -> Option<(&RunView, u32)> {
-        self.view.run.as_ref().and_then(|run| Some((run, run.pid?)))
+        self.run.as_ref().and_then(|run| Some((run, run.pid?)))
     }
 }

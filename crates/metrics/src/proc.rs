@@ -1,13 +1,15 @@
 //! Reads /proc and cgroups. The parsers stand apart in [`parse`]; here are the files, the errors and the units.
 //!
 //! Cost per process and scrape: open, read, close of `stat`, `statm` and `io`, and one stat(2) of `fd`; with many processes
-//! one read of each and one fstat(2), of descriptors that are [kept], and less of one that did not run ([`look`]).
+//! one read of each and one fstat(2), of descriptors that are [kept]; of one that did not run its `statm` alone ([`look`]).
 //! Everything else that is needed is in `stat`, so `status` is not read.
 
+mod clock;
 mod kept;
 mod leaf;
 mod look;
 pub(crate) mod parse;
+mod survey;
 mod tree;
 
 use std::fmt::{Display, Write as _};
@@ -24,7 +26,8 @@ pub(crate) use kept::{Keeper, Kept};
 pub(crate) use leaf::{Leaf, LeafFile};
 pub(crate) use look::Look;
 pub(crate) use parse::Stat;
-pub(crate) use tree::{MAX_READ, Strangers, Tree, trees};
+pub(crate) use survey::Survey;
+pub(crate) use tree::{MAX_READ, Tree, trees};
 
 /// How far the age of a process may be from the age of the run it shall belong to: /proc counts in ticks, and
 /// the run's start is noted when the supervisor hears of it.
@@ -78,6 +81,8 @@ pub(crate) struct ProcFs {
     /// Whether the size of a `fd` directory is the number of descriptors (Linux 6.2 and later). Besides being
     /// one system call however many there are, it needs no privilege over the other process.
     pub(crate) fds_by_size: bool,
+    /// How long the threads of a process have run. Not of a file, but it belongs to the same processes: a test's have none.
+    ran: fn(u32) -> Option<Duration>,
     /// Kept from its first reading: the boot time that it is computed from moves by a second when the clock is
     /// adjusted, and a start time that changes looks like a restart of the daemon.
     own_start: OnceLock<Wall>,
@@ -94,16 +99,12 @@ impl ProcFs {
             parse::Auxv::default()
         });
         let fds_by_size = fs::metadata("/proc/self/fd").is_ok_and(|m| m.len() > 0);
-        Self::at(
-            "/proc".to_owned(),
-            std::process::id(),
-            auxv.ticks.unwrap_or(100),
-            auxv.page_size,
-            fds_by_size,
-        )
+        let ticks = auxv.ticks.unwrap_or(100);
+        let of = Self::at("/proc".to_owned(), std::process::id(), ticks, auxv.page_size, fds_by_size);
+        Self { ran: clock::ran, ..of }
     }
 
-    /// One with everything given.
+    /// One with everything given, in which nobody tells whether he ran.
     pub(crate) fn at(
         root: String,
         own_pid: u32,
@@ -118,6 +119,7 @@ impl ProcFs {
             ticks,
             page_size,
             fds_by_size,
+            ran: |_| None,
             own_start: OnceLock::new(),
         }
     }
@@ -211,16 +213,22 @@ impl<'a> Reader<'a> {
         listed.map_err(|error| self.unreadable(error.into()))
     }
 
+    /// The last pid that was given to a process or a thread; `None` where the kernel doesn't tell. (/proc/loadavg has one too, but
+    /// not always the kernel's: lxcfs makes one up.)
+    fn last_pid(&mut self) -> Option<u32> {
+        self.point_at("sys/kernel/ns_last_pid");
+        self.read(parse::last_pid).ok().filter(|pid| *pid > 0)
+    }
+
+    /// Whether there is a process with this pid, be it a zombie. A thread's number is none.
+    fn is_process(&self, pid: u32) -> bool {
+        (self.proc.ran)(pid).is_some()
+    }
+
     /// Size and resident set of a process, in pages.
     pub(crate) fn memory(&mut self, who: impl Display) -> Result<[u64; 2], ProcError> {
         self.point_at(format_args!("{who}/statm"));
         self.read(parse::statm)
-    }
-
-    /// How long a process's main thread has run and how often, `schedstat`.
-    fn ran(&mut self, pid: u32) -> Result<[u64; 2], ProcError> {
-        self.point_at(format_args!("{pid}/schedstat"));
-        self.read(parse::schedstat)
     }
 
     /// Bytes that a process made the kernel read from storage and write to it.

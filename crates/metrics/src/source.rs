@@ -12,8 +12,8 @@ pub trait Source: Send + Sync + 'static {
     fn snapshot(&self) -> Snapshot;
     /// Accounting of every captured stream. An entry appears as soon as its process is defined, with zeros:
     /// a counter that is born with a value above 0 hides its first increase from `increase()`. At most one
-    /// entry for each process and stream.
-    fn log_streams(&self) -> Vec<LogStream>;
+    /// entry for each process and stream, sorted by process as the snapshot is.
+    fn log_streams(&self, each: &mut dyn FnMut(LogStream));
     /// The daemon's own facts.
     fn daemon(&self) -> DaemonFacts;
     /// Whether the daemon has finished its start: part of `/readyz`. Must not block.

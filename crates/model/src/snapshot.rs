@@ -52,6 +52,26 @@ impl ProcessView {
     /// Past runs that are remembered. One takes some 200 bytes.
     pub const EXITS: usize = 5;
 
+    /// One that was never started, and that nobody wants up.
+    #[must_use]
+    pub fn new(spec: Arc<ProcessSpec>, since: Wall) -> Self {
+        Self {
+            spec,
+            state: State::Stopped,
+            reason: Reason::NotStarted,
+            since,
+            wanted_up: false,
+            run: None,
+            next: None,
+            exits: Arc::new([]),
+            status: String::new(),
+            health: None,
+            counters: Counters::default(),
+            problem: None,
+            degraded: None,
+        }
+    }
+
     /// How the last finished run ended.
     #[must_use]
     pub fn last_exit(&self) -> Option<&LastExit> {
@@ -126,6 +146,11 @@ pub struct Counters {
     pub cpu: Duration,
     /// Processes of it that the kernel killed, as memory ran out; known where cgroups account for memory.
     pub oom_kills: u64,
+}
+
+impl Counters {
+    /// Deleted processes whose last run number is remembered; the oldest is forgotten.
+    pub const DELETED: usize = 4096;
 }
 
 impl Snapshot {

@@ -1,9 +1,12 @@
 //! `create`: defines a process, and starts it when asked.
 
-use rpc::{ClientError, Create};
+use std::path::Path;
+
+use rpc::{ClientError, Create, v1};
 
 use crate::USAGE;
 use crate::args::create::CreateArgs;
+use crate::find;
 use crate::progress::{self, What};
 use crate::render::paint::one_line;
 use crate::render::{self, change, json};
@@ -51,6 +54,14 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
         return session.write_json(&document);
     }
     change::warn(session, &warnings)?;
+    if let Some(word) = not_there(&process, &session.context.cwd).filter(|_| find::is_local(&found.target)) {
+        let dir = working_dir(&process);
+        session.say(&format!(
+            "warning: {} is a file here, and the process runs in {}: give --working-dir . or the full path",
+            one_line(word),
+            one_line(dir),
+        ))?;
+    }
     let command = one_line(&process.command_line);
     if dry_run {
         return session.show(&format!(
@@ -63,4 +74,21 @@ pub(super) async fn run(session: &mut Session<'_>, args: CreateArgs) -> Result<(
         return render::outcome(session, &[process]);
     }
     session.say(&format!("hint: start it: pm-cli start {name}"))
+}
+
+/// Where it runs.
+fn working_dir(process: &v1::Process) -> &str {
+    process.definition.as_ref().and_then(|definition| definition.working_dir.as_deref()).unwrap_or("/")
+}
+
+/// The first argument that names something below the caller's directory and nothing where the process runs: who types
+/// `python3 server.py` means the file in front of them.
+fn not_there<'a>(process: &'a v1::Process, cwd: &Path) -> Option<&'a str> {
+    let dir = Path::new(working_dir(process));
+    let is_meant = |word: &&str| {
+        let is_name = !word.starts_with(['/', '-', '.']) || word.starts_with("./") || word.starts_with("../");
+        is_name && cwd.join(word).exists() && !dir.join(word).exists()
+    };
+    let args = &process.definition.as_ref()?.args;
+    args.iter().flat_map(|list| &list.values).map(String::as_str).find(is_meant)
 }

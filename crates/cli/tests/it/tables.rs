@@ -38,19 +38,10 @@ fn spec(name: &ProcessName, id: &str) -> ProcessSpec {
 
 pub fn view(name: &str, id: &str, state: State, reason: Reason) -> ProcessView {
     ProcessView {
-        spec: Arc::new(spec(&ProcessName::new(name).unwrap(), id)),
         state,
         reason,
-        since: at(0),
         wanted_up: true,
-        run: None,
-        next: None,
-        exits: Arc::new([]),
-        status: String::new(),
-        health: None,
-        counters: Counters::default(),
-        problem: None,
-        degraded: None,
+        ..ProcessView::new(Arc::new(spec(&ProcessName::new(name).unwrap(), id)), at(0))
     }
 }
 

@@ -3,10 +3,7 @@
 use std::sync::Arc;
 
 use config::Main;
-use model::{
-    Command, Counters, Definition, Origin, ProcessName, ProcessSpec, ProcessView, Reason, Refusal, Reply,
-    State,
-};
+use model::{Command, Definition, Origin, ProcessName, ProcessSpec, ProcessView, Refusal, Reply};
 use rpc::{ControlError, Create, Created};
 
 use super::doubts::{Doubt, with_machine};
@@ -76,21 +73,7 @@ impl Definitions {
 
 /// What it would be.
 fn not_made(spec: Arc<ProcessSpec>) -> ProcessView {
-    ProcessView {
-        spec,
-        state: State::Stopped,
-        reason: Reason::NotStarted,
-        since: clock::wall(),
-        wanted_up: false,
-        run: None,
-        next: None,
-        exits: Arc::new([]),
-        status: String::new(),
-        health: None,
-        counters: Counters::default(),
-        problem: None,
-        degraded: None,
-    }
+    ProcessView::new(spec, clock::wall())
 }
 
 /// The specification that results. Files may say something of the name already, that nobody loaded yet.

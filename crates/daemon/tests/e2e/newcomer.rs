@@ -100,3 +100,21 @@ fn a_start_names_those_that_are_started_along_and_a_stop_those_that_wait() {
         said.success();
     }
 }
+
+#[test]
+fn a_file_that_lies_here_and_not_where_the_process_runs_is_told() {
+    let daemon = TempDaemon::start("processes: {}\n");
+    std::fs::write(daemon.dir().join("server.py"), "").expect("the test's own file");
+    let told = |words: &[&str]| {
+        let said = daemon.pm(words);
+        let stderr = said.stderr.clone();
+        said.success();
+        stderr.lines().find(|line| line.contains("is a file here")).map(str::to_owned)
+    };
+    let warning =
+        "warning: server.py is a file here, and the process runs in /: give --working-dir . or the full path";
+    assert_eq!(told(&["create", "a", "--", "python3", "-u", "server.py"]).as_deref(), Some(warning));
+    assert_eq!(told(&["create", "b", "python3 server.py", "--dry-run"]).as_deref(), Some(warning));
+    assert_eq!(told(&["create", "c", "--working-dir", ".", "--", "python3", "server.py"]), None);
+    assert_eq!(told(&["create", "d", "--", "python3", "nosuch", "/etc/hostname", "."]), None);
+}

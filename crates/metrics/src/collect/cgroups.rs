@@ -70,7 +70,7 @@ pub(crate) fn write(
     for (row, run, dir) in live {
         let mut leaf = files.remove(&run).unwrap_or_default();
         match Told::read(reader, &mut leaf, &dir.to_string_lossy()) {
-            Ok(told) => leaves.push((row.name(), told)),
+            Ok(told) => leaves.push((fleet.name(row), told)),
             Err(error) => failures.add(error),
         }
         if keeper.takes() {
@@ -140,9 +140,7 @@ mod tests {
         fn snapshot(&self) -> Snapshot {
             self.0.clone()
         }
-        fn log_streams(&self) -> Vec<LogStream> {
-            Vec::new()
-        }
+        fn log_streams(&self, _each: &mut dyn FnMut(LogStream)) {}
         fn daemon(&self) -> DaemonFacts {
             DaemonFacts::default()
         }

@@ -11,9 +11,7 @@ use crate::names::{
     Detail, PROCESS_CPU, PROCESS_FDS, PROCESS_MAX_FDS, PROCESS_READ, PROCESS_RESIDENT, PROCESS_THREADS,
     PROCESS_VIRTUAL, PROCESS_WRITTEN, TREE_CPU, TREE_PROCESSES, TREE_RESIDENT,
 };
-use crate::proc::{
-    Keeper, Kept as Files, Look, MAX_READ, ProcError, ProcFs, Reader, Stat, Strangers, Tree, trees,
-};
+use crate::proc::{Keeper, Kept as Files, Look, MAX_READ, ProcError, ProcFs, Reader, Survey, Tree, trees};
 use crate::text::Text;
 
 /// What one scrape leaves to the next. Its size is bounded by the processes that are defined and by those that exist.
@@ -22,7 +20,7 @@ pub(crate) struct Memory(Mutex<Kept>);
 
 #[derive(Debug, Default)]
 struct Kept {
-    strangers: Strangers,
+    survey: Survey,
     /// Sorted by name, as a fleet is: so that they meet without being looked for.
     pasts: Vec<Past>,
 }
@@ -132,9 +130,8 @@ impl Memory {
             pasts.push(past);
         }
         let mut result = failures.into_result();
-        let mains: Vec<Option<(u32, Stat)>> =
-            lives.iter().map(|live| live.as_ref().map(|l| (l.pid, l.look.stat))).collect();
-        let found = trees(&mut reader, proc.own_pid, &mains, &mut kept.strangers);
+        let mains = lives.iter().map(|live| live.as_ref().map(|l| (l.pid, &l.look.stat)));
+        let found = trees(&mut reader, proc.own_pid, mains, &mut kept.survey);
         let trees =
             match found.map_err(CollectError::from).and_then(|f| f.ok_or(CollectError::TooMany(MAX_READ))) {
                 Ok(found) => {
@@ -192,7 +189,7 @@ fn live(
 fn add_up(proc: &ProcFs, row: &Row, live: Option<&Live>, past: &mut Past, tree: Tree) -> TreeUsage {
     // Of a run that has just ended the time is neither here nor there yet.
     if row.run().is_none() || live.is_some() {
-        past.cpu = past.cpu.read(row.view.counters.cpu + proc.time(tree.cpu_ticks));
+        past.cpu = past.cpu.read(row.counters.cpu + proc.time(tree.cpu_ticks));
     }
     TreeUsage { tree, cpu: past.cpu.sum }
 }
@@ -203,7 +200,7 @@ pub(crate) fn write(fleet: &Fleet, usage: &Usage, proc: &ProcFs, out: &mut Text)
     // A zombie has no memory and no threads.
     let living = |place: usize| live(place).map(|l| &l.look.stat).filter(|s| !s.is_zombie());
     fleet.each(out, &PROCESS_CPU, |place, r| {
-        let finished = r.view.counters.cpu;
+        let finished = r.counters.cpu;
         match (r.run(), live(place)) {
             (None, _) => Some(finished),
             // A zombie still counts here: the run's time is not among the finished ones yet.

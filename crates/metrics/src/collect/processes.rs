@@ -24,7 +24,7 @@ pub(crate) fn write(fleet: &Fleet, out: &mut Text) {
 
 fn counts(fleet: &Fleet, out: &mut Text) {
     let mut counts = [0_u64; State::ALL.len()];
-    fleet.rows.iter().for_each(|row| counts[row.view.state as usize] += 1);
+    fleet.rows.iter().for_each(|row| counts[row.state as usize] += 1);
     let mut family = out.family(&PROCESSES);
     State::ALL.iter().for_each(|state| family.add(&[state.as_str()], counts[*state as usize]));
 }
@@ -35,38 +35,36 @@ fn definitions(fleet: &Fleet, out: &mut Text) {
         let spec = &row.view.spec;
         let user = bounded(spec.exec.user.as_deref().unwrap_or_default());
         let (id, policy) = (spec.id.to_string(), spec.restart.policy.as_str());
-        info.add_free_text(&[row.name(), &id, bounded(&spec.exec.program), user, policy], true);
+        info.add_free_text(&[fleet.name(row), &id, bounded(&spec.exec.program), user, policy], true);
     }
-    fleet.each(out, &PROCESS_BROKEN, |_, r| Some(r.view.problem.is_some() || r.view.state == State::Invalid));
-    fleet.each(out, &PROCESS_WANTED, |_, r| Some(r.view.wanted_up));
+    fleet.each(out, &PROCESS_BROKEN, |_, r| Some(r.is_broken));
+    fleet.each(out, &PROCESS_WANTED, |_, r| Some(r.wanted_up));
 }
 
 fn states(fleet: &Fleet, out: &mut Text) {
     let mut family = out.family(&PROCESS_STATE).by_first(State::ALL.map(|state| [state.as_str()]));
     for (_, row) in fleet.with(&PROCESS_STATE) {
         for (place, state) in State::ALL.into_iter().enumerate() {
-            family.add(row.name(), place, row.view.state == state);
+            family.add(fleet.name(row), place, row.state == state);
         }
     }
-    fleet.each(out, &PROCESS_STATE_TIME, |_, r| Some(r.view.since));
+    fleet.each(out, &PROCESS_STATE_TIME, |_, r| Some(r.since));
     let mut family = out.family(&PROCESS_HEALTH);
     for (_, row) in fleet.with(&PROCESS_HEALTH) {
-        let Some(health) = &row.view.health else { continue };
+        let Some(health) = row.health() else { continue };
         for state in HealthState::ALL {
-            family.add(&[row.name(), state.as_str()], health.state == state);
+            family.add(&[fleet.name(row), state.as_str()], health.state == state);
         }
     }
-    fleet.each(out, &PROCESS_HEALTH_FAILURES, |_, r| {
-        r.view.health.as_ref().map(|health| u64::from(health.failures))
-    });
+    fleet.each(out, &PROCESS_HEALTH_FAILURES, |_, r| r.health().map(|health| u64::from(health.failures)));
     let mut family = out.family(&PROCESS_HEALTH_CHECKS);
     for (_, row) in fleet.with(&PROCESS_HEALTH_CHECKS) {
-        let Some(health) = &row.view.health else { continue };
-        family.add(&[row.name(), "passed"], health.passed);
-        family.add(&[row.name(), "failed"], health.failed);
+        let Some(health) = row.health() else { continue };
+        family.add(&[fleet.name(row), "passed"], health.passed);
+        family.add(&[fleet.name(row), "failed"], health.failed);
     }
-    fleet.each(out, &PROCESS_HEALTH_DURATION, |_, r| r.view.health.as_ref()?.took);
-    let next_start = |r: &Row| r.view.next.filter(|n| n.kind == NextActionKind::Start).map(|n| n.at);
+    fleet.each(out, &PROCESS_HEALTH_DURATION, |_, r| r.health()?.took);
+    let next_start = |r: &Row| r.next.filter(|n| n.kind == NextActionKind::Start).map(|n| n.at);
     fleet.each(out, &PROCESS_RESTART_DELAY, |_, r| {
         Some(next_start(r).unwrap_or(fleet.now.wall).since(fleet.now.wall))
     });
@@ -75,23 +73,23 @@ fn states(fleet: &Fleet, out: &mut Text) {
 
 fn runs(fleet: &Fleet, out: &mut Text) {
     fleet.each(out, &PROCESS_UP, |_, r| Some(r.run().is_some()));
-    fleet.each(out, &PROCESS_RESTARTS, |_, r| Some(r.view.counters.restarts));
-    fleet.each(out, &PROCESS_STARTS, |_, r| Some(r.view.counters.starts));
+    fleet.each(out, &PROCESS_RESTARTS, |_, r| Some(r.counters.restarts));
+    fleet.each(out, &PROCESS_STARTS, |_, r| Some(r.counters.starts));
     let mut family = out.family(&PROCESS_EXITS).by_first(ExitReason::ALL.map(|reason| [reason.as_str()]));
     for (_, row) in fleet.with(&PROCESS_EXITS) {
-        for (place, n) in row.view.counters.exits.into_iter().enumerate() {
-            family.add(row.name(), place, n);
+        for (place, n) in row.counters.exits.into_iter().enumerate() {
+            family.add(fleet.name(row), place, n);
         }
     }
-    fleet.each(out, &PROCESS_OOM_KILLS, |_, r| Some(r.view.counters.oom_kills));
+    fleet.each(out, &PROCESS_OOM_KILLS, |_, r| Some(r.counters.oom_kills));
     fleet.each(out, &PROCESS_START_TIME, |_, r| r.run().map(|(run, _)| run.started.wall));
     fleet.each(out, &PROCESS_UPTIME, |_, r| {
         Some(r.run().map_or_else(Default::default, |(run, _)| fleet.now.mono.since(run.started.mono)))
     });
     fleet.each(out, &PROCESS_LAST_EXIT_CODE, |_, r| {
-        r.view.last_exit()?.status.map(|status| u64::from(status.shell_code()))
+        r.last_exit?.0.map(|status| u64::from(status.shell_code()))
     });
-    fleet.each(out, &PROCESS_LAST_EXIT_TIME, |_, r| r.view.last_exit().map(|exit| exit.at));
+    fleet.each(out, &PROCESS_LAST_EXIT_TIME, |_, r| r.last_exit.map(|(_, at)| at));
 }
 
 /// The beginning of a text, at most [`MAX_TEXT`] bytes, cut between characters.

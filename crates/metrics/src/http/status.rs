@@ -82,7 +82,7 @@ impl Page<'_> {
         )?;
         self.states(out, view)?;
         let mut rows: Vec<(usize, &Row)> = self.sample.fleet.rows.iter().enumerate().collect();
-        rows.retain(|(_, row)| view.state.is_none_or(|state| row.view.state == state));
+        rows.retain(|(_, row)| view.state.is_none_or(|state| row.state == state));
         // Stable: by name within each.
         rows.sort_by_key(|(_, row)| !is_trouble(row));
         self.table(out, rows.iter().skip(view.from).take(ROWS))?;
@@ -97,7 +97,7 @@ impl Page<'_> {
 
     fn states(&self, out: &mut String, view: View) -> fmt::Result {
         let mut counts = [0_usize; State::ALL.len()];
-        self.sample.fleet.rows.iter().for_each(|row| counts[row.view.state as usize] += 1);
+        self.sample.fleet.rows.iter().for_each(|row| counts[row.state as usize] += 1);
         let current = |state| if view.state == state { " aria-current=\"page\"" } else { "" };
         write!(
             out,
@@ -123,7 +123,7 @@ impl Page<'_> {
         let history = history.read();
         for &(place, row) in rows {
             let pages = self.sample.usage.resident_pages(place);
-            let cpu = self.sample.usage.cpu(place).unwrap_or(row.view.counters.cpu);
+            let cpu = self.sample.usage.cpu(place).unwrap_or(row.counters.cpu);
             self.process(out, row)?;
             cell(out, "memory", &pages.and_then(|pages| proc.pages(pages)).map_or_else(String::new, bytes))?;
             cell(out, "CPU time", &time(cpu))?;
@@ -136,7 +136,7 @@ impl Page<'_> {
 
     fn process(&self, out: &mut String, row: &Row) -> fmt::Result {
         let (view, now) = (&row.view, self.sample.fleet.now.wall);
-        write!(out, "<tr><th scope=\"row\">{}", Escaped(row.name()))?;
+        write!(out, "<tr><th scope=\"row\">{}", Escaped(self.sample.fleet.name(row)))?;
         small(out, &view.spec.description)?;
         let state = view.state.as_str();
         write!(out, "</th><td data-title=\"state\"><b class=\"{state}\">{state}</b>")?;
@@ -198,9 +198,9 @@ fn pages(out: &mut String, view: View, all: usize) -> fmt::Result {
 
 /// What should not be looked for.
 fn is_trouble(row: &Row) -> bool {
-    let unhealthy = row.view.health.as_ref().is_some_and(|health| health.state == HealthState::Unhealthy);
-    let bad = matches!(row.view.state, State::Backoff | State::CrashLoop | State::Failed | State::Invalid);
-    unhealthy || bad || row.view.problem.is_some()
+    let unhealthy = row.health().is_some_and(|health| health.state == HealthState::Unhealthy);
+    let bad = matches!(row.state, State::Backoff | State::CrashLoop | State::Failed | State::Invalid);
+    unhealthy || bad || row.is_broken
 }
 
 /// Memory as a line from 0 to its largest value, and a mark where restarts happened.

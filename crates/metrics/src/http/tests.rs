@@ -31,8 +31,8 @@ impl Source for Counting {
         self.snapshots.fetch_add(1, Ordering::SeqCst);
         self.fixture.snapshot()
     }
-    fn log_streams(&self) -> Vec<LogStream> {
-        self.fixture.log_streams()
+    fn log_streams(&self, each: &mut dyn FnMut(LogStream)) {
+        self.fixture.log_streams(each);
     }
     fn daemon(&self) -> DaemonFacts {
         self.fixture.daemon()
@@ -354,9 +354,7 @@ impl Source for Gated {
         self.gate.lock().unwrap().recv_timeout(PATIENCE).unwrap();
         self.fixture.snapshot()
     }
-    fn log_streams(&self) -> Vec<LogStream> {
-        Vec::new()
-    }
+    fn log_streams(&self, _each: &mut dyn FnMut(LogStream)) {}
     fn daemon(&self) -> DaemonFacts {
         DaemonFacts::default()
     }

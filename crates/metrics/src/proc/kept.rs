@@ -1,23 +1,23 @@
 //! Open files of /proc that a scrape leaves to the next one, for machines with many processes.
 //!
 //! Opening, reading and closing a file of /proc takes two to three times as long as reading one that is open. It has a
-//! price: five descriptors for each process, and some 17 KiB of the kernel's memory. So of few processes none are kept, and
-//! of very many only those two files that are read each time.
+//! price: four descriptors for each process, and some 13 KiB of the kernel's memory. So of few processes none are kept, and
+//! of very many only that file which is read each time.
 //!
 //! Such a descriptor belongs to one process for ever: when its pid is given to another one, reading fails.
 //!
-//! Bounds: [`MOST`] descriptors, a quarter of what the daemon may open, and never so many that less than half of that is
-//! left to the others. What is beyond them is read by its path; what was seen of it is kept all the same.
+//! Bounds: [`MOST`] descriptors, and a quarter of what the daemon may open and others leave. What is beyond them is read by its
+//! path; what was seen of it is kept all the same.
 
 use std::os::fd::OwnedFd;
 use std::time::Duration;
 
 use rustix::fs::{Mode, OFlags, fstat, openat};
 
-use super::look::{Asking, Look};
+use super::look::{Look, Seen};
 use super::{ProcError, Reader, parse, size};
 
-/// Descriptors of all: of six and a half thousand processes, or of sixteen thousand with two each.
+/// Descriptors of all: of eight thousand processes, or of four times as many with one each.
 const MOST: u64 = 32_768;
 /// Live processes from which on it pays: below, a scrape takes 2 ms without.
 const WORTH_IT: usize = 256;
@@ -27,15 +27,14 @@ const WORTH_IT: usize = 256;
 pub(crate) struct Kept {
     pid: u32,
     files: Files,
-    /// What the last scrape saw.
-    pub(super) asking: Asking,
+    /// What the last scrape saw; absent when nothing would tell that it is so no more.
+    pub(super) seen: Option<Seen>,
 }
 
 /// Open files of one process. What is absent is read by its path, which fails as well where it is not to be had.
 #[derive(Debug, Default)]
 struct Files {
     statm: Option<OwnedFd>,
-    schedstat: Option<OwnedFd>,
     others: Option<Others>,
 }
 
@@ -44,7 +43,7 @@ struct Files {
 pub(crate) enum Extent {
     /// All.
     Whole,
-    /// Those that are read each time.
+    /// That which is read each time.
     Slim,
     /// None.
     Bare,
@@ -54,12 +53,15 @@ impl Extent {
     /// Descriptors that it takes at most.
     const fn descriptors(self) -> u64 {
         match self {
-            Self::Whole => 5,
-            Self::Slim => 2,
+            Self::Whole => 4,
+            Self::Slim => 1,
             Self::Bare => 0,
         }
     }
 }
+
+/// What may be kept of a main process.
+const PROCESS: [u64; 2] = [Extent::Whole.descriptors(), Extent::Slim.descriptors()];
 
 /// What is read of a process that has run.
 #[derive(Debug)]
@@ -83,21 +85,24 @@ impl Keeper {
     /// For so many live ones, when so many descriptors are kept now. `each` is what one may take, most first: the
     /// first that suffices for all is taken, or the last.
     pub(crate) fn new(reader: &mut Reader<'_>, live: usize, kept: u64, each: &[u64]) -> Self {
-        let last = each.last().copied().unwrap_or(1);
         if live < WORTH_IT {
-            return Self { left: 0, each: last };
+            return Self::within(0, live, each);
         }
         // Without these numbers nothing is kept.
         let max = reader.max_fds("self").map_or(0, |max| max.unwrap_or(u64::MAX));
         let open = reader.open_fds("self").unwrap_or(u64::MAX);
-        let most = most(max, open, kept);
+        Self::within(most(max, open, kept), live, each)
+    }
+
+    fn within(most: u64, live: usize, each: &[u64]) -> Self {
+        let last = each.last().copied().unwrap_or(1);
         let each = each.iter().copied().find(|each| most / each >= live as u64).unwrap_or(last);
         Self { left: most / each, each }
     }
 
     /// The same for so many main processes.
     pub(crate) fn of_processes(reader: &mut Reader<'_>, live: usize, kept: u64) -> Self {
-        Self::new(reader, live, kept, &[Extent::Whole.descriptors(), Extent::Slim.descriptors()])
+        Self::new(reader, live, kept, &PROCESS)
     }
 
     /// Whether one more may be kept; then it is counted.
@@ -120,7 +125,7 @@ impl Keeper {
 /// Descriptors that may be kept by a daemon that may have `max`, and has `open`, of which `kept` are kept.
 fn most(max: u64, open: u64, kept: u64) -> u64 {
     let others = open.saturating_sub(kept);
-    MOST.min(max / 4).min((max / 2).saturating_sub(others))
+    MOST.min(max.saturating_sub(others) / 4)
 }
 
 impl Kept {
@@ -132,6 +137,11 @@ impl Kept {
     /// Whether every answer is of the one process that it was opened for.
     pub(super) fn is_bound(&self) -> bool {
         self.files.statm.is_some()
+    }
+
+    /// Its pid.
+    pub(super) fn pid(&self) -> u32 {
+        self.pid
     }
 
     /// Closes what is more than this.
@@ -151,10 +161,10 @@ impl Kept {
 
 impl Files {
     fn extent(&self) -> Extent {
-        match (&self.others, &self.statm, &self.schedstat) {
-            (Some(_), _, _) => Extent::Whole,
-            (None, None, None) => Extent::Bare,
-            (None, _, _) => Extent::Slim,
+        match (&self.others, &self.statm) {
+            (Some(_), _) => Extent::Whole,
+            (None, Some(_)) => Extent::Slim,
+            (None, None) => Extent::Bare,
         }
     }
 }
@@ -174,7 +184,7 @@ impl Reader<'_> {
             Err(error) if error.is_gone() => return Ok(None),
             Err(error) => return Err(error),
         };
-        let mut kept = Kept { pid, files, asking: Asking::default() };
+        let mut kept = Kept { pid, files, seen: None };
         let Some(look) = self.look_again(&mut kept, age, all)? else { return Ok(None) };
         Ok(self.is_of_run(look.stat, age)?.map(|_| (kept, look)))
     }
@@ -197,7 +207,6 @@ impl Reader<'_> {
             };
             Ok(Files {
                 statm: file("statm", OFlags::RDONLY).ok(),
-                schedstat: file("schedstat", OFlags::RDONLY).ok(),
                 others: (extent == Extent::Whole).then(others).transpose()?,
             })
         });
@@ -226,14 +235,6 @@ impl Reader<'_> {
         }
     }
 
-    /// What changes whenever the main thread runs; `None` when the kernel doesn't tell.
-    pub(super) fn kept_ran(&mut self, kept: &Kept) -> Option<[u64; 2]> {
-        match &kept.files.schedstat {
-            Some(schedstat) => self.read_of(schedstat, parse::schedstat).ok(),
-            None => self.ran(kept.pid).ok(),
-        }
-    }
-
     /// Bytes read and written, once more; `None` when that can't be seen.
     pub(super) fn kept_io(&mut self, kept: &Kept) -> Option<[u64; 2]> {
         match &kept.files.others {
@@ -256,37 +257,29 @@ mod tests {
     use super::*;
     use crate::proc::ProcFs;
 
-    const WHOLE: u64 = Extent::Whole.descriptors();
-    const SLIM: u64 = Extent::Slim.descriptors();
-
     #[test]
     fn others_come_before_what_is_kept() {
-        assert_eq!(most(1024, 20, 0), 256, "a quarter");
-        assert_eq!(most(1024, 400, 0), 112, "half of all is left to the others");
-        assert_eq!(most(1024, 400 + 112, 112), 112, "what is kept is not counted as the others'");
-        assert_eq!(most(1024, 700, 0), 0);
+        assert_eq!(most(1024, 24, 0), 250, "a quarter");
+        assert_eq!(most(1024, 624, 0), 100, "of what the others leave");
+        assert_eq!(most(1024, 624 + 100, 100), 100, "what is kept is not counted as the others'");
+        assert_eq!(most(1024, 1024, 0), 0);
         assert_eq!(most(u64::MAX, 100, 0), MOST);
         assert_eq!(most(0, u64::MAX, 0), 0, "when nothing is known");
     }
 
     #[test]
     fn of_too_many_fewer_files_are_kept() {
-        let proc = ProcFs::detect();
-        let mut reader = Reader::new(&proc);
-        let max = reader.max_fds("self").unwrap().unwrap_or(u64::MAX);
-        let of = |reader: &mut Reader<'_>, live: u64| {
-            let live = usize::try_from(live).unwrap();
-            Keeper::of_processes(reader, live, 0)
+        let kept = |most, live| {
+            let mut keeper = Keeper::within(most, live, &PROCESS);
+            (0..live).map(|_| keeper.extent()).collect::<Vec<_>>()
         };
-        assert_eq!(of(&mut reader, 10).left, 0, "of few none");
-        // Half of what there may be, less what is open, is a quarter at least.
-        let room = MOST.min(max / 4);
-        if room / WHOLE >= WORTH_IT as u64 {
-            let whole = of(&mut reader, room / WHOLE);
-            assert_eq!((whole.each, whole.left), (WHOLE, room / WHOLE));
-        }
-        let slim = of(&mut reader, room / WHOLE + WORTH_IT as u64);
-        assert_eq!((slim.each, slim.left), (SLIM, room / SLIM));
+        let all = |extent, live| vec![extent; live];
+        assert_eq!(kept(4000, 1000), all(Extent::Whole, 1000));
+        assert_eq!(kept(4000, 1001), all(Extent::Slim, 1001));
+        assert_eq!(kept(4000, 5000), [all(Extent::Slim, 4000), all(Extent::Bare, 1000)].concat());
+        assert_eq!(kept(0, 300), all(Extent::Bare, 300));
+        let proc = ProcFs::detect();
+        assert_eq!(Keeper::of_processes(&mut Reader::new(&proc), WORTH_IT - 1, 0).left, 0, "of few none");
     }
 
     #[test]

@@ -1,11 +1,9 @@
 //! What is read of a main process, and how it is not read again while the process sleeps.
 //!
-//! Most of many processes wait most of the time. CPU time, threads, descriptors and I/O of a process with one thread
-//! change only when that thread runs, and `schedstat` says how often it did, in less than a third of the time of the other files. So
-//! one that did not run since the last scrape is asked for its memory alone, which the kernel may take from it meanwhile.
-//!
-//! One that runs all the time, or has several threads, would pay for a question whose answer is known: it is asked less and less
-//! often, at last at every [`RARELY`]th scrape.
+//! Most of many processes wait most of the time. CPU time, threads, descriptors and I/O of a process change only when one of
+//! its threads runs, and its [clock](super::clock) says whether one did. So one that did not run since the last scrape is
+//! asked for its memory alone, which the kernel may take from it meanwhile. What it did since the last tick of the kernel, some
+//! milliseconds, may be missed while it is at it; the next look sees it.
 
 use std::fmt::Display;
 use std::time::Duration;
@@ -22,58 +20,26 @@ pub(crate) struct Look {
     pub(crate) io: Option<[u64; 2]>,
 }
 
-/// Scrapes between two questions to a process that ran each time.
-const RARELY: u32 = 8;
-
-/// Whether a process is asked if it ran, and what it looked like when it was.
-#[derive(Debug, Default)]
-pub(crate) struct Asking {
-    seen: Option<Seen>,
-    /// Scrapes that do not ask.
-    skip: u32,
-    /// How many of them the last disappointment has brought.
-    skipped: u32,
-}
-
+/// What a process looked like when it was looked at in full.
 #[derive(Clone, Copy, Debug)]
-struct Seen {
+pub(crate) struct Seen {
     /// From before the look, so that what happens in between is not missed.
-    ran: [u64; 2],
+    ran: Duration,
     look: Look,
     all: bool,
 }
 
-impl Asking {
-    /// Whether to ask this time.
-    fn asks(&mut self) -> bool {
-        let asks = self.skip == 0;
-        self.skip = self.skip.saturating_sub(1);
-        asks
+impl Seen {
+    /// `None` where the clock doesn't tell when it looks otherwise: whose parent is another process gets a new one when that ends, and
+    /// a zombie has nothing that is read again.
+    fn new(ran: Option<Duration>, look: Look, all: bool, own_child: bool) -> Option<Self> {
+        let tells = own_child && !look.stat.is_zombie();
+        ran.filter(|_| tells).map(|ran| Self { ran, look, all })
     }
 
     /// What it still looks like, when it did not run since.
-    fn unchanged(&self, ran: Option<[u64; 2]>, all: bool) -> Option<Look> {
-        self.seen.filter(|seen| Some(seen.ran) == ran && seen.all == all).map(|seen| seen.look)
-    }
-
-    /// It did not run.
-    fn found_asleep(&mut self) {
-        self.skipped = 0;
-    }
-
-    /// It was looked at in full; `ran` as it was before, if it was asked.
-    fn looked(&mut self, ran: Option<[u64; 2]>, look: Look, all: bool, own_child: bool) {
-        let Some(ran) = ran else {
-            self.seen = None;
-            return;
-        };
-        // Several threads, or a parent that may end: what changes then is not told by the main thread.
-        let tells = look.stat.threads == 1 && own_child && !look.stat.is_zombie();
-        if self.seen.is_some() || !tells {
-            self.skipped = (self.skipped * 2 + 1).min(RARELY);
-            self.skip = self.skipped;
-        }
-        self.seen = (tells && self.skip == 0).then_some(Seen { ran, look, all });
+    fn unchanged(self, ran: Option<Duration>, all: bool) -> Option<Look> {
+        (ran == Some(self.ran) && all == self.all).then_some(self.look)
     }
 }
 
@@ -86,11 +52,10 @@ impl Reader<'_> {
         age: Duration,
         all: bool,
     ) -> Result<Option<Look>, ProcError> {
-        let ran = if kept.asking.asks() { self.kept_ran(kept) } else { None };
-        if let Some(mut look) = kept.asking.unchanged(ran, all)
+        let ran = (self.proc.ran)(kept.pid());
+        if let Some(mut look) = kept.seen.and_then(|seen| seen.unchanged(ran, all))
             && let Some(memory) = self.kept_memory(kept)
         {
-            kept.asking.found_asleep();
             look.stat = self.with_memory(look.stat, Some(memory));
             return Ok(Some(look));
         }
@@ -106,7 +71,7 @@ impl Reader<'_> {
             return Ok(None);
         }
         let look = Look { stat: self.with_memory(stat, memory), fds, io };
-        kept.asking.looked(ran, look, all, stat.parent == self.proc.own_pid);
+        kept.seen = Seen::new(ran, look, all, stat.parent == self.proc.own_pid);
         Ok(Some(look))
     }
 
@@ -136,13 +101,13 @@ mod tests {
     use crate::proc::ProcFs;
     use crate::proc::kept::Extent;
 
-    fn a_look(threads: u64, state: u8) -> Look {
+    fn a_look(state: u8) -> Look {
         let stat = Stat {
             state,
             parent: 1,
             session: 1,
             cpu_ticks: [0; 4],
-            threads,
+            threads: 2,
             start_ticks: 0,
             virtual_bytes: 0,
             resident_pages: 0,
@@ -150,50 +115,24 @@ mod tests {
         Look { stat, fds: Some(3), io: None }
     }
 
-    /// Scrapes until the next one that asks.
-    fn until_asked(asking: &mut Asking) -> usize {
-        (0..).take_while(|_| !asking.asks()).count()
-    }
-
     #[test]
     fn one_that_did_not_run_is_what_it_was() {
-        let (mut asking, look) = (Asking::default(), a_look(1, b'S'));
-        assert!(asking.asks());
-        asking.looked(Some([10, 1]), look, true, true);
-        assert!(asking.asks());
-        assert_eq!(asking.unchanged(Some([10, 1]), true), Some(look));
-        assert_eq!(asking.unchanged(Some([10, 1]), false), None, "less was asked for then");
-        assert_eq!(asking.unchanged(Some([11, 1]), true), None, "it has been running all the while");
-        assert_eq!(asking.unchanged(Some([10, 2]), true), None);
-        assert_eq!(asking.unchanged(None, true), None, "the kernel does not tell any more");
+        let (look, ran) = (a_look(b'S'), |nanos| Some(Duration::from_nanos(nanos)));
+        let seen = Seen::new(ran(10), look, true, true).unwrap();
+        assert_eq!(seen.unchanged(ran(10), true), Some(look));
+        assert_eq!(seen.unchanged(ran(10), false), None, "less was asked for then");
+        assert_eq!(seen.unchanged(ran(11), true), None);
+        assert_eq!(seen.unchanged(None, true), None, "the kernel does not tell any more");
     }
 
     #[test]
-    fn what_the_main_thread_does_not_tell_is_looked_at() {
-        for (look, own_child) in [(a_look(2, b'S'), true), (a_look(1, b'Z'), true), (a_look(1, b'S'), false)]
+    fn what_the_clock_does_not_tell_is_looked_at() {
+        let ran = Some(Duration::from_nanos(10));
+        for (ran, look, own_child) in
+            [(None, a_look(b'S'), true), (ran, a_look(b'Z'), true), (ran, a_look(b'S'), false)]
         {
-            let mut asking = Asking::default();
-            assert!(asking.asks());
-            asking.looked(Some([10, 1]), look, true, own_child);
-            assert_eq!(asking.unchanged(Some([10, 1]), true), None, "{look:?}");
+            assert!(Seen::new(ran, look, true, own_child).is_none(), "{look:?}");
         }
-    }
-
-    #[test]
-    fn one_that_always_runs_is_asked_ever_less_often() {
-        let (mut asking, mut pauses, mut turn) = (Asking::default(), Vec::new(), 0);
-        for _ in 0..8 {
-            pauses.push(until_asked(&mut asking));
-            turn += 1;
-            asking.looked(Some([turn, turn]), a_look(1, b'R'), true, true);
-        }
-        // Two questions at a time: how it looks now, and whether it has run since.
-        assert_eq!(pauses, [0, 0, 1, 0, 3, 0, 7, 0]);
-        assert_eq!(until_asked(&mut asking), 8);
-        asking.looked(Some([100, 100]), a_look(1, b'S'), true, true);
-        assert!(asking.asks() && asking.unchanged(Some([100, 100]), true).is_some());
-        asking.found_asleep();
-        assert_eq!(until_asked(&mut asking), 0, "it sleeps now, and is asked each time");
     }
 
     #[test]
@@ -221,8 +160,11 @@ mod tests {
         assert_eq!(words.next().unwrap().unwrap(), "opened");
         let mut kept = kept;
         for (kept, first) in &mut kept {
-            let now = reader.look_again(kept, Duration::ZERO, true).unwrap().unwrap();
-            assert_eq!(now.fds, first.fds.map(|fds| fds + 1));
+            // Its clock is behind until it sleeps again, or until the next tick.
+            testkit::eventually("its descriptor", || {
+                let now = reader.look_again(kept, Duration::ZERO, true).unwrap().unwrap();
+                (now.fds == first.fds.map(|fds| fds + 1)).then_some(())
+            });
         }
         child.kill().unwrap();
         for (kept, _) in &mut kept {

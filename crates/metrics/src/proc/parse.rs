@@ -76,14 +76,6 @@ pub(crate) fn statm(raw: &[u8]) -> Option<[u64; 2]> {
     Some([digits(fields.next())?, digits(fields.next())?])
 }
 
-/// `/proc/<pid>/schedstat` (Documentation/scheduler/sched-stats.rst): nanoseconds that the main thread ran, and how often it
-/// began to; `None` too where the kernel counts neither, which it shows as zeros.
-pub(crate) fn schedstat(raw: &[u8]) -> Option<[u64; 2]> {
-    let mut fields = raw.trim_ascii_end().split(|&b| b == b' ');
-    let ran = [digits(fields.next())?, digits(fields.nth(1))?];
-    (ran[1] > 0).then_some(ran)
-}
-
 /// A number of `stat`, of which there are a dozen for each process: without the detour over text.
 fn digits(field: Option<&[u8]>) -> Option<u64> {
     let field = field?;
@@ -109,6 +101,11 @@ pub(crate) fn io(raw: &[u8]) -> Option<[u64; 2]> {
     let mut value = |key: &[u8]| digits(lines.find_map(|line| line.strip_prefix(key)));
     // In this order: kernels add lines at the end.
     Some([value(b"read_bytes: ")?, value(b"write_bytes: ")?])
+}
+
+/// A file of one pid.
+pub(crate) fn last_pid(raw: &[u8]) -> Option<u32> {
+    pid(raw.trim_ascii_end())
 }
 
 /// `btime` of `/proc/stat`: seconds since 1970.
@@ -237,12 +234,9 @@ mod tests {
     }
 
     #[test]
-    fn memory_and_turns() {
+    fn memory() {
         assert_eq!(statm(b"31337 3020 700 10 0 200 0\n"), Some([31_337, 3020]));
         assert_eq!(statm(b"31337"), None);
-        assert_eq!(schedstat(b"987654 122265 17\n"), Some([987_654, 17]));
-        assert_eq!(schedstat(b"0 0 0\n"), None, "a kernel that does not count");
-        assert_eq!(schedstat(b"0 0\n"), None);
     }
 
     #[test]

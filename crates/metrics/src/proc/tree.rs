@@ -4,42 +4,14 @@
 //! its own, so an orphan is still found by it. What left both, a daemon that detached itself, is nobody's here.
 //!
 //! The pass reads `stat` of what belongs to runs, and of each process of somebody else's once: who is not ours never
-//! becomes ours. So beside ten thousand other processes a scrape costs one listing of /proc.
+//! becomes ours. Which processes there are is a matter of the [survey](super::survey).
 
-use std::collections::HashMap;
-use std::hash::{BuildHasherDefault, Hasher};
-
+use super::survey::{ByPid, Number, Survey};
 use super::{ProcError, Reader, Stat};
 
 /// Processes whose `stat` one pass reads at most. It guards against a machine with a hundred thousand processes, where
 /// the first scrape would take a second.
 pub(crate) const MAX_READ: usize = 65_536;
-
-/// Processes that are known to belong to no run: pid, and the number that tells it from a later one. As many as there
-/// are, 16 bytes each.
-#[derive(Debug, Default)]
-pub(crate) struct Strangers(ByPid<u64>);
-
-/// Of pids, which the kernel gives and nobody chooses: a hash that withstands an attacker would be a third of a pass.
-type ByPid<V> = HashMap<u32, V, BuildHasherDefault<PidHasher>>;
-
-/// Spreads a number over all bits, by the golden ratio.
-#[derive(Default)]
-struct PidHasher(u64);
-
-impl Hasher for PidHasher {
-    fn write(&mut self, bytes: &[u8]) {
-        bytes.iter().for_each(|byte| self.write_u32(u32::from(*byte)));
-    }
-
-    fn write_u32(&mut self, pid: u32) {
-        self.0 = (self.0 ^ u64::from(pid)).wrapping_mul(0x9e37_79b9_7f4a_7c15);
-    }
-
-    fn finish(&self) -> u64 {
-        self.0 ^ (self.0 >> 32)
-    }
-}
 
 /// What a run consists of.
 #[derive(Clone, Copy, Debug, Default, PartialEq, Eq)]
@@ -74,69 +46,83 @@ enum Owner {
 }
 
 /// Adds up what each run consists of; `mains` are the live main processes by row. `None` = there is too much to read.
-pub(crate) fn trees(
+pub(crate) fn trees<'a>(
     reader: &mut Reader<'_>,
     own_pid: u32,
-    mains: &[Option<(u32, Stat)>],
-    strangers: &mut Strangers,
+    mains: impl ExactSizeIterator<Item = Option<(u32, &'a Stat)>> + Clone,
+    survey: &mut Survey,
+) -> Result<Option<Vec<Tree>>, ProcError> {
+    let found = look(reader, own_pid, mains, survey);
+    if !matches!(found, Ok(Some(_))) {
+        // It knows of candidates that nobody looked at.
+        *survey = Survey::default();
+    }
+    found
+}
+
+fn look<'a>(
+    reader: &mut Reader<'_>,
+    own_pid: u32,
+    mains: impl ExactSizeIterator<Item = Option<(u32, &'a Stat)>> + Clone,
+    survey: &mut Survey,
 ) -> Result<Option<Vec<Tree>>, ProcError> {
     let mut trees = vec![Tree::default(); mains.len()];
     // The kernel is the parent of the first processes, and the daemon of the runs.
     let mut owners: ByPid<Owner> = ByPid::default();
-    owners.reserve(mains.len() + strangers.0.len() + 2);
+    owners.reserve(mains.len() + 2);
     owners.extend([(0, Owner::Stranger), (own_pid, Owner::Unknown)]);
     let mut sessions = ByPid::default();
     sessions.reserve(mains.len());
-    for (row, (pid, stat)) in mains.iter().enumerate().filter_map(|(row, main)| Some((row, main.as_ref()?))) {
+    for (row, (pid, stat)) in mains.clone().enumerate().filter_map(|(row, main)| Some((row, main?))) {
         trees[row].add(stat);
-        owners.insert(*pid, Owner::Run(row));
+        owners.insert(pid, Owner::Run(row));
         if stat.session != 0 {
             sessions.insert(stat.session, row);
         }
     }
-    let mut known = Strangers::default();
-    known.0.reserve(strangers.0.len());
-    let mut unknown = Vec::new();
-    reader.processes(|pid, number| {
-        if owners.contains_key(&pid) {
-            return;
-        }
-        if strangers.0.get(&pid) == Some(&number) {
-            known.0.insert(pid, number);
-            owners.insert(pid, Owner::Stranger);
-            return;
-        }
-        unknown.push((pid, number));
-    })?;
-    if unknown.len() > MAX_READ {
+    let candidates = survey.candidates(reader, |pid| owners.contains_key(&pid))?;
+    if candidates.len() > MAX_READ {
         return Ok(None);
     }
     let mut fresh = ByPid::default();
-    for (pid, number) in unknown {
+    for (pid, number) in candidates {
         match reader.stat(pid) {
             Ok(stat) => drop(fresh.insert(pid, (stat, number))),
             Err(error) if error.is_gone() => {}
             Err(error) => return Err(error),
         }
     }
+    survey.looked_at.extend(mains.flatten().map(|(pid, _)| pid));
     for (pid, (stat, number)) in &fresh {
-        match owner(*pid, &fresh, &sessions, &mut owners) {
+        match owner(*pid, &fresh, &sessions, survey, &mut owners) {
             Owner::Run(row) => trees[row].add(stat),
-            Owner::Stranger => drop(known.0.insert(*pid, *number)),
+            Owner::Stranger => {
+                survey.strangers.insert(*pid, *number);
+                continue;
+            }
             Owner::Unknown => {}
         }
+        survey.looked_at.push(*pid);
     }
-    *strangers = known;
     Ok(Some(trees))
 }
 
 /// Goes up from a process to the first ancestor that is decided, and decides all on the way.
-fn owner(pid: u32, fresh: &ByPid<(Stat, u64)>, sessions: &ByPid<usize>, owners: &mut ByPid<Owner>) -> Owner {
+fn owner(
+    pid: u32,
+    fresh: &ByPid<(Stat, Number)>,
+    sessions: &ByPid<usize>,
+    survey: &Survey,
+    owners: &mut ByPid<Owner>,
+) -> Owner {
     let mut path = Vec::new();
     let mut at = pid;
     let mut found = loop {
         if let Some(owner) = owners.get(&at) {
             break *owner;
+        }
+        if survey.strangers.contains_key(&at) {
+            break Owner::Stranger;
         }
         // A parent that ended since its child was read; or a circle, which a moving tree may show.
         let Some((stat, _)) = fresh.get(&at).filter(|_| path.len() <= fresh.len()) else {
@@ -158,6 +144,7 @@ fn owner(pid: u32, fresh: &ByPid<(Stat, u64)>, sessions: &ByPid<usize>, owners: 
 mod tests {
     use std::fs;
     use std::path::Path;
+    use std::time::Duration;
 
     use super::*;
     use crate::proc::ProcFs;
@@ -171,11 +158,14 @@ mod tests {
         fs::write(dir.join("stat"), stat).unwrap();
     }
 
-    fn read(root: &Path, mains: &[u32], strangers: &mut Strangers) -> Vec<Tree> {
-        let proc = ProcFs::at(root.to_str().unwrap().to_owned(), 50, 100, Some(4096), false);
+    fn read(root: &Path, mains: &[u32], survey: &mut Survey) -> Vec<Tree> {
+        let mut proc = ProcFs::at(root.to_str().unwrap().to_owned(), 50, 100, Some(4096), false);
+        // Each pid may be a process.
+        proc.ran = |_| Some(Duration::ZERO);
         let mut reader = Reader::new(&proc);
         let mains: Vec<_> = mains.iter().map(|pid| Some((*pid, reader.stat(pid).unwrap()))).collect();
-        trees(&mut reader, 50, &mains, strangers).unwrap().unwrap()
+        let mains = mains.iter().map(|main| main.as_ref().map(|(pid, stat)| (*pid, stat)));
+        trees(&mut reader, 50, mains, survey).unwrap().unwrap()
     }
 
     fn tree(processes: u64, dead: u64) -> Tree {
@@ -201,20 +191,20 @@ mod tests {
         put(root, 300, 1, 300, 'S');
         put(root, 301, 300, 300, 'S');
         put(root, 106, 50, 106, 'S');
-        let mut strangers = Strangers::default();
-        assert_eq!(read(root, &[100, 200], &mut strangers), [tree(5, 1), tree(1, 0)]);
-        let mut known: Vec<u32> = strangers.0.keys().copied().collect();
+        let mut survey = Survey::default();
+        assert_eq!(read(root, &[100, 200], &mut survey), [tree(5, 1), tree(1, 0)]);
+        let mut known: Vec<u32> = survey.strangers.keys().copied().collect();
         known.sort_unstable();
         assert_eq!(known, [1, 300, 301]);
 
         // A stranger is not read again, but another process with its pid is.
         fs::remove_file(root.join("300/stat")).unwrap();
         fs::remove_dir_all(root.join("301")).unwrap();
-        assert_eq!(read(root, &[100, 200], &mut strangers), [tree(5, 1), tree(1, 0)]);
-        assert!(strangers.0.contains_key(&300) && !strangers.0.contains_key(&301));
-        *strangers.0.get_mut(&300).unwrap() += 1;
+        assert_eq!(read(root, &[100, 200], &mut survey), [tree(5, 1), tree(1, 0)]);
+        assert!(survey.strangers.contains_key(&300) && !survey.strangers.contains_key(&301));
+        *survey.strangers.get_mut(&300).unwrap() = Some(0);
         put(root, 300, 200, 200, 'S');
-        assert_eq!(read(root, &[100, 200], &mut strangers), [tree(5, 1), tree(2, 0)]);
+        assert_eq!(read(root, &[100, 200], &mut survey), [tree(5, 1), tree(2, 0)]);
     }
 
     #[test]
@@ -226,8 +216,71 @@ mod tests {
         put(root, 101, 99, 101, 'S');
         put(root, 102, 103, 102, 'S');
         put(root, 103, 102, 103, 'S');
-        let mut strangers = Strangers::default();
-        assert_eq!(read(root, &[100], &mut strangers), [tree(1, 0)]);
-        assert!(strangers.0.is_empty(), "{strangers:?}");
+        let mut survey = Survey::default();
+        assert_eq!(read(root, &[100], &mut survey), [tree(1, 0)]);
+        assert!(survey.strangers.is_empty(), "{survey:?}");
+    }
+
+    /// A machine with a daemon, a run of pid 1000 and a hundred strangers, on which 1100 was the last pid.
+    fn machine(root: &Path) {
+        put(root, 1, 0, 1, 'S');
+        put(root, 50, 1, 50, 'S');
+        put(root, 1000, 50, 1000, 'S');
+        (300..400).for_each(|pid| put(root, pid, 1, pid, 'S'));
+        last_pid(root, 1100);
+    }
+
+    fn last_pid(root: &Path, pid: u32) {
+        fs::create_dir_all(root.join("sys/kernel")).unwrap();
+        fs::write(root.join("sys/kernel/ns_last_pid"), format!("{pid}\n")).unwrap();
+    }
+
+    #[test]
+    fn who_is_new_is_found_by_the_pids_that_were_given_since() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        machine(root);
+        let mut survey = Survey::default();
+        assert_eq!(read(root, &[1000], &mut survey), [tree(1, 0)]);
+        // A new one; one whose pid had been given when nobody could see it yet; a stranger's pid that is ours now; and one that
+        // has a pid of its choice.
+        put(root, 1101, 1000, 1000, 'S');
+        put(root, 1090, 1000, 1000, 'S');
+        survey.strangers.insert(1102, Some(7));
+        put(root, 1102, 1000, 1000, 'S');
+        put(root, 900, 1000, 1000, 'S');
+        last_pid(root, 1103);
+        assert_eq!(read(root, &[1000], &mut survey), [tree(4, 0)], "without a listing");
+        fs::remove_dir_all(root.join("1090")).unwrap();
+        let passes = (3..).find(|_| read(root, &[1000], &mut survey) != [tree(3, 0)]).unwrap();
+        assert_eq!(passes, 1 + 8, "each eighth lists");
+        assert_eq!(read(root, &[1000], &mut survey), [tree(4, 0)]);
+    }
+
+    #[test]
+    fn it_lists_when_pids_began_anew_or_more_were_given_than_there_are_processes() {
+        for last in [1, 1099, 1100 + 500] {
+            let dir = tempfile::tempdir().unwrap();
+            let root = dir.path();
+            machine(root);
+            let mut survey = Survey::default();
+            read(root, &[1000], &mut survey);
+            put(root, 290, 1000, 1000, 'S');
+            last_pid(root, last);
+            let expected = if last == 1099 { tree(1, 0) } else { tree(2, 0) };
+            assert_eq!(read(root, &[1000], &mut survey), [expected], "{last}");
+        }
+    }
+
+    #[test]
+    fn who_was_the_main_process_is_still_looked_at() {
+        let dir = tempfile::tempdir().unwrap();
+        let root = dir.path();
+        machine(root);
+        put(root, 1001, 1000, 1000, 'S');
+        let mut survey = Survey::default();
+        assert_eq!(read(root, &[1000], &mut survey), [tree(2, 0)]);
+        assert_eq!(read(root, &[1001], &mut survey), [tree(2, 0)]);
+        assert_eq!(read(root, &[1000], &mut survey), [tree(2, 0)]);
     }
 }

@@ -51,10 +51,14 @@ impl Source for Fixture {
             }
             Arc::new(view)
         };
-        Snapshot { seq: Seq(7), processes: self.processes.iter().map(detailed).collect() }
+        let mut processes: Vec<_> = self.processes.iter().map(detailed).collect();
+        processes.sort_by(|a, b| a.spec.name.cmp(&b.spec.name));
+        Snapshot { seq: Seq(7), processes }
     }
-    fn log_streams(&self) -> Vec<LogStream> {
-        self.streams.clone()
+    fn log_streams(&self, each: &mut dyn FnMut(LogStream)) {
+        let mut streams = self.streams.clone();
+        streams.sort_by(|a, b| a.process.cmp(&b.process));
+        streams.into_iter().for_each(each);
     }
     fn daemon(&self) -> DaemonFacts {
         self.facts.clone()
@@ -92,21 +96,7 @@ pub(crate) fn process(name: &str) -> ProcessView {
     let id = ProcessId::from_digest(std::array::from_fn(|i| bytes.get(i).copied().unwrap_or_default()));
     let mut spec = ProcessSpec::new(name, id, Origin::Runtime, "/usr/bin/sleep");
     spec.exec.args = vec!["secret".to_owned()];
-    ProcessView {
-        spec: Arc::new(spec),
-        state: State::Stopped,
-        reason: Reason::NotStarted,
-        since: before(10),
-        wanted_up: false,
-        run: None,
-        next: None,
-        exits: Arc::new([]),
-        status: String::new(),
-        health: None,
-        counters: Counters::default(),
-        problem: None,
-        degraded: None,
-    }
+    ProcessView::new(Arc::new(spec), before(10))
 }
 
 fn running(name: &str, pid: u32, age: u64) -> ProcessView {

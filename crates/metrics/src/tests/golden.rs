@@ -134,7 +134,7 @@ impl Source for Broken {
     fn snapshot(&self) -> Snapshot {
         self.0.snapshot()
     }
-    fn log_streams(&self) -> Vec<LogStream> {
+    fn log_streams(&self, _each: &mut dyn FnMut(LogStream)) {
         panic!("a bug")
     }
     fn daemon(&self) -> DaemonFacts {
@@ -214,8 +214,8 @@ impl Source for Switched {
         }
         snapshot
     }
-    fn log_streams(&self) -> Vec<LogStream> {
-        self.0.log_streams()
+    fn log_streams(&self, each: &mut dyn FnMut(LogStream)) {
+        self.0.log_streams(each);
     }
     fn daemon(&self) -> DaemonFacts {
         self.0.daemon()

@@ -5,9 +5,6 @@ use std::collections::{BTreeMap, VecDeque};
 
 use model::{Counters, ProcessId};
 
-/// Deleted processes whose last run number is remembered; the oldest is forgotten.
-const DELETED_MAX: usize = 4096;
-
 /// Counts by process.
 #[derive(Debug, Default)]
 pub(super) struct Past {
@@ -36,7 +33,7 @@ impl Past {
         }
         self.counts.insert(id, Counters { runs, ..Counters::default() });
         self.deleted.push_back(id);
-        while self.deleted.len() > DELETED_MAX {
+        while self.deleted.len() > Counters::DELETED {
             if let Some(oldest) = self.deleted.pop_front() {
                 self.counts.remove(&oldest);
             }
@@ -66,13 +63,13 @@ mod tests {
     #[test]
     fn the_oldest_is_forgotten_and_one_that_came_back_is_not_old() {
         let mut past = Past::default();
-        for n in 0..DELETED_MAX as u64 {
+        for n in 0..Counters::DELETED as u64 {
             past.delete(id(n), n + 1);
         }
         past.take(id(0));
         past.delete(id(0), 1);
         past.delete(id(u64::from(u32::MAX)), 1);
-        assert_eq!((past.counts.len(), past.deleted.len()), (DELETED_MAX, DELETED_MAX));
+        assert_eq!((past.counts.len(), past.deleted.len()), (Counters::DELETED, Counters::DELETED));
         assert_eq!((past.take(id(0)).runs, past.take(id(1)).runs), (1, 0));
     }
 }

@@ -4,8 +4,7 @@ use std::sync::Arc;
 use std::time::Duration;
 
 use model::{
-    Counters, ExitStatus, HealthSpec, HookKind, Origin, Probe, ProcessId, SpawnFailure, SpawnStage, State,
-    Wall,
+    ExitStatus, HealthSpec, HookKind, Origin, Probe, ProcessId, SpawnFailure, SpawnStage, State, Wall,
 };
 
 use super::*;
@@ -18,21 +17,7 @@ fn view(reason: Reason, change: impl FnOnce(&mut ProcessSpec)) -> ProcessView {
     let id = ProcessId::from_digest([0; 6]);
     let mut spec = ProcessSpec::new(name("web"), id, Origin::Runtime, "/usr/bin/web");
     change(&mut spec);
-    ProcessView {
-        spec: Arc::new(spec),
-        state: State::Failed,
-        reason,
-        since: Wall(0),
-        wanted_up: true,
-        run: None,
-        next: None,
-        exits: Arc::new([]),
-        status: String::new(),
-        health: None,
-        counters: Counters::default(),
-        problem: None,
-        degraded: None,
-    }
+    ProcessView { state: State::Failed, reason, wanted_up: true, ..ProcessView::new(Arc::new(spec), Wall(0)) }
 }
 
 fn told(reason: Reason) -> String {
