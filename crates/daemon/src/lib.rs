@@ -94,3 +94,29 @@ fn end_on_panic() {
 fn complain(error: &anyhow::Error) {
     eprintln!("dd-procmgrd: {error:#}");
 }
+
+#[cfg(test)]
+mod tests {
+    use std::process::Command;
+    use std::thread::Builder;
+
+    use super::*;
+
+    /// Ends the program that it runs in, so it runs once more, in one of its own.
+    #[test]
+    fn a_panic_of_what_nothing_can_replace_ends_the_daemon() {
+        const THREAD: &str = "TEST_PANICS_ON_THREAD";
+        if let Ok(name) = std::env::var(THREAD) {
+            end_on_panic();
+            let panics = Builder::new().name(name).spawn(|| panic!("a defect")).unwrap();
+            assert!(panics.join().is_err());
+            return;
+        }
+        for (name, code) in [("supervisor", DEFECT), ("logpipe", DEFECT), ("spawn-1", 0)] {
+            let mut program = Command::new(std::env::current_exe().unwrap());
+            program.args(["--exact", "tests::a_panic_of_what_nothing_can_replace_ends_the_daemon"]);
+            let done = program.env(THREAD, name).output().unwrap();
+            assert_eq!(done.status.code(), Some(code), "{name}: {done:?}");
+        }
+    }
+}

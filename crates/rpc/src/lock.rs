@@ -11,7 +11,17 @@ use std::process;
 
 /// The lock, held until it is dropped.
 #[derive(Debug)]
-pub struct Lock(#[expect(dead_code, reason = "the lock lives as long as this descriptor")] File);
+pub struct Lock(File);
+
+impl Drop for Lock {
+    /// Not by closing alone: a child that another thread forked has the descriptor until it executes its program, and would hold
+    /// the lock that long.
+    fn drop(&mut self) {
+        if let Err(error) = self.0.unlock() {
+            tracing::debug!("a lock is given back when its file is closed: {error}");
+        }
+    }
+}
 
 /// Why it can't be had.
 #[derive(Debug, thiserror::Error)]
