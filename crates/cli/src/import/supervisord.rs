@@ -3,6 +3,7 @@
 mod expand;
 mod ini;
 mod program;
+mod shared_logs;
 
 use std::collections::{BTreeMap, HashMap, HashSet};
 use std::path::Path;

@@ -126,6 +126,25 @@ pub(super) fn fits(pattern: &str, name: &str) -> bool {
     pattern[p..].iter().all(|c| *c == '*')
 }
 
+/// A word as a shell reads it, with the variables that stayed; `None` = it can't be written for one.
+pub(super) fn for_shell(word: &str, names: &mut Vec<String>) -> Option<String> {
+    let mut text = String::new();
+    let mut rest = word;
+    while let Some((before, after)) = rest.split_once(MARKS[0]) {
+        let (name, after) = after.split_once(MARKS[1])?;
+        if !before.is_empty() {
+            text.push_str(&shlex::try_quote(before).ok()?);
+        }
+        text.push_str(&format!("\"${{{name}}}\""));
+        names.push(name.to_owned());
+        rest = after;
+    }
+    if !rest.is_empty() || text.is_empty() {
+        text.push_str(&shlex::try_quote(rest).ok()?);
+    }
+    Some(text)
+}
+
 #[cfg(test)]
 mod tests {
     use super::*;

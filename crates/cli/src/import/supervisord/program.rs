@@ -1,14 +1,13 @@
 //! `[program:x]`: one process, or several from a template.
 
-use std::collections::{BTreeMap, BTreeSet};
-use std::path::{Path, PathBuf};
+use std::path::Path;
 use std::time::Duration;
 
 use model::{Definition, ExitMatcher, InheritEnv, KillMode, OnStartLimit, Output, RestartPolicy};
 
-use super::Common;
-use super::expand::{Expanded, MARKS, Variables, expand};
+use super::expand::{Expanded, Variables, expand, for_shell};
 use super::ini::{Entry, Section, pairs};
+use super::{Common, shared_logs};
 use crate::import::command::{set_words, words};
 use crate::import::draft::{At, Draft, Import};
 use crate::import::files::{Files, joined};
@@ -84,7 +83,7 @@ pub(super) fn read(
         into.drafts.push(draft);
     }
     let mut own = into.drafts.split_off(first);
-    part_logs(&mut own, name, section, into);
+    shared_logs::part(&mut own, name, section, into);
     into.drafts.append(&mut own);
     priorities
 }
@@ -401,50 +400,6 @@ impl Reader<'_> {
         for stream in [&mut definition.stdout, &mut definition.stderr] {
             stream.take_if(|output| *output == Output::Capture);
         }
-    }
-}
-
-/// A word as a shell reads it, with the variables that stayed; `None` = it can't be written for one.
-fn for_shell(word: &str, names: &mut Vec<String>) -> Option<String> {
-    let mut text = String::new();
-    let mut rest = word;
-    while let Some((before, after)) = rest.split_once(MARKS[0]) {
-        let (name, after) = after.split_once(MARKS[1])?;
-        if !before.is_empty() {
-            text.push_str(&shlex::try_quote(before).ok()?);
-        }
-        text.push_str(&format!("\"${{{name}}}\""));
-        names.push(name.to_owned());
-        rest = after;
-    }
-    if !rest.is_empty() || text.is_empty() {
-        text.push_str(&shlex::try_quote(rest).ok()?);
-    }
-    Some(text)
-}
-
-/// The processes of one program would write the same file, which supervisord lets them do: each gets its own.
-fn part_logs(drafts: &mut [Draft], name: &str, section: &Section, into: &mut Import) {
-    let files = |draft: &Draft| -> BTreeSet<PathBuf> {
-        let outputs = [&draft.definition.stdout, &draft.definition.stderr];
-        let file = |output: &Option<Output>| match output {
-            Some(Output::File(path)) => Some(path.clone()),
-            _ => None,
-        };
-        outputs.into_iter().filter_map(file).collect()
-    };
-    let mut users: BTreeMap<PathBuf, usize> = BTreeMap::new();
-    drafts.iter().flat_map(files).for_each(|path| *users.entry(path).or_default() += 1);
-    users.retain(|_, count| *count > 1);
-    for draft in drafts.iter_mut() {
-        for output in [&mut draft.definition.stdout, &mut draft.definition.stderr] {
-            output.take_if(|output| matches!(output, Output::File(path) if users.contains_key(path)));
-        }
-    }
-    for path in users.keys() {
-        let why = "its processes would write one file: each has a log file of its own, called after it";
-        let what = format!("numprocs, all to {}", path.display());
-        into.changed(&section.at, &what, why, format!("read them together: pm-cli logs @{name}"));
     }
 }
 
